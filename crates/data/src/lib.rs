@@ -1,0 +1,30 @@
+//! From grouped responses of any common format to weighted preference pairs.
+//!
+//! - [`Source`] reads JSONL (plain, gzip, zstd), CSV and Parquet in any known [`Shape`] as a
+//!   stream of [`Group`]s: a prompt and its responses.
+//! - [`steps`] are the data steps of "Modifying Large Language Model Post-Training for Diverse
+//!   Creative Writing" ([arXiv 2503.17126](https://arxiv.org/abs/2503.17126)): split, score
+//!   transform, cleaning, pairs, deviation weights.
+//! - [`prepare()`] runs them all and writes a folder of tables; [`weigh_source`] only weighs.
+//! - [`read_pairs`], [`read_samples`] and [`read_group_scores`] read back.
+
+mod error;
+mod group;
+pub mod output;
+mod prepare;
+mod progress;
+mod read;
+mod score;
+pub mod source;
+pub mod steps;
+mod summary;
+
+pub use error::{BadRow, DataError, Place, Reason};
+pub use group::{Group, Pair, Response};
+pub use output::{GroupRow, PairRow};
+pub use prepare::{PrepareOptions, prepare};
+pub use progress::{Progress, Stage};
+pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
+pub use score::weigh_source;
+pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, Survey};
+pub use summary::{EmbedderIds, PromptCounts, SourceSummary, SplitSummary, Summary};

@@ -1,0 +1,150 @@
+//! A file that appears at its place when it is complete.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::DataError;
+
+/// A file written beside its place and renamed into it by [`OutputFile::commit`]; dropped without
+/// that, it leaves what was there before.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    partial: PathBuf,
+    /// Folders that were made for it, outermost first.
+    made: Vec<PathBuf>,
+    file: Option<BufWriter<File>>,
+}
+
+impl OutputFile {
+    /// Starts a file, and makes the folders on its way.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be made.
+    pub fn create(path: &Path) -> Result<Self, DataError> {
+        let error = |source| DataError::write(path, source);
+        let name = path
+            .file_name()
+            .ok_or_else(|| error(io::Error::other("it does not name a file")))?;
+        if path.is_dir() {
+            return Err(error(io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut made: Vec<PathBuf> = folder
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_path_buf)
+            .collect();
+        made.reverse();
+        if !made.is_empty() {
+            fs::create_dir_all(folder).map_err(error)?;
+        }
+        let partial = folder.join(format!(".{}.partial", name.to_string_lossy()));
+        let file = File::create(&partial).map_err(error)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            partial,
+            made,
+            file: Some(BufWriter::new(file)),
+        })
+    }
+
+    /// Where it will be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything on disk, still beside its place.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn finish(&mut self) -> Result<(), DataError> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        let written = file.flush().and_then(|()| file.get_ref().sync_all());
+        written.map_err(|source| DataError::write(&self.path, source))
+    }
+
+    /// Finishes the file and renames it into its place.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn commit(mut self) -> Result<(), DataError> {
+        self.finish()?;
+        fs::rename(&self.partial, &self.path)
+            .map_err(|source| DataError::write(&self.path, source))?;
+        self.made.clear();
+        // Nothing is left to clean up.
+        self.partial.clear();
+        Ok(())
+    }
+}
+
+impl Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Err(io::Error::other("the file is finished")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), BufWriter::flush)
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if self.partial.as_os_str().is_empty() {
+            return;
+        }
+        // Dropping the buffer would write it out once more; its bytes are not wanted any longer.
+        if let Some(file) = self.file.take() {
+            drop(file.into_parts());
+        }
+        // Nothing can be told from here; a folder that others use meanwhile is not empty and stays.
+        let _ = fs::remove_file(&self.partial);
+        for folder in self.made.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_leaves_no_trace() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c.txt");
+        let mut file = OutputFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.txt");
+        fs::write(&path, "old").unwrap();
+        let mut file = OutputFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        file.commit().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_in_the_place_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            OutputFile::create(folder.path()),
+            Err(DataError::Write { .. })
+        ));
+    }
+}

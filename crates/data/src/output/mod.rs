@@ -1,0 +1,9 @@
+//! What is written: tables as Parquet and JSONL, whole or not at all.
+
+mod file;
+mod rows;
+mod table;
+
+pub use file::OutputFile;
+pub use rows::{GroupRow, PairRow, group_rows, pair_rows};
+pub use table::{Compression, TableRow, TableWriter};

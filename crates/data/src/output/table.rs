@@ -1,0 +1,180 @@
+//! Rows to Parquet or JSONL, with memory for one row group.
+
+use std::io::Write;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use parquet::arrow::ArrowWriter;
+use parquet::basic;
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+
+use super::file::OutputFile;
+use crate::error::DataError;
+
+/// Rows turned into columns at once.
+const BATCH_ROWS: usize = 1024;
+/// A row group is closed at this many encoded bytes, which bounds memory.
+const ROW_GROUP_BYTES: usize = 8 << 20;
+
+/// How Parquet pages are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Small.
+    #[default]
+    Zstd,
+    /// Fast, and read by every reader.
+    Snappy,
+    /// As it is.
+    None,
+}
+
+/// A row that has a place in a table.
+pub trait TableRow: Serialize {
+    /// The columns.
+    fn schema() -> Schema;
+
+    /// Rows as columns, in the order of the schema.
+    ///
+    /// # Errors
+    /// When the columns do not fit the schema.
+    fn batch(rows: &[Self]) -> Result<RecordBatch, ArrowError>
+    where
+        Self: Sized;
+}
+
+/// Writes rows to one file: JSONL when its name ends so, else Parquet. The same rows give the
+/// same bytes.
+pub struct TableWriter<R: TableRow> {
+    sink: Sink<R>,
+    rows: u64,
+}
+
+enum Sink<R> {
+    Jsonl(OutputFile, PhantomData<R>),
+    Parquet {
+        writer: Box<ArrowWriter<OutputFile>>,
+        waiting: Vec<R>,
+    },
+}
+
+impl<R: TableRow> TableWriter<R> {
+    /// Starts a table.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(path: &Path, compression: Compression) -> Result<Self, DataError> {
+        let file = OutputFile::create(path)?;
+        let jsonl = path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("jsonl"));
+        let sink = if jsonl {
+            Sink::Jsonl(file, PhantomData)
+        } else {
+            let writer =
+                ArrowWriter::try_new(file, R::schema().into(), Some(properties(compression)))
+                    .map_err(|error| write_error(path, error))?;
+            Sink::Parquet {
+                writer: Box::new(writer),
+                waiting: Vec::new(),
+            }
+        };
+        Ok(Self { sink, rows: 0 })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn write(&mut self, row: R) -> Result<(), DataError> {
+        self.rows += 1;
+        match &mut self.sink {
+            Sink::Jsonl(file, _) => {
+                let mut line = serde_json::to_vec(&row)
+                    .map_err(|error| DataError::write(file.path(), error.into()))?;
+                line.push(b'\n');
+                file.write_all(&line)
+                    .map_err(|source| DataError::write(file.path(), source))
+            }
+            Sink::Parquet { writer, waiting } => {
+                waiting.push(row);
+                if waiting.len() < BATCH_ROWS {
+                    Ok(())
+                } else {
+                    write_batch(writer, waiting)
+                }
+            }
+        }
+    }
+
+    /// How many rows were added.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Everything on disk; the file is still beside its place until it is committed.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn finish(self) -> Result<OutputFile, DataError> {
+        let mut file = match self.sink {
+            Sink::Jsonl(file, _) => file,
+            Sink::Parquet {
+                mut writer,
+                mut waiting,
+            } => {
+                write_batch(&mut writer, &mut waiting)?;
+                let path = writer.inner().path().to_path_buf();
+                writer
+                    .into_inner()
+                    .map_err(|error| write_error(&path, error))?
+            }
+        };
+        file.finish()?;
+        Ok(file)
+    }
+}
+
+fn write_batch<R: TableRow>(
+    writer: &mut ArrowWriter<OutputFile>,
+    waiting: &mut Vec<R>,
+) -> Result<(), DataError> {
+    let path = writer.inner().path().to_path_buf();
+    let rows = std::mem::take(waiting);
+    let batch = R::batch(&rows).map_err(ParquetError::from);
+    batch
+        .and_then(|batch| writer.write(&batch))
+        .and_then(|()| match writer.in_progress_size() {
+            size if size >= ROW_GROUP_BYTES => writer.flush(),
+            _ => Ok(()),
+        })
+        .map_err(|error| write_error(&path, error))
+}
+
+fn properties(compression: Compression) -> WriterProperties {
+    let compression = match compression {
+        Compression::Zstd => basic::Compression::ZSTD(basic::ZstdLevel::default()),
+        Compression::Snappy => basic::Compression::SNAPPY,
+        Compression::None => basic::Compression::UNCOMPRESSED,
+    };
+    WriterProperties::builder()
+        .set_compression(compression)
+        .set_created_by(concat!("rarebit ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+fn write_error(path: &Path, error: ParquetError) -> DataError {
+    let source = match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => *source,
+            Err(inner) => std::io::Error::other(inner),
+        },
+        other => std::io::Error::other(other),
+    };
+    DataError::write(path, source)
+}

@@ -1,0 +1,322 @@
+//! Steps 0 to 3, from a source to the prepared folder.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use rarebit_deviation::Weighting;
+use serde::Serialize;
+
+use crate::error::DataError;
+use crate::group::Group;
+use crate::output::{
+    Compression, GroupRow, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
+};
+use crate::progress::{Progress, Stage};
+use crate::source::{Shape, Source, SourceOptions};
+use crate::steps::clean::{CleanOptions, CountTokens, Dropped, clean, repeats};
+use crate::steps::pairs::{PairOptions, pairs};
+use crate::steps::split::{Split, split};
+use crate::steps::transform::{ScoreTransform, Transform};
+use crate::steps::weigh::{DeviationOver, Embedders, WeighedGroup, Weigher, keep_paired};
+use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summary};
+
+/// Every choice of a preparation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PrepareOptions {
+    /// Decides the split and the draws.
+    pub seed: u64,
+    /// The share of prompts held out.
+    pub test_size: f64,
+    /// How the source is read.
+    pub source: SourceOptions,
+    /// How scores are transformed.
+    pub score_transform: ScoreTransform,
+    /// What is dropped.
+    pub clean: CleanOptions,
+    /// How pairs are drawn.
+    pub pairs: PairOptions,
+    /// Over which responses deviation is measured.
+    pub deviation_over: DeviationOver,
+    /// How deviations become weights.
+    pub weighting: Weighting,
+    /// How Parquet is compressed.
+    pub compression: Compression,
+    /// Write each table as JSONL, too.
+    pub jsonl: bool,
+}
+
+impl Default for PrepareOptions {
+    /// The paper's, with seed 42.
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            test_size: 0.1,
+            source: SourceOptions::default(),
+            score_transform: ScoreTransform::default(),
+            clean: CleanOptions::default(),
+            pairs: PairOptions::default(),
+            deviation_over: DeviationOver::default(),
+            weighting: Weighting::default(),
+            compression: Compression::default(),
+            jsonl: false,
+        }
+    }
+}
+
+impl PrepareOptions {
+    fn validate(&self) -> Result<(), DataError> {
+        self.pairs.validate()?;
+        if (0.0..=1.0).contains(&self.test_size) {
+            return Ok(());
+        }
+        Err(DataError::Option {
+            option: "test-size",
+            value: self.test_size.to_string(),
+            problem: "give a share from 0 to 1".to_owned(),
+        })
+    }
+}
+
+/// Reads `input` and writes `{train,test}/{groups,pairs}.parquet` and `summary.json` into `output`.
+///
+/// Nothing in `output` changes before everything is written; then the files are renamed into their
+/// places, the summary last. The same input, options and embedders give the same bytes.
+///
+/// # Errors
+/// When the source cannot be read, an option makes no sense, an embedder fails, or the output
+/// cannot be written.
+pub fn prepare(
+    input: &Path,
+    output: &Path,
+    options: &PrepareOptions,
+    embedders: Embedders<'_>,
+    count_tokens: Option<&CountTokens<'_>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Summary, DataError> {
+    options.validate()?;
+    let mut weigher = Weigher::new(options.weighting, embedders)?;
+    let source = Source::open(input, &options.source, progress)?;
+    let transform = transform(&source, options)?;
+    let mut folder = PreparedFolder::create(output, options, transform)?;
+
+    let mut counts = Counts::default();
+    let mut groups = source.groups(progress)?;
+    while let Some(group) = groups.next() {
+        if let Some((group, pairs)) = counts.steps(group?, options, count_tokens)? {
+            for weighed in weigher.push(group, pairs)? {
+                folder.write(&weighed)?;
+            }
+            let (done, total) = groups.position();
+            progress(Progress {
+                stage: Stage::Weigh,
+                done,
+                total,
+            });
+        }
+    }
+    for weighed in weigher.finish()? {
+        folder.write(&weighed)?;
+    }
+
+    let survey = source.survey();
+    let summary = Summary {
+        version: env!("CARGO_PKG_VERSION"),
+        source: SourceSummary {
+            file: input
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            shape: survey.shape,
+            rows: survey.rows,
+            skipped_rows: survey.skipped.clone(),
+            responses: survey.responses,
+            score_min: survey.score_range.map(|(min, _)| min),
+            score_max: survey.score_range.map(|(_, max)| max),
+        },
+        embedders: EmbedderIds {
+            semantic: embedders.semantic.map(|embedder| embedder.id().to_owned()),
+            style: embedders.style.map(|embedder| embedder.id().to_owned()),
+        },
+        prompts: counts.prompts,
+        dropped_responses: counts.dropped,
+        repeated_responses: counts.repeated,
+        splits: folder
+            .sides
+            .iter()
+            .map(|side| (side.split, side.counts.summary()))
+            .collect(),
+        options: options.clone(),
+    };
+    folder.commit(&summary)?;
+    Ok(summary)
+}
+
+fn transform(source: &Source, options: &PrepareOptions) -> Result<Option<Transform>, DataError> {
+    let survey = source.survey();
+    let Some(range) = survey.score_range else {
+        if survey.shape == Shape::Preference {
+            return Ok(None);
+        }
+        return Err(DataError::UnknownShape {
+            path: source.path().to_path_buf(),
+            available: survey.columns.clone(),
+            remedy: "no response has a score, and pairs are drawn by score: name its column with \
+                     --score-column (--comment-scores-column, --generation-scores-column for lists)"
+                .to_owned(),
+        });
+    };
+    let transform = Transform::new(options.score_transform, range);
+    if options.score_transform == ScoreTransform::Reference && transform.is_none() {
+        return Err(DataError::Option {
+            option: "score-transform",
+            value: "reference".to_owned(),
+            problem: format!(
+                "it takes the logarithm of the lowest score plus 1, and the lowest score is {}; use `correct`",
+                range.0
+            ),
+        });
+    }
+    Ok(transform)
+}
+
+/// What became of prompts and responses.
+#[derive(Default)]
+struct Counts {
+    prompts: PromptCounts,
+    dropped: BTreeMap<Dropped, u64>,
+    repeated: u64,
+}
+
+impl Counts {
+    /// Steps 1 and 2 on one group; `None` when nothing is left of it.
+    fn steps(
+        &mut self,
+        mut group: Group,
+        options: &PrepareOptions,
+        count_tokens: Option<&CountTokens<'_>>,
+    ) -> Result<Option<(Group, Vec<crate::Pair>)>, DataError> {
+        self.prompts.read += 1;
+        clean(&mut group, &options.clean, count_tokens, &mut |reason| {
+            *self.dropped.entry(reason).or_default() += 1;
+        })?;
+        let pairs = pairs(&group, &options.pairs, options.seed);
+        self.scores(&group);
+        if options.deviation_over == DeviationOver::Paired {
+            keep_paired(&mut group, &pairs);
+        }
+        if group.responses.is_empty() {
+            self.prompts.emptied += 1;
+            return Ok(None);
+        }
+        let repeated = repeats(&group);
+        self.repeated += repeated;
+        self.prompts.all_repeats +=
+            u64::from(repeated > 0 && repeated + 1 == group.responses.len() as u64);
+        self.prompts.kept += 1;
+        self.prompts.alone += u64::from(group.responses.len() == 1);
+        self.prompts.without_pairs += u64::from(pairs.is_empty());
+        Ok(Some((group, pairs)))
+    }
+
+    fn scores(&mut self, group: &Group) {
+        let mut scores = group.responses.iter().filter_map(|response| response.score);
+        match (scores.next(), scores.next()) {
+            (Some(first), Some(second)) => {
+                let tied = first == second && scores.all(|score| score == first);
+                self.prompts.all_tied += u64::from(tied);
+            }
+            _ => self.prompts.without_scores += u64::from(group.responses.len() > 1),
+        }
+    }
+}
+
+/// The files of a preparation while they are written.
+struct PreparedFolder {
+    sides: Vec<Side>,
+    summary: OutputFile,
+    transform: Option<Transform>,
+    seed: u64,
+    test_size: f64,
+}
+
+struct Side {
+    split: Split,
+    counts: SplitCounts,
+    groups: Vec<TableWriter<GroupRow>>,
+    pairs: Vec<TableWriter<PairRow>>,
+}
+
+impl PreparedFolder {
+    fn create(
+        output: &Path,
+        options: &PrepareOptions,
+        transform: Option<Transform>,
+    ) -> Result<Self, DataError> {
+        let formats = if options.jsonl {
+            &["parquet", "jsonl"][..]
+        } else {
+            &["parquet"]
+        };
+        // First, so that a folder made for it outlives the files below it.
+        let summary = OutputFile::create(&output.join("summary.json"))?;
+        let mut sides = Vec::new();
+        for split in Split::ALL {
+            let folder = output.join(split.as_str());
+            let (mut groups, mut pairs) = (Vec::new(), Vec::new());
+            for format in formats {
+                let path = |table| folder.join(format!("{table}.{format}"));
+                groups.push(TableWriter::create(&path("groups"), options.compression)?);
+                pairs.push(TableWriter::create(&path("pairs"), options.compression)?);
+            }
+            sides.push(Side {
+                split,
+                counts: SplitCounts::default(),
+                groups,
+                pairs,
+            });
+        }
+        Ok(Self {
+            sides,
+            summary,
+            transform,
+            seed: options.seed,
+            test_size: options.test_size,
+        })
+    }
+
+    fn write(&mut self, group: &WeighedGroup) -> Result<(), DataError> {
+        let split = split(&group.prompt, self.seed, self.test_size);
+        let Some(side) = self.sides.iter_mut().find(|side| side.split == split) else {
+            return Ok(());
+        };
+        side.counts.add(group);
+        for table in &mut side.groups {
+            group_rows(group, self.transform.as_ref()).try_for_each(|row| table.write(row))?;
+        }
+        for table in &mut side.pairs {
+            pair_rows(group).try_for_each(|row| table.write(row))?;
+        }
+        Ok(())
+    }
+
+    fn commit(self, summary: &Summary) -> Result<(), DataError> {
+        let mut files = Vec::new();
+        for side in self.sides {
+            for table in side.groups {
+                files.push(table.finish()?);
+            }
+            for table in side.pairs {
+                files.push(table.finish()?);
+            }
+        }
+        let mut file = self.summary;
+        let json = serde_json::to_string_pretty(summary)
+            .map_err(|error| DataError::write(file.path(), error.into()))?;
+        writeln!(file, "{json}").map_err(|source| DataError::write(file.path(), source))?;
+        file.finish()?;
+        files.push(file);
+        files.into_iter().try_for_each(OutputFile::commit)
+    }
+}

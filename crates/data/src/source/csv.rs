@@ -1,0 +1,229 @@
+//! CSV and TSV with a header line.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::open::{Row, TextStream};
+use crate::error::{DataError, Fault, Place, Reason};
+
+/// The records of a stream; every field is text, an empty one is absent.
+pub(crate) fn rows(
+    mut stream: TextStream,
+) -> Result<impl Iterator<Item = Result<Row, DataError>>, DataError> {
+    let delimiter = delimiter(&mut stream)?;
+    let TextStream {
+        path,
+        reader,
+        compression,
+        max_line_bytes,
+    } = stream;
+    let budget = Rc::new(Cell::new(0));
+    let mut records = Records {
+        path,
+        compression,
+        max_line_bytes,
+        budget: budget.clone(),
+        names: Vec::new(),
+        reader: ::csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(Budgeted {
+                inner: reader,
+                budget,
+            }),
+    };
+    records.refill();
+    let header = match records.reader.byte_headers() {
+        Ok(header) => header.clone(),
+        Err(error) => return Err(records.error(error)),
+    };
+    records.names = header
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim().to_owned())
+        .collect();
+    if records.names.iter().all(String::is_empty) {
+        return Err(DataError::Empty { path: records.path });
+    }
+    Ok(records)
+}
+
+/// Tab when the first line has tabs and no comma.
+fn delimiter(stream: &mut TextStream) -> Result<u8, DataError> {
+    let head = match stream.reader.fill_buf() {
+        Ok(head) => head,
+        Err(source) => return Err(stream.error(source)),
+    };
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
+    let tabs = line.contains(&b'\t') && !line.contains(&b',');
+    Ok(if tabs { b'\t' } else { b',' })
+}
+
+struct Records {
+    path: PathBuf,
+    compression: Option<&'static str>,
+    max_line_bytes: usize,
+    budget: Rc<Cell<usize>>,
+    names: Vec<String>,
+    reader: ::csv::Reader<Budgeted>,
+}
+
+impl Records {
+    /// An unclosed quote would otherwise swallow the rest of the file into one record.
+    fn refill(&self) {
+        self.budget.set(self.max_line_bytes);
+    }
+
+    fn error(&self, error: ::csv::Error) -> DataError {
+        let line = error
+            .position()
+            .map_or(self.reader.position().line(), |position| position.line());
+        match error.into_kind() {
+            ::csv::ErrorKind::Io(source) if source.get_ref().is_some_and(|inner| inner.is::<OverBudget>()) => {
+                DataError::Format {
+                    path: self.path.clone(),
+                    problem: format!(
+                        "the record that starts on line {line} is longer than {} bytes",
+                        self.max_line_bytes
+                    ),
+                    remedy: "look for a quote that is never closed, or raise --max-line-bytes".to_owned(),
+                }
+            }
+            ::csv::ErrorKind::Io(source) => DataError::read(&self.path, self.compression, source),
+            ::csv::ErrorKind::UnequalLengths {
+                expected_len, len, ..
+            } => Fault::new(
+                Reason::MalformedCsv,
+                format!("{len} fields where the header has {expected_len}; quote fields that hold commas or line ends"),
+            )
+            .at(&self.path, Place::Line(line))
+            .into(),
+            other => Fault::new(Reason::MalformedCsv, format!("not CSV: {other:?}"))
+                .at(&self.path, Place::Line(line))
+                .into(),
+        }
+    }
+
+    fn row(&self, record: &::csv::ByteRecord) -> Result<Row, DataError> {
+        let line = record.position().map_or(0, ::csv::Position::line);
+        let place = Place::Line(line);
+        let mut fields = Map::new();
+        for (name, bytes) in self.names.iter().zip(record) {
+            let text = std::str::from_utf8(bytes).map_err(|error| {
+                Fault::in_field(
+                    name,
+                    Reason::InvalidUtf8,
+                    format!(
+                        "byte {} is not UTF-8; convert the file with iconv",
+                        error.valid_up_to() + 1
+                    ),
+                )
+                .at(&self.path, place)
+            })?;
+            // CSV cannot tell an empty text from no value; null serves for both.
+            let value = if text.is_empty() {
+                Value::Null
+            } else {
+                Value::String(text.to_owned())
+            };
+            fields.insert(name.clone(), value);
+        }
+        Ok(Row { place, fields })
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Row, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.refill();
+        let mut record = ::csv::ByteRecord::new();
+        match self.reader.read_byte_record(&mut record) {
+            Ok(true) => Some(self.row(&record)),
+            Ok(false) => None,
+            Err(error) => Some(Err(self.error(error))),
+        }
+    }
+}
+
+/// Fails once more bytes are asked for than one record may have.
+struct Budgeted {
+    inner: Box<dyn io::BufRead>,
+    budget: Rc<Cell<usize>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the record is too long")]
+struct OverBudget;
+
+impl Read for Budgeted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.budget.get() == 0 {
+            return Err(io::Error::other(OverBudget));
+        }
+        let read = self.inner.read(buffer)?;
+        self.budget.set(self.budget.get().saturating_sub(read));
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn read(text: &[u8]) -> Vec<Result<Row, DataError>> {
+        let stream = TextStream {
+            path: "a.csv".into(),
+            reader: Box::new(Cursor::new(text.to_vec())),
+            compression: None,
+            max_line_bytes: 100,
+        };
+        rows(stream).unwrap().collect()
+    }
+
+    fn reason(row: &Result<Row, DataError>) -> Reason {
+        match row {
+            Err(DataError::Row(bad)) => bad.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn quotes_hold_commas_and_line_ends() {
+        let rows = read(b"prompt,response\np,\"a,\nb\"\nq,c\n");
+        let second = rows[1].as_ref().unwrap();
+        assert_eq!(rows[0].as_ref().unwrap().fields["response"], "a,\nb");
+        assert_eq!(
+            (second.place, &second.fields["prompt"]),
+            (Place::Line(4), &"q".into())
+        );
+    }
+
+    #[test]
+    fn tabs_are_told_from_commas() {
+        let rows = read(b"prompt\tresponse\np\ta, b\n");
+        assert_eq!(rows[0].as_ref().unwrap().fields["response"], "a, b");
+    }
+
+    #[test]
+    fn a_bad_record_does_not_end_the_file() {
+        let rows = read(b"prompt,response\na\nb,\xff\nc,d\n");
+        assert_eq!(reason(&rows[0]), Reason::MalformedCsv);
+        assert_eq!(reason(&rows[1]), Reason::InvalidUtf8);
+        assert_eq!(rows[2].as_ref().unwrap().fields["prompt"], "c");
+    }
+
+    #[test]
+    fn an_unclosed_quote_stops_at_the_cap() {
+        let text = format!("prompt,response\np,\"{}", "x\n".repeat(10_000));
+        let message = match &read(text.as_bytes())[0] {
+            Err(error) => error.to_string(),
+            Ok(row) => panic!("{row:?}"),
+        };
+        assert!(message.contains("never closed"), "{message}");
+    }
+}

@@ -1,0 +1,221 @@
+//! From rows to groups.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::open::Rows;
+use super::shape::{Content, Part, Record, RowReading, located};
+use super::spool::{Spool, SpoolWriter};
+use super::survey::PROGRESS_ROWS;
+use crate::error::DataError;
+use crate::group::{Group, Pair, Response};
+use crate::progress::{Progress, Stage};
+
+/// The groups of a file, one after the other; made by [`Source::groups`](super::Source::groups).
+///
+/// An error is the last item.
+pub struct Groups {
+    from: From,
+    stem: String,
+    failed: bool,
+}
+
+enum From {
+    Rows {
+        records: Box<Records>,
+        /// The first row of the next prompt, read while looking for the end of this one.
+        next: Option<Part>,
+    },
+    Spool(Spool),
+}
+
+impl Groups {
+    pub(crate) fn new(rows: Rows, reading: RowReading, skip_bad: bool) -> Self {
+        Self {
+            stem: reading.stem.clone(),
+            from: From::Rows {
+                records: Box::new(Records {
+                    rows,
+                    reading,
+                    skip_bad,
+                }),
+                next: None,
+            },
+            failed: false,
+        }
+    }
+
+    /// The same groups when the rows of a prompt stand apart: through a temporary file.
+    pub(crate) fn gathered(
+        self,
+        folder: Option<&Path>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, DataError> {
+        let From::Rows { mut records, .. } = self.from else {
+            return Ok(self);
+        };
+        let mut spool = SpoolWriter::new(folder)?;
+        let mut read = 0u64;
+        while let Some(record) = records.next() {
+            if let Record::Part(part) = record? {
+                spool.push(prompt_key(part.prompt_id.as_deref(), &part.prompt), &part)?;
+            }
+            read += 1;
+            if read.is_multiple_of(PROGRESS_ROWS) {
+                let (done, total) = records.rows.position();
+                progress(Progress {
+                    stage: Stage::Gather,
+                    done,
+                    total,
+                });
+            }
+        }
+        Ok(Self {
+            from: From::Spool(spool.finish()?),
+            ..self
+        })
+    }
+
+    /// How much of the source is behind, and the whole, in the same unit.
+    pub fn position(&self) -> (u64, u64) {
+        match &self.from {
+            From::Rows { records, .. } => records.rows.position(),
+            From::Spool(spool) => spool.position(),
+        }
+    }
+
+    fn group(&mut self) -> Result<Option<Group>, DataError> {
+        let parts = match &mut self.from {
+            From::Spool(spool) => match spool.next_prompt()? {
+                Some(parts) => parts,
+                None => return Ok(None),
+            },
+            From::Rows { records, next } => {
+                let mut parts: Vec<Part> = next.take().into_iter().collect();
+                loop {
+                    match records.next().transpose()? {
+                        Some(Record::Group(group)) => return Ok(Some(group)),
+                        Some(Record::Part(part))
+                            if parts.first().is_none_or(|first| same_prompt(first, &part)) =>
+                        {
+                            parts.push(part);
+                        }
+                        Some(Record::Part(part)) => {
+                            *next = Some(part);
+                            break;
+                        }
+                        None => break,
+                    }
+                }
+                parts
+            }
+        };
+        Ok(assemble(&self.stem, parts))
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Result<Group, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let group = self.group();
+        self.failed = group.is_err();
+        group.transpose()
+    }
+}
+
+/// The records of a file; bad rows are passed over if asked, since the survey has counted them.
+struct Records {
+    rows: Rows,
+    reading: RowReading,
+    skip_bad: bool,
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let record = self
+                .rows
+                .next()?
+                .and_then(|row| located(self.reading.record(&row), &self.rows.path, row.place));
+            match record {
+                Err(DataError::Row(_)) if self.skip_bad => {}
+                record => return Some(record),
+            }
+        }
+    }
+}
+
+fn same_prompt(a: &Part, b: &Part) -> bool {
+    a.prompt_id == b.prompt_id && a.prompt == b.prompt
+}
+
+/// What rows of one prompt share; 128 bits, so that distinct prompts do not meet.
+pub(crate) fn prompt_key(id: Option<&str>, prompt: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    let id = id.unwrap_or_default();
+    hasher.update(&(id.len() as u64).to_le_bytes());
+    hasher.update(id.as_bytes());
+    hasher.update(prompt.as_bytes());
+    let mut key = [0; 16];
+    hasher.finalize_xof().fill(&mut key);
+    u128::from_le_bytes(key)
+}
+
+/// One group from the rows of one prompt.
+fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
+    let first = parts.first()?;
+    let id = first
+        .prompt_id
+        .clone()
+        .unwrap_or_else(|| format!("{stem}:{}", first.row));
+    let prompt = first.prompt.clone();
+    let mut responses: Vec<Response> = Vec::new();
+    let mut by_text: HashMap<String, usize> = HashMap::new();
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for part in parts {
+        match part.content {
+            Content::Flat(response) => responses.push(response),
+            Content::Preference { chosen, rejected } => {
+                let mut place = |response: Response| {
+                    let position = *by_text
+                        .entry(response.text.clone())
+                        .or_insert(responses.len());
+                    match responses.get_mut(position) {
+                        Some(known) => known.score = known.score.or(response.score),
+                        None => responses.push(response),
+                    }
+                    position
+                };
+                pairs.push((place(chosen), place(rejected)));
+            }
+        }
+    }
+    // Files joined from several runs number their samples twice; positions are the way out.
+    let mut ids = HashSet::new();
+    if !responses.iter().all(|response| ids.insert(response.id)) {
+        for (position, response) in (0..).zip(&mut responses) {
+            response.id = position;
+        }
+    }
+    let pairs = (!by_text.is_empty()).then(|| {
+        pairs
+            .iter()
+            .map(|&(chosen, rejected)| Pair {
+                chosen: responses[chosen].id,
+                rejected: responses[rejected].id,
+            })
+            .collect()
+    });
+    Some(Group {
+        id,
+        prompt,
+        responses,
+        pairs,
+    })
+}

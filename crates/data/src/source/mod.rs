@@ -1,0 +1,120 @@
+//! Reading any source of responses as a stream of [`Group`](crate::Group)s.
+//!
+//! A file is read at least twice: the first pass finds the shape, the bad rows, the range of the
+//! scores and whether the rows of a prompt stand together; the second yields the groups. Rows that
+//! are scattered take a third, in which they are brought together through a temporary file. Memory
+//! holds some tens of bytes per prompt and one group, whatever the size of the file.
+
+mod columns;
+mod conversation;
+mod csv;
+mod field;
+mod gather;
+mod jsonl;
+mod open;
+mod parquet;
+mod shape;
+mod spool;
+mod survey;
+
+use std::path::{Path, PathBuf};
+
+pub use columns::Columns;
+pub use gather::Groups;
+pub use open::DEFAULT_MAX_LINE_BYTES;
+pub use shape::Shape;
+pub use survey::{SkippedRows, Survey};
+
+pub(crate) use conversation::preference_texts;
+pub(crate) use field::{optional_id, optional_name, optional_number};
+pub(crate) use open::{Rows, open};
+pub(crate) use parquet::damaged;
+pub(crate) use shape::{located, stem};
+
+use serde::Serialize;
+
+use crate::error::DataError;
+use crate::progress::Progress;
+use shape::RowReading;
+
+/// How a source is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceOptions {
+    /// Which column holds what.
+    pub columns: Columns,
+    /// Count and skip rows that cannot be used, in place of stopping at the first.
+    pub skip_bad: bool,
+    /// The longest line, or CSV record, that is read.
+    pub max_line_bytes: usize,
+    /// Strip one leading `[..]` tag from WritingPrompts titles.
+    pub strip_tag: bool,
+    /// Where scattered rows are brought together; the system's temporary folder by default.
+    #[serde(skip)]
+    pub spool_folder: Option<PathBuf>,
+}
+
+impl Default for SourceOptions {
+    fn default() -> Self {
+        Self {
+            columns: Columns::default(),
+            skip_bad: false,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            strip_tag: true,
+            spool_folder: None,
+        }
+    }
+}
+
+/// A file that has been surveyed and can be read as groups.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    options: SourceOptions,
+    reading: RowReading,
+    survey: Survey,
+}
+
+impl Source {
+    /// Opens a file and makes the first pass over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, has no usable row or no known shape, and, unless bad rows are
+    /// skipped, at the first bad row.
+    pub fn open(
+        path: &Path,
+        options: &SourceOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, DataError> {
+        let (reading, survey) = survey::survey(path, options, progress)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            options: options.clone(),
+            reading,
+            survey,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the first pass found.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// The groups, in the order in which their prompts first appear.
+    ///
+    /// # Errors
+    /// When the file cannot be read a second time or the temporary file cannot be written.
+    pub fn groups(&self, progress: &mut dyn FnMut(Progress)) -> Result<Groups, DataError> {
+        let rows = open(&self.path, self.options.max_line_bytes)?;
+        let groups = Groups::new(rows, self.reading.clone(), self.options.skip_bad);
+        if self.survey.scattered {
+            groups.gathered(self.options.spool_folder.as_deref(), progress)
+        } else {
+            Ok(groups)
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The first pass over a file.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::SourceOptions;
+use super::gather::prompt_key;
+use super::open::{Row, open};
+use super::shape::{Content, Record, RowReading, Shape, located, stem};
+use crate::error::{DataError, Fault, Reason};
+use crate::progress::{Progress, Stage};
+
+/// Progress is told once in so many rows.
+pub(crate) const PROGRESS_ROWS: u64 = 256;
+
+/// What the first pass over a file found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Survey {
+    /// What a row means.
+    pub shape: Shape,
+    /// Rows that can be used.
+    pub rows: u64,
+    /// Responses in them; a preference row has two.
+    pub responses: u64,
+    /// Responses with a score.
+    pub scored: u64,
+    /// Rows that cannot, by reason.
+    pub skipped: BTreeMap<Reason, SkippedRows>,
+    /// The lowest and highest score, where there is any.
+    pub score_range: Option<(f64, f64)>,
+    /// The columns of the first row.
+    pub columns: Vec<String>,
+    /// Whether rows of one prompt stand apart from each other.
+    pub scattered: bool,
+}
+
+/// Bad rows of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SkippedRows {
+    /// How many.
+    pub count: u64,
+    /// The line or row of the first, from 1.
+    pub first: u64,
+}
+
+pub(crate) fn survey(
+    path: &Path,
+    options: &SourceOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(RowReading, Survey), DataError> {
+    let mut rows = open(path, options.max_line_bytes)?;
+    let mut skipped = BTreeMap::new();
+    let mut found: Option<(RowReading, Findings)> = None;
+    let mut read = 0;
+    while let Some(row) = rows.next() {
+        read += 1;
+        if read % PROGRESS_ROWS == 0 {
+            let (done, total) = rows.position();
+            progress(Progress {
+                stage: Stage::Survey,
+                done,
+                total,
+            });
+        }
+        let record = row.and_then(|row| {
+            let (reading, findings) = match &mut found {
+                Some(found) => found,
+                None => found.insert((reading(path, &row, options)?, Findings::new(&row))),
+            };
+            located(findings.take(reading, &row), path, row.place)
+        });
+        match record {
+            Err(DataError::Row(bad)) if options.skip_bad => {
+                skipped
+                    .entry(bad.reason)
+                    .or_insert(SkippedRows {
+                        count: 0,
+                        first: bad.place.number(),
+                    })
+                    .count += 1;
+            }
+            other => other?,
+        }
+    }
+    let (done, total) = rows.position();
+    progress(Progress {
+        stage: Stage::Survey,
+        done,
+        total,
+    });
+    match found {
+        Some((reading, findings)) if findings.rows > 0 => {
+            let survey = findings.survey(reading.shape, skipped);
+            Ok((reading, survey))
+        }
+        _ if skipped.is_empty() => Err(DataError::Empty {
+            path: path.to_path_buf(),
+        }),
+        _ => Err(DataError::Format {
+            path: path.to_path_buf(),
+            problem: format!("none of its {read} rows can be used"),
+            remedy: "run again without --skip-bad to see the first error".to_owned(),
+        }),
+    }
+}
+
+fn reading(path: &Path, row: &Row, options: &SourceOptions) -> Result<RowReading, DataError> {
+    Ok(RowReading {
+        stem: stem(path),
+        shape: Shape::detect(path, &row.fields, &options.columns)?,
+        columns: options.columns.clone(),
+        strip_tag: options.strip_tag,
+    })
+}
+
+struct Findings {
+    columns: Vec<String>,
+    rows: u64,
+    responses: u64,
+    scored: u64,
+    range: Option<(f64, f64)>,
+    scattered: bool,
+    /// Prompts of partial rows, ids of whole ones.
+    seen: HashSet<u128>,
+    last: Option<u128>,
+}
+
+impl Findings {
+    fn new(row: &Row) -> Self {
+        Self {
+            columns: row.fields.keys().cloned().collect(),
+            rows: 0,
+            responses: 0,
+            scored: 0,
+            range: None,
+            scattered: false,
+            seen: HashSet::new(),
+            last: None,
+        }
+    }
+
+    fn take(&mut self, reading: &RowReading, row: &Row) -> Result<(), Fault> {
+        match reading.record(row)? {
+            Record::Group(group) => {
+                if !self.seen.insert(prompt_key(Some(&group.id), "")) {
+                    return Err(Fault::in_field(
+                        &reading.columns.prompt_id,
+                        Reason::DuplicateId,
+                        format!("{:?} is also the id of an earlier row", group.id),
+                    ));
+                }
+                group
+                    .responses
+                    .iter()
+                    .for_each(|response| self.score(response.score));
+            }
+            Record::Part(part) => {
+                let key = prompt_key(part.prompt_id.as_deref(), &part.prompt);
+                let starts = self.last.replace(key) != Some(key);
+                if starts && !self.seen.insert(key) {
+                    self.scattered = true;
+                }
+                match part.content {
+                    Content::Flat(response) => self.score(response.score),
+                    Content::Preference { chosen, rejected } => {
+                        self.score(chosen.score);
+                        self.score(rejected.score);
+                    }
+                }
+            }
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn score(&mut self, score: Option<f64>) {
+        self.responses += 1;
+        if let Some(score) = score {
+            self.scored += 1;
+            let (low, high) = self.range.unwrap_or((score, score));
+            self.range = Some((low.min(score), high.max(score)));
+        }
+    }
+
+    fn survey(self, shape: Shape, skipped: BTreeMap<Reason, SkippedRows>) -> Survey {
+        Survey {
+            shape,
+            rows: self.rows,
+            responses: self.responses,
+            scored: self.scored,
+            skipped,
+            score_range: self.range,
+            columns: self.columns,
+            scattered: self.scattered,
+        }
+    }
+}

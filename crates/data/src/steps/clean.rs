@@ -1,0 +1,217 @@
+//! Step 1: what is not a response to the prompt is dropped.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::group::{Group, Response};
+
+/// Counts the tokens of a prompt and its response after the chat template.
+pub type CountTokens<'a> =
+    dyn Fn(&str, &str) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> + 'a;
+
+/// What is dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CleanOptions {
+    /// Drop the comments of moderators and bots.
+    pub drop_moderator: bool,
+    /// Drop responses of more tokens than this, where a counter is given.
+    pub max_tokens: usize,
+    /// Keep only the first of exactly repeated texts of a prompt.
+    pub dedup: bool,
+}
+
+impl Default for CleanOptions {
+    /// The paper's: moderators out, at most 2,048 tokens; repeats stay.
+    fn default() -> Self {
+        Self {
+            drop_moderator: true,
+            max_tokens: 2048,
+            dedup: false,
+        }
+    }
+}
+
+/// Why a response was dropped; the key under which the summary counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Dropped {
+    /// No text, or only blanks.
+    Empty,
+    /// A comment by a moderator or a bot.
+    Moderator,
+    /// Too many tokens.
+    TooLong,
+    /// The same text as an earlier response to the prompt.
+    Repeat,
+}
+
+impl Dropped {
+    /// The name under which the summary counts it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Moderator => "moderator",
+            Self::TooLong => "too_long",
+            Self::Repeat => "repeat",
+        }
+    }
+}
+
+/// The phrases by which moderators' and bots' comments are known in WritingPrompts.
+const MODERATOR_PHRASES: [&str; 3] = [
+    "**Welcome to the Prompt!**",
+    "this submission has been removed",
+    "**Off-Topic Discussion**",
+];
+
+/// The title without one leading `[..]` tag: `[WP] A fox` is `A fox`.
+pub fn strip_tag(title: &str) -> &str {
+    title
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map_or(title, |(tag, rest)| {
+            if tag.contains('\n') {
+                title
+            } else {
+                rest.trim()
+            }
+        })
+}
+
+/// Drops what is not wanted, in place, and tells each drop to `dropped`; given pairs that lose a
+/// side go with it.
+///
+/// # Errors
+/// When the tokens cannot be counted.
+pub fn clean(
+    group: &mut Group,
+    options: &CleanOptions,
+    count_tokens: Option<&CountTokens<'_>>,
+    dropped: &mut dyn FnMut(Dropped),
+) -> Result<(), DataError> {
+    let mut kept: Vec<Response> = Vec::with_capacity(group.responses.len());
+    let mut texts = HashSet::new();
+    for response in std::mem::take(&mut group.responses) {
+        let text = &response.text;
+        let too_long = || match count_tokens {
+            Some(count) => count(&group.prompt, text).map(|tokens| tokens > options.max_tokens),
+            None => Ok(false),
+        };
+        let moderator = || MODERATOR_PHRASES.iter().any(|phrase| text.contains(phrase));
+        if text.trim().is_empty() {
+            dropped(Dropped::Empty);
+        } else if options.drop_moderator && moderator() {
+            dropped(Dropped::Moderator);
+        } else if options.dedup && texts.contains(text) {
+            dropped(Dropped::Repeat);
+        } else if too_long().map_err(|source| DataError::CountTokens { source })? {
+            dropped(Dropped::TooLong);
+        } else {
+            if options.dedup {
+                texts.insert(text.clone());
+            }
+            kept.push(response);
+        }
+    }
+    group.responses = kept;
+    if let Some(pairs) = &mut group.pairs {
+        let ids: HashSet<u32> = group.responses.iter().map(|response| response.id).collect();
+        pairs.retain(|pair| ids.contains(&pair.chosen) && ids.contains(&pair.rejected));
+    }
+    Ok(())
+}
+
+/// How many responses repeat the exact text of an earlier one.
+pub(crate) fn repeats(group: &Group) -> u64 {
+    let mut texts = HashSet::new();
+    group
+        .responses
+        .iter()
+        .filter(|response| !texts.insert(&response.text))
+        .count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::Pair;
+
+    fn group(texts: &[&str]) -> Group {
+        let responses = (0..)
+            .zip(texts)
+            .map(|(id, text)| Response {
+                id,
+                text: (*text).to_owned(),
+                score: Some(1.0),
+            })
+            .collect();
+        Group {
+            id: "g:1".to_owned(),
+            prompt: "p".to_owned(),
+            responses,
+            pairs: None,
+        }
+    }
+
+    #[test]
+    fn one_leading_tag_goes() {
+        assert_eq!(strip_tag("[WP] A fox"), "A fox");
+        assert_eq!(strip_tag("[EU][WP] A fox"), "[WP] A fox");
+        assert_eq!(strip_tag("A [WP] fox"), "A [WP] fox");
+        assert_eq!(strip_tag("[unclosed"), "[unclosed");
+    }
+
+    #[test]
+    fn each_reason_is_counted_once() {
+        let mut group = group(&[
+            "tale",
+            "**Off-Topic Discussion** here",
+            "  ",
+            "tale",
+            "a very long tale",
+        ]);
+        let mut counts = Vec::new();
+        let options = CleanOptions {
+            max_tokens: 3,
+            dedup: true,
+            ..CleanOptions::default()
+        };
+        let words = |_: &str, text: &str| Ok(text.split(' ').count());
+        clean(&mut group, &options, Some(&words), &mut |reason| {
+            counts.push(reason)
+        })
+        .unwrap();
+        assert_eq!(
+            counts,
+            [
+                Dropped::Moderator,
+                Dropped::Empty,
+                Dropped::Repeat,
+                Dropped::TooLong
+            ]
+        );
+        assert_eq!(group.responses.len(), 1);
+    }
+
+    #[test]
+    fn repeats_stay_unless_asked_for() {
+        let mut group = group(&["tale", "tale"]);
+        clean(&mut group, &CleanOptions::default(), None, &mut |_| ()).unwrap();
+        assert_eq!((group.responses.len(), repeats(&group)), (2, 1));
+    }
+
+    #[test]
+    fn a_given_pair_goes_with_its_side() {
+        let mut group = group(&["tale", ""]);
+        group.pairs = Some(vec![Pair {
+            chosen: 0,
+            rejected: 1,
+        }]);
+        clean(&mut group, &CleanOptions::default(), None, &mut |_| ()).unwrap();
+        assert_eq!(group.pairs, Some(vec![]));
+    }
+}

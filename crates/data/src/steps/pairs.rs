@@ -1,0 +1,347 @@
+//! Step 2: which responses meet in a pair.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use super::rng;
+use crate::error::DataError;
+use crate::group::{Group, Pair};
+
+/// How pairs are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairOptions {
+    /// How far the scores of a pair should be apart; -1 takes every pair of different scores.
+    pub gap: f64,
+    /// The most pairs drawn when every pair is taken.
+    pub all_pairs_cap: usize,
+    /// The most pairs kept per prompt.
+    pub max_pairs: Option<usize>,
+    /// Keep the pairs with the best-scored chosen response first, in place of the first drawn.
+    pub best_first: bool,
+}
+
+impl Default for PairOptions {
+    /// The paper's: a gap of 5, every response used once, 100 draws when every pair is taken.
+    fn default() -> Self {
+        Self {
+            gap: 5.0,
+            all_pairs_cap: 100,
+            max_pairs: None,
+            best_first: false,
+        }
+    }
+}
+
+impl PairOptions {
+    /// # Errors
+    /// When the gap is neither -1 nor a number from 0.
+    pub fn validate(&self) -> Result<(), DataError> {
+        if self.gap == -1.0 || (self.gap.is_finite() && self.gap >= 0.0) {
+            return Ok(());
+        }
+        Err(DataError::Option {
+            option: "gap",
+            value: self.gap.to_string(),
+            problem: "give 0 or more, or -1 for every pair of different scores".to_owned(),
+        })
+    }
+}
+
+/// The pairs of a group: those that the source gives, or drawn at random by score.
+///
+/// With a gap, one pair at a time is drawn among all whose scores differ by at least the gap, each
+/// response used once; when none is left, among those whose scores differ at all. With a gap of -1
+/// every pair of different scores counts, at most [`PairOptions::all_pairs_cap`] of them drawn, and
+/// a response may meet several others. The higher score is the chosen one. Responses without a
+/// score, equal scores, and equal texts never meet.
+///
+/// # Departures
+/// The reference code lets two copies of one text meet when their scores differ; such a pair
+/// prefers nothing and only thins out the mean loss. With a gap of -1 the reference code also takes pairs of equal scores, and calls the second
+/// response the chosen one.
+pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
+    let mut drawn = match &group.pairs {
+        Some(given) => given.clone(),
+        None => {
+            let mut scored = Scored::new(group);
+            let mut rng = rng(seed, "pairs", &group.id, &group.prompt);
+            if options.gap < 0.0 {
+                scored.all(options.all_pairs_cap, &mut rng)
+            } else {
+                let mut drawn = scored.draw(options.gap, &mut rng);
+                drawn.extend(scored.draw(0.0, &mut rng));
+                drawn
+            }
+        }
+    };
+    if options.best_first {
+        let score = |pair: &Pair| group.response(pair.chosen).and_then(|r| r.score);
+        // Stable, so that the draw decides between equals; a missing score comes last.
+        drawn.sort_by(|a, b| {
+            score(b)
+                .partial_cmp(&score(a))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+    }
+    drawn.truncate(options.max_pairs.unwrap_or(usize::MAX));
+    drawn
+}
+
+/// The responses that have a score and are not used yet, from the lowest score up.
+struct Scored(Vec<Candidate>);
+
+struct Candidate {
+    score: f64,
+    id: u32,
+    /// Equal for equal texts.
+    text: usize,
+}
+
+impl Scored {
+    fn new(group: &Group) -> Self {
+        let mut texts = HashMap::new();
+        let mut scored = Vec::new();
+        for response in &group.responses {
+            let Some(score) = response.score else {
+                continue;
+            };
+            let next = texts.len();
+            let text = *texts.entry(response.text.as_str()).or_insert(next);
+            scored.push(Candidate {
+                score,
+                id: response.id,
+                text,
+            });
+        }
+        scored.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.id.cmp(&b.id)));
+        Self(scored)
+    }
+
+    /// For each response, how many of other text score lower by at least the gap.
+    fn partners(&self, gap: f64) -> Vec<usize> {
+        let mut lower = 0;
+        let mut lower_of_text: HashMap<usize, usize> = HashMap::new();
+        let counts = self.0.iter().map(|chosen| {
+            // Scores rise, so whoever is low enough for one is low enough for all after it.
+            while self.0[lower].score < chosen.score && chosen.score - self.0[lower].score >= gap {
+                *lower_of_text.entry(self.0[lower].text).or_default() += 1;
+                lower += 1;
+            }
+            lower - lower_of_text.get(&chosen.text).copied().unwrap_or(0)
+        });
+        counts.collect()
+    }
+
+    /// The `rank`-th pair when each response is listed with its partners, which are the lowest of
+    /// other text: their positions, the chosen one first.
+    fn pair(&self, partners: &[usize], mut rank: usize) -> (usize, usize) {
+        let chosen = partners
+            .iter()
+            .position(|&count| match rank.checked_sub(count) {
+                Some(rest) => {
+                    rank = rest;
+                    false
+                }
+                None => true,
+            });
+        let chosen = chosen.unwrap_or_default();
+        let mut others = (0..chosen).filter(|&other| self.0[other].text != self.0[chosen].text);
+        (chosen, others.nth(rank).unwrap_or_default())
+    }
+
+    fn ids(&self, (chosen, rejected): (usize, usize)) -> Pair {
+        Pair {
+            chosen: self.0[chosen].id,
+            rejected: self.0[rejected].id,
+        }
+    }
+
+    /// Pairs at least the gap apart, uniformly one after the other, each response used once.
+    fn draw(&mut self, gap: f64, rng: &mut impl Rng) -> Vec<Pair> {
+        let mut drawn = Vec::new();
+        loop {
+            let partners = self.partners(gap);
+            let total: usize = partners.iter().sum();
+            if total == 0 {
+                return drawn;
+            }
+            let (chosen, rejected) = self.pair(&partners, rng.random_range(0..total));
+            drawn.push(self.ids((chosen, rejected)));
+            // The chosen one stands higher, so taking it out first leaves the other in its place.
+            self.0.remove(chosen);
+            self.0.remove(rejected);
+        }
+    }
+
+    /// Every pair of different scores, or `cap` of them, uniformly, in random order.
+    fn all(&self, cap: usize, rng: &mut impl Rng) -> Vec<Pair> {
+        let partners = self.partners(0.0);
+        let total: usize = partners.iter().sum();
+        let cap = cap.min(total);
+        // Floyd's sampling: `cap` distinct numbers below `total` without listing them all.
+        let mut ranks = BTreeSet::new();
+        for last in total - cap..total {
+            let rank = rng.random_range(0..=last);
+            if !ranks.insert(rank) {
+                ranks.insert(last);
+            }
+        }
+        let mut ranks: Vec<usize> = ranks.into_iter().collect();
+        for i in (1..ranks.len()).rev() {
+            ranks.swap(i, rng.random_range(0..=i));
+        }
+        ranks
+            .into_iter()
+            .map(|rank| self.ids(self.pair(&partners, rank)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::group::Response;
+
+    fn group(scores: &[f64]) -> Group {
+        let responses = (0..)
+            .zip(scores)
+            .map(|(id, &score)| Response {
+                id,
+                text: format!("text {id}"),
+                score: Some(score),
+            })
+            .collect();
+        Group {
+            id: "g:1".to_owned(),
+            prompt: "p".to_owned(),
+            responses,
+            pairs: None,
+        }
+    }
+
+    fn score(group: &Group, id: u32) -> f64 {
+        group.response(id).unwrap().score.unwrap()
+    }
+
+    #[test]
+    fn each_response_once_and_wide_pairs_first() {
+        let group = group(&[1.0, 2.0, 3.0, 9.0, 10.0, 3.0, 30.0]);
+        for seed in 0..50 {
+            let drawn = pairs(&group, &PairOptions::default(), seed);
+            let mut used = HashSet::new();
+            assert!(
+                drawn
+                    .iter()
+                    .all(|p| used.insert(p.chosen) && used.insert(p.rejected))
+            );
+            assert!(
+                drawn
+                    .iter()
+                    .all(|p| score(&group, p.chosen) > score(&group, p.rejected))
+            );
+            let gaps: Vec<f64> = drawn
+                .iter()
+                .map(|p| score(&group, p.chosen) - score(&group, p.rejected))
+                .collect();
+            let narrow = gaps.iter().position(|gap| *gap < 5.0).unwrap_or(gaps.len());
+            assert!(gaps[narrow..].iter().all(|gap| *gap < 5.0), "{gaps:?}");
+            assert_eq!(drawn.len(), 3);
+        }
+    }
+
+    #[test]
+    fn ties_never_meet() {
+        assert!(pairs(&group(&[4.0; 6]), &PairOptions::default(), 1).is_empty());
+        let every = PairOptions {
+            gap: -1.0,
+            ..PairOptions::default()
+        };
+        assert!(pairs(&group(&[4.0; 6]), &every, 1).is_empty());
+        // NoveltyBench: one answer scored, the rest zero.
+        assert_eq!(
+            pairs(&group(&[10.0, 0.0, 0.0, 0.0]), &PairOptions::default(), 1).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn copies_of_a_text_never_meet() {
+        let mut group = group(&[10.0, 0.0, 5.0, 5.0, 20.0, 1.0]);
+        for response in &mut group.responses[..5] {
+            response.text = "copy".to_owned();
+        }
+        for (gap, count) in [(5.0, 1), (-1.0, 5)] {
+            let options = PairOptions {
+                gap,
+                ..PairOptions::default()
+            };
+            for seed in 0..20 {
+                let drawn = pairs(&group, &options, seed);
+                assert_eq!(drawn.len(), count);
+                assert!(drawn.iter().all(|p| p.chosen == 5 || p.rejected == 5));
+            }
+        }
+    }
+
+    #[test]
+    fn every_pair_up_to_the_cap_without_repeats() {
+        let every = PairOptions {
+            gap: -1.0,
+            ..PairOptions::default()
+        };
+        let few: Vec<f64> = (0..5).map(f64::from).collect();
+        assert_eq!(pairs(&group(&few), &every, 1).len(), 10);
+        let many: Vec<f64> = (0..40).map(f64::from).collect();
+        let drawn = pairs(&group(&many), &every, 1);
+        let distinct: HashSet<Pair> = drawn.iter().copied().collect();
+        assert_eq!((drawn.len(), distinct.len()), (100, 100));
+    }
+
+    #[test]
+    fn draws_are_uniform() {
+        // Three responses, all apart: the first pair is each of the three equally often.
+        let group = group(&[0.0, 10.0, 20.0]);
+        let mut counts = [0; 3];
+        for seed in 0..3000 {
+            let first = pairs(&group, &PairOptions::default(), seed)[0];
+            counts[(first.chosen + first.rejected - 1) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (900..1100).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn the_best_scored_pairs_are_kept() {
+        let group = group(&[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+        let options = PairOptions {
+            max_pairs: Some(1),
+            best_first: true,
+            ..PairOptions::default()
+        };
+        for seed in 0..20 {
+            let kept = pairs(&group, &options, seed);
+            assert_eq!((kept.len(), kept[0].chosen), (1, 5));
+        }
+    }
+
+    #[test]
+    fn a_gap_that_makes_no_sense_is_refused() {
+        for gap in [-2.0, f64::NAN] {
+            assert!(
+                PairOptions {
+                    gap,
+                    ..PairOptions::default()
+                }
+                .validate()
+                .is_err()
+            );
+        }
+    }
+}

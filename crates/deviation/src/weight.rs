@@ -1,0 +1,365 @@
+//! The weight of each response: its mixed deviation over the prompt's mean.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviationError, Kinds, normalise, normalise_ranks};
+
+/// How deviations become weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weighting {
+    /// The kinds of deviation that are mixed. Default: both.
+    pub kinds: Kinds,
+    /// The least mixed score `s_i` that a response can have, in `[0, 1]`.
+    ///
+    /// Without it the least deviating response of every prompt has weight 0 and teaches nothing.
+    /// The floor acts before the mean is taken, so the weights still average 1. 0.1 corresponds to
+    /// the reference code's -0.8 on its scale of -1 to 1.
+    pub floor: Option<f64>,
+    /// Ranks in place of min-max: `u = (rank - 1/2) / n`.
+    pub rank: bool,
+    /// `kappa` in `w <- 1 + (w - 1) * n / (n + kappa)`: how many responses it takes before their
+    /// deviations are believed as much as the plain weight 1.
+    pub shrinkage: Option<f64>,
+}
+
+impl Weighting {
+    /// Whether floor and shrinkage lie in their ranges.
+    ///
+    /// # Errors
+    /// When the floor is not in `[0, 1]` or the shrinkage is negative or not finite.
+    pub fn validate(&self) -> Result<(), DeviationError> {
+        if let Some(floor) = self.floor.filter(|floor| !(0.0..=1.0).contains(floor)) {
+            return Err(DeviationError::Floor(floor));
+        }
+        if let Some(kappa) = self.shrinkage.filter(|k| !(k.is_finite() && *k >= 0.0)) {
+            return Err(DeviationError::Shrinkage(kappa));
+        }
+        Ok(())
+    }
+}
+
+/// The weights of one prompt's responses; they average 1.
+///
+/// ```text
+/// s_i = prod_k u_{k,i}^(1/K)          geometric mean over the kinds
+/// s_i = max(s_i, floor)               when a floor is set
+/// w_i = s_i / mean_j(s_j)
+/// w_i = 1 + (w_i - 1) * n/(n + kappa) when a shrinkage is set
+/// ```
+///
+/// `per_kind_raw` holds the raw deviations of the kinds that are mixed, in the order of
+/// [`Kinds::as_slice`], one slice of length `n` per kind. With [`Kinds::None`] any slice will do: it
+/// only says how many responses there are. The settings are taken to be
+/// [valid](Weighting::validate).
+///
+/// Every weight is 1 when no response stands out: for a response alone (whatever number stands in
+/// for the deviation it does not have), for two responses, for equal deviations, and when every
+/// `s_i` is 0 because each response is the least deviating of some kind. In that last case weights
+/// of 0 would make the prompt vanish silently.
+///
+/// # Departures
+/// The reference code rescales `s` to `[-1, 1]`, centres it and adds 1 in the trainer; the algebra
+/// gives the lines above. Its floor acts on the *rejected* response's score, which no loss reads.
+///
+/// # Panics
+/// When the slices are not as many as the kinds, differ in length, or hold a value that is not
+/// finite.
+#[must_use]
+pub fn weights(per_kind_raw: &[&[f64]], weighting: &Weighting) -> Vec<f64> {
+    let n = per_kind_raw.first().map_or(0, |raw| raw.len());
+    assert!(
+        per_kind_raw.iter().all(|raw| raw.len() == n),
+        "each kind must have one deviation per response"
+    );
+    if weighting.kinds == Kinds::None || n < 2 {
+        return vec![1.0; n];
+    }
+    assert_eq!(
+        per_kind_raw.len(),
+        weighting.kinds.as_slice().len(),
+        "one slice of deviations per kind of {}",
+        weighting.kinds
+    );
+    let unit = if weighting.rank {
+        normalise_ranks
+    } else {
+        normalise
+    };
+    let mut scores = vec![1.0_f64; n];
+    for raw in per_kind_raw {
+        for (score, u) in scores.iter_mut().zip(unit(raw)) {
+            *score *= u;
+        }
+    }
+    let floor = weighting.floor.unwrap_or(0.0);
+    for score in &mut scores {
+        *score = score.powf(1.0 / per_kind_raw.len() as f64).max(floor);
+    }
+    let mut weights = renormalise(&scores);
+    if let Some(kappa) = weighting.shrinkage {
+        let trust = n as f64 / (n as f64 + kappa);
+        for weight in &mut weights {
+            *weight = 1.0 + (*weight - 1.0) * trust;
+        }
+    }
+    weights
+}
+
+/// The same proportions with mean 1; all 1 when every value is 0.
+///
+/// [`weights`] average 1 over all responses of a prompt, but the loss reads only the chosen ones,
+/// whose mean is something else, so a weighted objective takes longer or shorter steps than its
+/// plain sibling. Applied to the weights of all chosen responses this makes the steps comparable.
+#[must_use]
+pub fn renormalise(values: &[f64]) -> Vec<f64> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if mean > 0.0 {
+        values.iter().map(|value| value / mean).collect()
+    } else {
+        vec![1.0; values.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SEMANTIC: [f64; 4] = [0.2, 0.3, 0.5, 0.4];
+    const STYLE: [f64; 4] = [0.6, 0.5, 0.9, 0.7];
+
+    fn with(kinds: Kinds) -> Weighting {
+        Weighting {
+            kinds,
+            ..Weighting::default()
+        }
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+        assert_eq!(found.len(), expected.len());
+        for (f, e) in found.iter().zip(expected) {
+            assert!((f - e).abs() < tolerance, "{found:?} is not {expected:?}");
+        }
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn the_papers_weights() {
+        assert_close(
+            &weights(&[&SEMANTIC, &STYLE], &with(Kinds::Both)),
+            &[0.0, 0.0, 2.535898, 1.464102],
+            1e-6,
+        );
+        assert_close(
+            &weights(&[&SEMANTIC], &with(Kinds::Semantic)),
+            &[0.0, 2.0 / 3.0, 2.0, 4.0 / 3.0],
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn the_reference_codes_scale_gives_the_same_weights() {
+        // -1..1, (s * N - sum) / (N + sum), and + 1 in the trainer.
+        let s: Vec<f64> = normalise(&SEMANTIC).iter().map(|u| 2.0 * u - 1.0).collect();
+        let n = s.len() as f64;
+        let sum: f64 = s.iter().sum();
+        let reference: Vec<f64> = s.iter().map(|s| 1.0 + (s * n - sum) / (n + sum)).collect();
+        assert_close(
+            &weights(&[&SEMANTIC], &with(Kinds::Semantic)),
+            &reference,
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn without_kinds_every_weight_is_one() {
+        assert_eq!(weights(&[&SEMANTIC, &STYLE], &with(Kinds::None)), [1.0; 4]);
+        assert!(weights(&[], &with(Kinds::None)).is_empty());
+    }
+
+    #[test]
+    fn two_responses_make_the_plain_objective() {
+        let noisy = [0.734_121_9, 0.734_122_0];
+        for rank in [false, true] {
+            let weighting = Weighting {
+                rank,
+                ..with(Kinds::Both)
+            };
+            assert_eq!(weights(&[&noisy, &noisy], &weighting), [1.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn alone_has_weight_one() {
+        let strict = Weighting {
+            floor: Some(0.1),
+            rank: true,
+            shrinkage: Some(4.0),
+            ..with(Kinds::Both)
+        };
+        assert_eq!(weights(&[&[0.0], &[0.0]], &strict), [1.0]);
+    }
+
+    #[test]
+    fn a_prompt_whose_scores_are_all_zero_does_not_vanish() {
+        let weight = weights(&[&[0.1, 0.9], &[0.9, 0.1]], &with(Kinds::Both));
+        assert_eq!(weight, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn equal_deviations_have_equal_weights() {
+        assert_eq!(weights(&[&[0.3; 5]], &with(Kinds::Style)), [1.0; 5]);
+    }
+
+    #[test]
+    fn copies_share_their_weight() {
+        let raw = [0.2, 0.2, 0.2, 0.6];
+        assert_eq!(
+            weights(&[&raw], &with(Kinds::Semantic)),
+            [0.0, 0.0, 0.0, 4.0]
+        );
+    }
+
+    #[test]
+    fn the_floor_acts_before_the_mean() {
+        let weighting = Weighting {
+            floor: Some(0.1),
+            ..with(Kinds::Semantic)
+        };
+        let weight = weights(&[&SEMANTIC], &weighting);
+        // s = (0.1, 1/3, 1, 2/3), mean 0.525.
+        assert_close(
+            &weight,
+            &[0.1 / 0.525, 1.0 / 1.575, 1.0 / 0.525, 2.0 / 1.575],
+            1e-12,
+        );
+        assert!((mean(&weight) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ranks_leave_every_response_a_weight() {
+        let weighting = Weighting {
+            rank: true,
+            ..with(Kinds::Semantic)
+        };
+        // u = (1, 3, 7, 5) / 8, mean 1/2.
+        assert_close(
+            &weights(&[&SEMANTIC], &weighting),
+            &[0.25, 0.75, 1.75, 1.25],
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn shrinkage_pulls_towards_one() {
+        let weighting = Weighting {
+            shrinkage: Some(4.0),
+            ..with(Kinds::Semantic)
+        };
+        assert_close(
+            &weights(&[&SEMANTIC], &weighting),
+            &[0.5, 5.0 / 6.0, 1.5, 7.0 / 6.0],
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn renormalising_keeps_the_proportions() {
+        assert_eq!(renormalise(&[2.0, 4.0]), [2.0 / 3.0, 4.0 / 3.0]);
+        assert_eq!(renormalise(&[0.0, 0.0]), [1.0, 1.0]);
+        assert!(renormalise(&[]).is_empty());
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let floor = |floor| Weighting {
+            floor: Some(floor),
+            ..Weighting::default()
+        };
+        let shrinkage = |kappa| Weighting {
+            shrinkage: Some(kappa),
+            ..Weighting::default()
+        };
+        assert_eq!(floor(0.1).validate(), Ok(()));
+        assert_eq!(floor(-0.8).validate(), Err(DeviationError::Floor(-0.8)));
+        assert!(floor(f64::NAN).validate().is_err());
+        assert_eq!(
+            shrinkage(-1.0).validate(),
+            Err(DeviationError::Shrinkage(-1.0))
+        );
+        assert!(shrinkage(f64::INFINITY).validate().is_err());
+    }
+
+    /// Two kinds of deviation for the same responses.
+    fn raw_pairs() -> impl Strategy<Value = Vec<(f64, f64)>> {
+        prop::collection::vec((0.0..2.0_f64, 0.0..2.0_f64), 2..30)
+    }
+
+    fn weightings() -> impl Strategy<Value = Weighting> {
+        let kinds = prop::sample::select(vec![
+            Kinds::Semantic,
+            Kinds::Style,
+            Kinds::Both,
+            Kinds::None,
+        ]);
+        let floor = prop::option::of(0.0..=1.0_f64);
+        let shrinkage = prop::option::of(0.0..50.0_f64);
+        (kinds, floor, any::<bool>(), shrinkage).prop_map(|(kinds, floor, rank, shrinkage)| {
+            Weighting {
+                kinds,
+                floor,
+                rank,
+                shrinkage,
+            }
+        })
+    }
+
+    fn mixed(pairs: &[(f64, f64)], weighting: &Weighting) -> Vec<f64> {
+        let (semantic, style): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        match weighting.kinds {
+            Kinds::Semantic => weights(&[&semantic], weighting),
+            Kinds::Style => weights(&[&style], weighting),
+            Kinds::Both | Kinds::None => weights(&[&semantic, &style], weighting),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn weights_average_one_and_are_never_negative(pairs in raw_pairs(), weighting in weightings()) {
+            let weight = mixed(&pairs, &weighting);
+            prop_assert!((mean(&weight) - 1.0).abs() < 1e-12);
+            prop_assert!(weight.iter().all(|w| w.is_finite() && *w >= 0.0));
+        }
+
+        #[test]
+        fn order_does_not_matter(
+            (pairs, order) in raw_pairs().prop_flat_map(|pairs| {
+                let order: Vec<usize> = (0..pairs.len()).collect();
+                (Just(pairs), Just(order).prop_shuffle())
+            }),
+            weighting in weightings(),
+        ) {
+            let shuffled: Vec<(f64, f64)> = order.iter().map(|&i| pairs[i]).collect();
+            let straight = mixed(&pairs, &weighting);
+            let found = mixed(&shuffled, &weighting);
+            for (k, &i) in order.iter().enumerate() {
+                prop_assert!((found[k] - straight[i]).abs() < 1e-12);
+            }
+        }
+
+        #[test]
+        fn a_larger_deviation_never_weighs_less(raw in prop::collection::vec(0.0..2.0_f64, 2..30)) {
+            let weight = weights(&[&raw], &with(Kinds::Semantic));
+            for i in 0..raw.len() {
+                for j in 0..raw.len() {
+                    prop_assert!(raw[i] < raw[j] || weight[i] >= weight[j]);
+                }
+            }
+        }
+    }
+}

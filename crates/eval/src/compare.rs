@@ -1,0 +1,123 @@
+//! From values per prompt to systems and their differences.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::bootstrap::Bootstrap;
+use crate::evaluation::{Difference, MetricInfo, Prompt, PromptSystem, System};
+use crate::samples::SystemSamples;
+
+/// One system's samples with the values of each prompt, in the samples' order.
+pub(crate) struct Measured<'a> {
+    pub(crate) samples: &'a SystemSamples,
+    pub(crate) prompts: Vec<PromptSystem>,
+}
+
+impl Measured<'_> {
+    /// The values of a metric by prompt id, in the samples' order, where they exist.
+    fn values(&self, metric: &str) -> impl Iterator<Item = (&str, f64)> {
+        let prompts = self.samples.prompts.iter().zip(&self.prompts);
+        prompts.filter_map(move |(samples, measured)| {
+            Some((samples.prompt_id.as_str(), *measured.metrics.get(metric)?))
+        })
+    }
+
+    fn prompt_ids(&self) -> impl Iterator<Item = &str> {
+        self.samples
+            .prompts
+            .iter()
+            .map(|prompt| prompt.prompt_id.as_str())
+    }
+}
+
+/// One system over all its prompts.
+pub(crate) fn summarise(
+    system: &Measured<'_>,
+    all: &[Measured<'_>],
+    metrics: &[MetricInfo],
+    bootstrap: &Bootstrap,
+) -> System {
+    let prompts = &system.samples.prompts;
+    let responses = || prompts.iter().flat_map(|prompt| &prompt.responses);
+    let intervals = metrics.iter().filter_map(|metric| {
+        let values: Vec<f64> = system
+            .values(&metric.name)
+            .map(|(_, value)| value)
+            .collect();
+        Some((metric.name.clone(), bootstrap.interval(&values)?))
+    });
+    System {
+        name: system.samples.name.clone(),
+        file: system.samples.file.clone(),
+        prompts: prompts.len(),
+        responses: responses().count(),
+        alone: prompts
+            .iter()
+            .filter(|prompt| prompt.responses.len() == 1)
+            .count(),
+        empty: responses()
+            .filter(|response| response.text.trim().is_empty())
+            .count(),
+        missing: missing(system, all),
+        metrics: intervals.collect(),
+    }
+}
+
+/// The prompts of other systems that this one lacks, in their order.
+fn missing(system: &Measured<'_>, all: &[Measured<'_>]) -> Vec<String> {
+    let mut known: HashSet<&str> = system.prompt_ids().collect();
+    let others = all.iter().flat_map(Measured::prompt_ids);
+    others
+        .filter(|id| known.insert(id))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A system's metrics minus the baseline's, on the prompts that both have.
+pub(crate) fn differences(
+    system: &Measured<'_>,
+    baseline: &Measured<'_>,
+    metrics: &[MetricInfo],
+    bootstrap: &Bootstrap,
+) -> Vec<Difference> {
+    let difference = |metric: &MetricInfo| {
+        let of_baseline: HashMap<&str, f64> = baseline.values(&metric.name).collect();
+        let paired: Vec<f64> = system
+            .values(&metric.name)
+            .filter_map(|(id, value)| Some(value - of_baseline.get(id)?))
+            .collect();
+        let (interval, p) = bootstrap.difference(&paired)?;
+        Some(Difference {
+            system: system.samples.name.clone(),
+            baseline: baseline.samples.name.clone(),
+            metric: metric.name.clone(),
+            mean: interval.mean,
+            low: interval.low,
+            high: interval.high,
+            p,
+            prompts: interval.prompts,
+        })
+    };
+    metrics.iter().filter_map(difference).collect()
+}
+
+/// Each prompt once, with what every system made of it.
+pub(crate) fn side_by_side(systems: Vec<Measured<'_>>) -> Vec<Prompt> {
+    let mut prompts: Vec<Prompt> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for system in systems {
+        for (samples, measured) in system.samples.prompts.iter().zip(system.prompts) {
+            let place = *places.entry(&samples.prompt_id).or_insert_with(|| {
+                prompts.push(Prompt {
+                    prompt_id: samples.prompt_id.clone(),
+                    prompt: samples.prompt.clone(),
+                    systems: BTreeMap::new(),
+                });
+                prompts.len() - 1
+            });
+            prompts[place]
+                .systems
+                .insert(system.samples.name.clone(), measured);
+        }
+    }
+    prompts
+}

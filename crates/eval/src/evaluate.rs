@@ -1,0 +1,298 @@
+//! From samples to an [`Evaluation`].
+
+use std::collections::{HashMap, HashSet};
+
+use rarebit_deviation::{DistanceMatrix, Embedder};
+
+use crate::EvalError;
+use crate::bootstrap::Bootstrap;
+use crate::compare::{Measured, differences, side_by_side, summarise};
+use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, VERSION};
+use crate::metric::{catalogue, measure};
+use crate::samples::{PromptSamples, SystemSamples};
+
+/// About how many responses are embedded at once: enough to fill an accelerator's batches, few
+/// enough to hold in memory and to show progress.
+const RESPONSES_AT_ONCE: usize = 256;
+
+/// The settings of an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalOptions {
+    /// Seed of the bootstrap.
+    pub seed: u64,
+    /// Bootstrap resamples. Default: 10,000.
+    pub resamples: usize,
+    /// Confidence of the intervals. Default: 0.95.
+    pub confidence: f64,
+    /// Correct metrics or the reference code's.
+    pub mode: Mode,
+    /// The system that the others are compared with. Default: the first.
+    pub baseline: Option<String>,
+    /// For how many prompts of each system the pairwise distances are kept. Default: 50.
+    pub distances_for: usize,
+}
+
+impl Default for EvalOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            resamples: 10_000,
+            confidence: 0.95,
+            mode: Mode::Correct,
+            baseline: None,
+            distances_for: 50,
+        }
+    }
+}
+
+/// What an evaluation is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The system at hand.
+    pub system: &'a str,
+    /// What is done to it.
+    pub stage: Stage,
+    /// How many of the system's prompts are done.
+    pub done: usize,
+    /// The system's prompts.
+    pub total: usize,
+}
+
+/// A stage of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Embedding and measuring responses, prompt by prompt.
+    Measuring,
+    /// Resampling prompts for intervals and differences, all at once.
+    Resampling,
+}
+
+/// Measures every system, its intervals, and its differences to the baseline.
+///
+/// Prompts are matched between systems by `prompt_id`. A system's means are over all of its
+/// prompts; differences are over the prompts that both systems have, and what a system lacks is
+/// listed in [`System::missing`](crate::evaluation::System::missing). A metric that a prompt does
+/// not have (diversity of a single response, quality without scores) leaves the prompt out of that
+/// metric's mean.
+///
+/// # Errors
+/// On systems or prompts that occur twice, one id for two prompts, scores that are not finite,
+/// settings out of range, and an embedder's failure.
+pub fn evaluate(
+    systems: &[SystemSamples],
+    semantic: &dyn Embedder,
+    style: &dyn Embedder,
+    options: &EvalOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Evaluation, EvalError> {
+    check_options(options)?;
+    check_samples(systems)?;
+    let baseline = baseline(systems, options)?;
+    let metrics = catalogue();
+    let bootstrap = Bootstrap {
+        resamples: options.resamples,
+        confidence: options.confidence,
+        seed: options.seed,
+    };
+    let mut measured = Vec::with_capacity(systems.len());
+    for samples in systems {
+        let prompts = measure_system(samples, semantic, style, options, progress)?;
+        measured.push(Measured { samples, prompts });
+    }
+    let mut summaries = Vec::with_capacity(systems.len());
+    let mut all_differences = Vec::new();
+    for (i, system) in measured.iter().enumerate() {
+        let total = system.prompts.len();
+        let mut tell = |done| {
+            progress(Progress {
+                system: &system.samples.name,
+                stage: Stage::Resampling,
+                done,
+                total,
+            });
+        };
+        tell(0);
+        summaries.push(summarise(system, &measured, &metrics, &bootstrap));
+        if i != baseline {
+            all_differences.extend(differences(
+                system,
+                &measured[baseline],
+                &metrics,
+                &bootstrap,
+            ));
+        }
+        tell(total);
+    }
+    Ok(Evaluation {
+        version: VERSION,
+        seed: options.seed,
+        resamples: options.resamples,
+        mode: options.mode,
+        embedders: [("semantic", semantic), ("style", style)]
+            .map(|(kind, embedder)| (kind.to_owned(), embedder.id().to_owned()))
+            .into(),
+        metrics,
+        systems: summaries,
+        differences: all_differences,
+        prompts: side_by_side(measured),
+    })
+}
+
+fn check_options(options: &EvalOptions) -> Result<(), EvalError> {
+    if options.resamples == 0 {
+        return Err(EvalError::NoResamples);
+    }
+    if !(options.confidence > 0.0 && options.confidence < 1.0) {
+        return Err(EvalError::Confidence(options.confidence));
+    }
+    Ok(())
+}
+
+fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
+    let mut names = HashSet::new();
+    let mut texts: HashMap<&str, &str> = HashMap::new();
+    for system in systems {
+        if !names.insert(&system.name) {
+            return Err(EvalError::RepeatedSystem(system.name.clone()));
+        }
+        let mut ids = HashSet::new();
+        for prompt in &system.prompts {
+            let place = || (system.name.clone(), prompt.prompt_id.clone());
+            if !ids.insert(&prompt.prompt_id) {
+                let (system, prompt_id) = place();
+                return Err(EvalError::RepeatedPrompt { system, prompt_id });
+            }
+            let text = prompt.prompt.trim();
+            if *texts.entry(&prompt.prompt_id).or_insert(text) != text {
+                let (system, prompt_id) = place();
+                return Err(EvalError::PromptText { system, prompt_id });
+            }
+            for (response, value) in prompt.responses.iter().map(|r| r.score).enumerate() {
+                if let Some(value) = value.filter(|value| !value.is_finite()) {
+                    let (system, prompt_id) = place();
+                    return Err(EvalError::Score {
+                        system,
+                        prompt_id,
+                        response,
+                        value,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Index of the system that the others are compared with.
+fn baseline(systems: &[SystemSamples], options: &EvalOptions) -> Result<usize, EvalError> {
+    if systems.is_empty() {
+        return Err(EvalError::NoSystems);
+    }
+    let Some(name) = &options.baseline else {
+        return Ok(0);
+    };
+    let place = systems.iter().position(|system| system.name == *name);
+    place.ok_or_else(|| EvalError::UnknownBaseline {
+        name: name.clone(),
+        known: systems
+            .iter()
+            .map(|system| system.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
+}
+
+fn measure_system(
+    system: &SystemSamples,
+    semantic: &dyn Embedder,
+    style: &dyn Embedder,
+    options: &EvalOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<PromptSystem>, EvalError> {
+    let total = system.prompts.len();
+    let mut measured = Vec::with_capacity(total);
+    let mut rest = system.prompts.as_slice();
+    while !rest.is_empty() {
+        progress(Progress {
+            system: &system.name,
+            stage: Stage::Measuring,
+            done: measured.len(),
+            total,
+        });
+        let (batch, later) = rest.split_at(batch_size(rest));
+        rest = later;
+        let by_semantic = distances(&system.name, batch, semantic)?;
+        let by_style = distances(&system.name, batch, style)?;
+        for (prompt, (semantic, style)) in batch.iter().zip(by_semantic.iter().zip(&by_style)) {
+            let keep = measured.len() < options.distances_for;
+            measured.push(PromptSystem {
+                metrics: measure(&prompt.responses, semantic, style, options.mode),
+                responses: prompt.responses.clone(),
+                distances: keep.then(|| Distances {
+                    semantic: rows(semantic),
+                    style: rows(style),
+                }),
+            });
+        }
+    }
+    progress(Progress {
+        system: &system.name,
+        stage: Stage::Measuring,
+        done: total,
+        total,
+    });
+    Ok(measured)
+}
+
+/// How many prompts, one at least, hold about [`RESPONSES_AT_ONCE`] responses.
+fn batch_size(prompts: &[PromptSamples]) -> usize {
+    let mut responses = 0;
+    let full = prompts.iter().position(|prompt| {
+        responses += prompt.responses.len();
+        responses >= RESPONSES_AT_ONCE
+    });
+    full.map_or(prompts.len(), |last| last + 1)
+}
+
+/// The distances between the responses to each prompt.
+fn distances(
+    system: &str,
+    prompts: &[PromptSamples],
+    embedder: &dyn Embedder,
+) -> Result<Vec<DistanceMatrix>, EvalError> {
+    let texts: Vec<&str> = prompts
+        .iter()
+        .flat_map(|prompt| &prompt.responses)
+        .map(|response| response.text.as_str())
+        .collect();
+    let embeddings = embedder.embed(&texts).map_err(|source| EvalError::Embed {
+        embedder: embedder.id().to_owned(),
+        system: system.to_owned(),
+        source,
+    })?;
+    if embeddings.len() != texts.len() {
+        return Err(EvalError::Rows {
+            embedder: embedder.id().to_owned(),
+            expected: texts.len(),
+            found: embeddings.len(),
+        });
+    }
+    let mut rest = embeddings.as_slice();
+    prompts
+        .iter()
+        .map(|prompt| {
+            let (own, later) = rest.split_at(prompt.responses.len());
+            rest = later;
+            DistanceMatrix::from_embeddings(own).map_err(|source| EvalError::Distances {
+                embedder: embedder.id().to_owned(),
+                system: system.to_owned(),
+                prompt_id: prompt.prompt_id.clone(),
+                source,
+            })
+        })
+        .collect()
+}
+
+fn rows(matrix: &DistanceMatrix) -> Vec<Vec<f32>> {
+    matrix.rows().map(<[f32]>::to_vec).collect()
+}

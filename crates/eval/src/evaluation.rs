@@ -1,0 +1,173 @@
+//! The types of `evaluation.json`: what was measured, on whom, with which settings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the format that this crate writes.
+pub const VERSION: u32 = 1;
+
+/// Everything that [`evaluate`](crate::evaluate) found, as `evaluation.json` holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The version of the format, [`VERSION`].
+    pub version: u32,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+    /// Bootstrap resamples.
+    pub resamples: usize,
+    /// Whether metrics are the correct ones or the reference code's.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The identity of the embedder of each kind, by the kind's name.
+    pub embedders: BTreeMap<String, String>,
+    /// The metrics, in the order in which they are shown.
+    pub metrics: Vec<MetricInfo>,
+    /// The systems, in the order in which they were given.
+    pub systems: Vec<System>,
+    /// Paired differences of each further system to the baseline.
+    #[serde(default)]
+    pub differences: Vec<Difference>,
+    /// The prompts, in the order of the first system that has them.
+    pub prompts: Vec<Prompt>,
+}
+
+/// Which form of a metric is computed where the reference code has it wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The right value.
+    #[default]
+    Correct,
+    /// The reference code's value, for comparison with published numbers. Affects the compression
+    /// ratio, the ROUGE-L homogenisation and the n-gram diversity.
+    ReferenceCompat,
+}
+
+/// What a metric is called and how it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricInfo {
+    /// The key of the metric in every map.
+    pub name: String,
+    /// The name for people.
+    pub label: String,
+    /// Which direction is better.
+    pub better: Better,
+    /// Where the definition comes from.
+    pub source: String,
+}
+
+/// Which direction of a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+    /// A fact about the texts that explains other metrics.
+    Neither,
+}
+
+/// One system over all its prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct System {
+    /// The name it was given.
+    pub name: String,
+    /// The file its samples came from.
+    pub file: String,
+    /// Number of prompts.
+    pub prompts: usize,
+    /// Number of responses.
+    pub responses: usize,
+    /// Prompts with a single response, which have no diversity.
+    #[serde(default)]
+    pub alone: usize,
+    /// Responses of nothing but white space.
+    #[serde(default)]
+    pub empty: usize,
+    /// Ids of the prompts that some other system has and this one lacks. They take no part in the
+    /// paired differences.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// The mean over prompts of each metric that any prompt has.
+    pub metrics: BTreeMap<String, Interval>,
+}
+
+/// A mean over prompts and its bootstrap interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The mean over the prompts.
+    pub mean: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Number of prompts that have a value.
+    #[serde(default)]
+    pub prompts: usize,
+}
+
+/// A system's metric minus the baseline's, prompt by prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The system.
+    pub system: String,
+    /// The system it is compared with.
+    pub baseline: String,
+    /// The metric's name.
+    pub metric: String,
+    /// Mean over the prompts that both have.
+    pub mean: f64,
+    /// Lower end of its interval.
+    pub low: f64,
+    /// Upper end of its interval.
+    pub high: f64,
+    /// Two-sided bootstrap p of no difference.
+    pub p: f64,
+    /// Number of prompts that both have.
+    #[serde(default)]
+    pub prompts: usize,
+}
+
+/// One prompt and what each system made of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The id that matches it between systems.
+    pub prompt_id: String,
+    /// The text.
+    pub prompt: String,
+    /// The systems that answered it, by name.
+    pub systems: BTreeMap<String, PromptSystem>,
+}
+
+/// One system's responses to one prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PromptSystem {
+    /// The metrics that exist for these responses.
+    pub metrics: BTreeMap<String, f64>,
+    /// The responses, in order of sampling.
+    pub responses: Vec<Response>,
+    /// Distances between the responses, kept for the first prompts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distances: Option<Distances>,
+}
+
+/// One response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The text.
+    pub text: String,
+    /// Its quality, from a reader or a reward model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+}
+
+/// Pairwise distances between the responses to one prompt, as rows of a square matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Distances {
+    /// By the semantic embedder.
+    pub semantic: Vec<Vec<f32>>,
+    /// By the style embedder.
+    pub style: Vec<Vec<f32>>,
+}

@@ -1,0 +1,34 @@
+//! Diversity and quality of a set of responses, with intervals, and the report that shows them.
+//!
+//! Each metric is a function of one prompt's responses in a file of its own. [`evaluate`] applies
+//! all of them to every prompt of every system, averages over prompts with bootstrap intervals,
+//! and compares the systems prompt by prompt.
+
+pub mod bootstrap;
+mod compare;
+pub mod compression;
+mod csv;
+pub mod diversity;
+pub mod duplicates;
+mod error;
+mod evaluate;
+pub mod evaluation;
+#[cfg(test)]
+mod golden;
+pub mod length;
+mod metric;
+pub mod ngrams;
+pub mod quality;
+pub mod report;
+pub mod rouge_l;
+mod samples;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::Bootstrap;
+pub use csv::evaluation_csv;
+pub use error::EvalError;
+pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
+pub use evaluation::{Evaluation, Mode};
+pub use metric::catalogue;
+pub use samples::{PromptSamples, SampleRow, SystemSamples};

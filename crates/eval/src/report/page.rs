@@ -1,0 +1,231 @@
+//! The page around the sections: head, policy, contents, and how to make it all again.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::format::{count, counted, escape};
+use super::plane::{Point, plane};
+use super::reading::{self, Reading};
+use super::{Report, curves, headline, samples, table};
+use crate::evaluation::MetricInfo;
+
+const STYLE: &str = include_str!("assets/report.css");
+const SCRIPT: &str = include_str!("assets/report.js");
+
+/// A part of the page with an entry in its contents.
+struct Part {
+    id: String,
+    title: String,
+    html: String,
+}
+
+impl Part {
+    fn new(id: &str, title: &str, html: String) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            html,
+        }
+    }
+}
+
+/// The whole document.
+pub(super) fn page(report: &Report<'_>) -> String {
+    let reading = Reading::new(report);
+    let parts = parts(report, &reading);
+    let contents: String = parts
+        .iter()
+        .map(|part| {
+            format!(
+                "<li><a href=\"#{}\">{}</a></li>",
+                part.id,
+                escape(&part.title)
+            )
+        })
+        .collect();
+    let sections: String = parts
+        .iter()
+        .map(|part| {
+            format!(
+                "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{}</h2>\n{}</section>\n",
+                escape(&part.title),
+                part.html,
+                id = part.id
+            )
+        })
+        .collect();
+    // A checkout with CRLF line ends must not change the hash that the browser computes.
+    let (style, script) = (STYLE.replace("\r\n", "\n"), SCRIPT.replace("\r\n", "\n"));
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <meta name=\"generator\" content=\"rarebit {}\">\n\
+         <title>{title}</title>\n<style>{style}</style>\n<script>{script}</script>\n</head>\n<body>\n\
+         <a class=\"skip\" href=\"#main\">Skip to the result</a>\n\
+         <header>\n<div class=\"bar\"><span class=\"brand\">rarebit report</span>\
+         <button type=\"button\" id=\"theme\" class=\"needs-script\" hidden>Dark</button></div>\n\
+         <h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{}</p>\n</header>\n\
+         <main id=\"main\">\n<div class=\"finding\">\n{}</div>\n\
+         <nav aria-label=\"Contents\"><ul>{contents}</ul></nav>\n{sections}</main>\n\
+         <footer><p>One file, nothing fetched. Made with rarebit {}.</p></footer>\n</body>\n</html>\n",
+        hash(&style),
+        hash(&script),
+        env!("CARGO_PKG_VERSION"),
+        scope(&reading),
+        headline::headline(&reading),
+        env!("CARGO_PKG_VERSION"),
+        title = escape(&report.title),
+    )
+}
+
+fn parts(report: &Report<'_>, reading: &Reading<'_>) -> Vec<Part> {
+    let mut parts = vec![
+        Part::new("plane", "Quality and diversity", planes(reading)),
+        Part::new("metrics", "All metrics", table::metrics(reading)),
+    ];
+    for (index, section) in report.extra_sections.iter().enumerate() {
+        parts.push(Part::new(
+            &format!("more-{}", index + 1),
+            &section.title,
+            table::section(section),
+        ));
+    }
+    parts.push(Part::new(
+        "samples",
+        "The same prompt",
+        samples::samples(reading),
+    ));
+    if !report.runs.is_empty() {
+        parts.push(Part::new(
+            "training",
+            "Training",
+            curves::curves(&report.runs, reading),
+        ));
+    }
+    parts.push(Part::new(
+        "reproduce",
+        "How to reproduce",
+        reproduce(report),
+    ));
+    parts
+}
+
+/// What was measured, in a line.
+fn scope(reading: &Reading<'_>) -> String {
+    let systems = reading.systems();
+    let range = |pick: fn(&crate::evaluation::System) -> usize| {
+        let numbers = || systems.iter().map(pick);
+        match (numbers().min(), numbers().max()) {
+            (Some(low), Some(high)) if low != high => format!("{} to {}", count(low), count(high)),
+            (Some(low), _) => count(low),
+            _ => count(0),
+        }
+    };
+    format!(
+        "{} · {} prompts and {} responses per system",
+        counted(systems.len(), "system"),
+        range(|system| system.prompts),
+        range(|system| system.responses)
+    )
+}
+
+fn planes(reading: &Reading<'_>) -> String {
+    let Some(quality) = reading.quality() else {
+        let html = reading
+            .semantic()
+            .zip(reading.style())
+            .map(|(x, y)| one_plane(reading, x, y))
+            .unwrap_or_default();
+        return format!(
+            "<div class=\"planes\">{html}</div><p class=\"note\">Quality was not measured: the responses carry no score and no reward model was given.</p>\n"
+        );
+    };
+    let kinds = [reading.semantic(), reading.style()];
+    let html: String = kinds
+        .into_iter()
+        .flatten()
+        .map(|kind| one_plane(reading, kind, quality))
+        .collect();
+    let sight = reading.baseline.map_or_else(String::new, |baseline| {
+        format!(
+            " The dashed lines meet at <bdi>{}</bdi>: up is better, right is more diverse.",
+            escape(baseline)
+        )
+    });
+    format!(
+        "<div class=\"planes\">{html}</div>\n<p class=\"note\">Crosses are 95\u{202f}% bootstrap intervals over prompts, \
+         each system for itself; the table’s differences are paired by prompt and therefore sharper.{sight}</p>\n"
+    )
+}
+
+fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
+    let points: Vec<Point<'_>> = reading
+        .systems()
+        .iter()
+        .filter_map(|system| {
+            Some(Point {
+                name: &system.name,
+                colour: reading.colour(&system.name),
+                x: *reading::interval(system, &x.name)?,
+                y: *reading::interval(system, &y.name)?,
+                is_baseline: reading.baseline == Some(system.name.as_str()),
+            })
+        })
+        .collect();
+    plane(
+        &points,
+        &format!("{} against {}", y.label, x.label.to_lowercase()),
+        &x.label,
+        &y.label,
+    )
+}
+
+fn reproduce(report: &Report<'_>) -> String {
+    let mut html = String::new();
+    if !report.reproduce.is_empty() {
+        html += &format!(
+            "<div class=\"commands\"><button type=\"button\" id=\"copy\" class=\"needs-script\" hidden>Copy</button>\
+             <pre tabindex=\"0\" aria-label=\"Commands\"><code id=\"commands\">{}</code></pre></div>\n",
+            escape(&report.reproduce.join("\n"))
+        );
+    }
+    for run in report
+        .runs
+        .iter()
+        .filter(|run| !run.config.trim().is_empty())
+    {
+        html += &format!(
+            "<details><summary>Configuration of <bdi>{}</bdi></summary><pre tabindex=\"0\"><code>{}</code></pre></details>\n",
+            escape(&run.name),
+            escape(run.config.trim_end())
+        );
+    }
+    let evaluation = report.evaluation;
+    let mut facts: Vec<(String, String)> = report.about.clone();
+    let known = |facts: &[(String, String)], key: &str| facts.iter().any(|(known, _)| known == key);
+    for (key, value) in reading::provenance(evaluation) {
+        if !known(&facts, &key) {
+            facts.push((key, value));
+        }
+    }
+    let facts: String = facts
+        .iter()
+        .map(|(key, value)| {
+            format!(
+                "<dt>{}</dt><dd dir=\"auto\">{}</dd>\n",
+                escape(key),
+                escape(value)
+            )
+        })
+        .collect();
+    html + &format!("<dl class=\"about\">\n{facts}</dl>\n")
+}
+
+/// The name by which a content security policy lets exactly this text through.
+fn hash(text: &str) -> String {
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
+}

@@ -1,0 +1,108 @@
+//! What the report asks of an evaluation: which metric is which, and who is compared with whom.
+
+use super::Report;
+use crate::Evaluation;
+use crate::evaluation::{Difference, Interval, MetricInfo, System};
+
+/// An evaluation seen through one choice of baseline.
+pub(super) struct Reading<'a> {
+    pub(super) evaluation: &'a Evaluation,
+    pub(super) baseline: Option<&'a str>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(report: &Report<'a>) -> Self {
+        let evaluation = report.evaluation;
+        let wanted = report.baseline.as_deref();
+        let baseline = wanted
+            .and_then(|name| evaluation.systems.iter().find(|system| system.name == name))
+            .map(|system| system.name.as_str())
+            .or_else(|| {
+                evaluation
+                    .differences
+                    .first()
+                    .map(|difference| difference.baseline.as_str())
+            });
+        Self {
+            evaluation,
+            baseline,
+        }
+    }
+
+    pub(super) fn systems(&self) -> &'a [System] {
+        &self.evaluation.systems
+    }
+
+    /// The metric that measures quality, if one was measured.
+    pub(super) fn quality(&self) -> Option<&'a MetricInfo> {
+        self.metric("quality")
+    }
+
+    pub(super) fn semantic(&self) -> Option<&'a MetricInfo> {
+        self.metric("semantic")
+    }
+
+    pub(super) fn style(&self) -> Option<&'a MetricInfo> {
+        self.metric("style")
+    }
+
+    /// The first metric whose name holds the word: `semantic` finds `semantic_diversity`, and what
+    /// else is measured on the same vectors comes after it.
+    fn metric(&self, word: &str) -> Option<&'a MetricInfo> {
+        self.evaluation
+            .metrics
+            .iter()
+            .find(|metric| metric.name.contains(word))
+    }
+
+    pub(super) fn difference(&self, system: &str, metric: &str) -> Option<&'a Difference> {
+        let baseline = self.baseline?;
+        self.evaluation.differences.iter().find(|difference| {
+            difference.system == system
+                && difference.baseline == baseline
+                && difference.metric == metric
+        })
+    }
+
+    /// The page's colour of a system, the same in every drawing.
+    pub(super) fn colour(&self, system: &str) -> usize {
+        self.systems()
+            .iter()
+            .position(|other| other.name == system)
+            .unwrap_or(0)
+            % COLOURS
+    }
+}
+
+/// How many colours the style sheet has; further systems begin again.
+pub(super) const COLOURS: usize = 8;
+
+/// An interval of a system, when it was measured and is finite.
+pub(super) fn interval<'a>(system: &'a System, metric: &str) -> Option<&'a Interval> {
+    system
+        .metrics
+        .get(metric)
+        .filter(|interval| interval.mean.is_finite())
+}
+
+/// What the evaluation itself knows of how it was made.
+pub(super) fn provenance(evaluation: &Evaluation) -> Vec<(String, String)> {
+    let embedders = evaluation
+        .embedders
+        .iter()
+        .map(|(kind, id)| (format!("embedder, {kind}"), id.clone()));
+    let systems = evaluation
+        .systems
+        .iter()
+        .map(|system| (format!("samples, {}", system.name), system.file.clone()));
+    embedders
+        .chain(systems)
+        .chain([
+            ("evaluation seed".to_owned(), evaluation.seed.to_string()),
+            (
+                "bootstrap resamples".to_owned(),
+                evaluation.resamples.to_string(),
+            ),
+        ])
+        .collect()
+}

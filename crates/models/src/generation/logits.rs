@@ -1,0 +1,140 @@
+use serde::{Deserialize, Serialize};
+
+/// What is done to a row of logits before a token is drawn, in transformers' order: repetition
+/// penalty, temperature, top-k, top-p, min-p. Each means what it means there.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LogitsProcessors {
+    /// Divides positive and multiplies negative logits of tokens that stand in prompt or
+    /// completion; 1 does nothing.
+    pub repetition_penalty: f32,
+    /// Divides the logits.
+    pub temperature: f32,
+    /// Keeps the k likeliest tokens and those tied with the last; 0 keeps all.
+    pub top_k: usize,
+    /// Keeps the smallest set of likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    pub top_p: f32,
+    /// Keeps tokens at least this probable beside the likeliest; 0 keeps all.
+    pub min_p: f32,
+}
+
+impl Default for LogitsProcessors {
+    /// Leaves the distribution as the model gives it.
+    fn default() -> Self {
+        Self {
+            repetition_penalty: 1.0,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+        }
+    }
+}
+
+impl LogitsProcessors {
+    /// The first setting that no distribution can be made with, as a message.
+    pub fn problem(&self) -> Option<String> {
+        let positive = |name: &str, value: f32| {
+            (!(value > 0.0 && value.is_finite()))
+                .then(|| format!("{name} is {value}, it must be above 0"))
+        };
+        let share = |name: &str, value: f32| {
+            (!(0.0..=1.0).contains(&value))
+                .then(|| format!("{name} is {value}, it must be between 0 and 1"))
+        };
+        positive("temperature", self.temperature)
+            .or_else(|| positive("repetition_penalty", self.repetition_penalty))
+            .or_else(|| share("top_p", self.top_p))
+            .or_else(|| share("min_p", self.min_p))
+    }
+
+    /// Rewrites the logits of the next token; a token that is excluded gets `-∞`.
+    ///
+    /// `tokens` is all that has been read and written so far, padding left out (transformers
+    /// penalises the padding token too).
+    pub fn apply(&self, logits: &mut [f32], tokens: &[u32]) {
+        self.penalise(logits, tokens);
+        if self.temperature != 1.0 {
+            logits
+                .iter_mut()
+                .for_each(|logit| *logit /= self.temperature);
+        }
+        self.keep_top_k(logits);
+        self.keep_top_p(logits);
+        self.keep_min_p(logits);
+    }
+
+    fn penalise(&self, logits: &mut [f32], tokens: &[u32]) {
+        if self.repetition_penalty == 1.0 {
+            return;
+        }
+        let mut seen: Vec<u32> = tokens.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        for token in seen {
+            if let Some(logit) = logits.get_mut(token as usize) {
+                *logit = if *logit < 0.0 {
+                    *logit * self.repetition_penalty
+                } else {
+                    *logit / self.repetition_penalty
+                };
+            }
+        }
+    }
+
+    fn keep_top_k(&self, logits: &mut [f32]) {
+        if self.top_k == 0 || self.top_k >= logits.len() {
+            return;
+        }
+        let mut sorted = logits.to_vec();
+        let (_, &mut last, _) =
+            sorted.select_nth_unstable_by(self.top_k - 1, |a, b| b.total_cmp(a));
+        logits
+            .iter_mut()
+            .filter(|logit| **logit < last)
+            .for_each(|logit| *logit = f32::NEG_INFINITY);
+    }
+
+    fn keep_top_p(&self, logits: &mut [f32]) {
+        if self.top_p >= 1.0 {
+            return;
+        }
+        let probabilities = softmax(logits);
+        let mut order: Vec<usize> = (0..logits.len())
+            .filter(|&i| logits[i] > f32::NEG_INFINITY)
+            .collect();
+        // transformers sorts ascending and drops from the low end while the sum stays within 1 - p;
+        // of tied tokens the later id ranks higher, the likeliest is always kept.
+        order.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(a.cmp(&b)));
+        order.pop();
+        let mut below = 0.0;
+        for i in order {
+            below += probabilities[i];
+            if below > 1.0 - self.top_p {
+                break;
+            }
+            logits[i] = f32::NEG_INFINITY;
+        }
+    }
+
+    fn keep_min_p(&self, logits: &mut [f32]) {
+        if self.min_p <= 0.0 {
+            return;
+        }
+        let probabilities = softmax(logits);
+        let floor = self.min_p * probabilities.iter().copied().fold(0.0, f32::max);
+        for (logit, probability) in logits.iter_mut().zip(probabilities) {
+            if probability < floor {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+/// Probabilities of logits; excluded ones get 0.
+pub(super) fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut exponentials: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.iter_mut().for_each(|value| *value /= sum);
+    exponentials
+}

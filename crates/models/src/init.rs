@@ -1,0 +1,78 @@
+//! Fresh weights for a model that is to be trained from nothing.
+
+use burn::tensor::TensorData;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::llama::LlamaConfig;
+use crate::weights::NamedTensors;
+
+/// Standard deviation of transformers' `initializer_range`.
+const DEVIATION: f32 = 0.02;
+
+/// Random weights as transformers initialises a LLaMA: matrices normal with deviation 0.02, norms
+/// 1, biases 0. The same seed gives the same weights on every machine.
+pub fn random_llama(config: &LlamaConfig, seed: u64) -> NamedTensors {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (hidden, inner, head_dim) = (
+        config.hidden_size,
+        config.intermediate_size,
+        config.head_dim(),
+    );
+    let (q, kv) = (
+        config.num_attention_heads * head_dim,
+        config.kv_heads() * head_dim,
+    );
+    let mut tensors = vec![(
+        "model.embed_tokens.weight".to_owned(),
+        normal(&mut rng, [config.vocab_size, hidden]),
+    )];
+    for i in 0..config.num_hidden_layers {
+        let mut linear = |part: &str, [out, input]: [usize; 2], bias: bool| {
+            tensors.push((
+                format!("model.layers.{i}.{part}.weight"),
+                normal(&mut rng, [out, input]),
+            ));
+            if bias {
+                tensors.push((format!("model.layers.{i}.{part}.bias"), constant(0.0, out)));
+            }
+        };
+        linear("self_attn.q_proj", [q, hidden], config.attention_bias);
+        linear("self_attn.k_proj", [kv, hidden], config.attention_bias);
+        linear("self_attn.v_proj", [kv, hidden], config.attention_bias);
+        linear("self_attn.o_proj", [hidden, q], config.attention_bias);
+        linear("mlp.gate_proj", [inner, hidden], config.mlp_bias);
+        linear("mlp.up_proj", [inner, hidden], config.mlp_bias);
+        linear("mlp.down_proj", [hidden, inner], config.mlp_bias);
+        for norm in ["input_layernorm", "post_attention_layernorm"] {
+            tensors.push((
+                format!("model.layers.{i}.{norm}.weight"),
+                constant(1.0, hidden),
+            ));
+        }
+    }
+    tensors.push(("model.norm.weight".to_owned(), constant(1.0, hidden)));
+    if !config.tie_word_embeddings {
+        tensors.push((
+            "lm_head.weight".to_owned(),
+            normal(&mut rng, [config.vocab_size, hidden]),
+        ));
+    }
+    tensors
+}
+
+fn constant(value: f32, length: usize) -> TensorData {
+    TensorData::new(vec![value; length], [length])
+}
+
+/// Box and Muller's transform: two uniform numbers make one normal.
+fn normal(rng: &mut ChaCha8Rng, shape: [usize; 2]) -> TensorData {
+    let mut draw = || {
+        let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
+        radius * (2.0 * std::f32::consts::PI * rng.random::<f32>()).cos() * DEVIATION
+    };
+    TensorData::new(
+        (0..shape[0] * shape[1]).map(|_| draw()).collect::<Vec<_>>(),
+        shape,
+    )
+}

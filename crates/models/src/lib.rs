@@ -1,0 +1,29 @@
+//! Hugging Face models as readable Burn modules: decoders, sentence embedders, adapters, the
+//! tokenizers and chat templates beside them, and sampling.
+//!
+//! A model is read from an unmodified folder (`config.json`, safetensors, `tokenizer.json`), its
+//! fields are named after the checkpoint's keys, and it computes what transformers computes.
+//! Only safetensors are read: a pickle can run code.
+
+pub mod chat;
+pub mod error;
+pub mod generation;
+pub mod init;
+mod jinja;
+mod kv_cache;
+mod linear;
+pub mod llama;
+pub mod lora;
+mod rope;
+pub mod safetensors_file;
+pub mod tokenizer;
+mod weights;
+
+pub use error::ModelError;
+pub use kv_cache::KvCache;
+pub use weights::{NamedTensors, param_id};
+
+pub mod bert;
+pub mod pooling;
+mod sentence_folder;
+pub mod sentence_transformer;

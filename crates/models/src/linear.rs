@@ -1,0 +1,149 @@
+//! A linear layer that can carry a low-rank adapter.
+
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig};
+use burn::tensor::{Distribution, Tensor, module::linear};
+
+use crate::error::ModelError;
+use crate::lora::LoraConfig;
+use crate::safetensors_file::TensorFile;
+use crate::weights::{NamedTensors, Weights, param};
+
+/// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
+///
+/// `A` and `B` are applied to the activations: `W` is never rebuilt, so a frozen `W` costs neither
+/// a gradient nor the memory for one (Hu et al., arXiv 2106.09685).
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[in, out]`; checkpoints hold its transpose.
+    weight: Param<Tensor<2>>,
+    /// `[out]`
+    bias: Option<Param<Tensor<1>>>,
+    /// `[in, r]`
+    lora_a: Option<Param<Tensor<2>>>,
+    /// `[r, out]`
+    lora_b: Option<Param<Tensor<2>>>,
+    lora_scale: f64,
+    lora_dropout: Dropout,
+}
+
+impl Linear {
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        [out, input]: [usize; 2],
+        bias: bool,
+    ) -> Result<Self, ModelError> {
+        let bias = match bias {
+            true => Some(weights.param(&format!("{name}.bias"), [out])?),
+            false => None,
+        };
+        Ok(Self::new(
+            weights.transposed(&format!("{name}.weight"), [out, input])?,
+            bias,
+        ))
+    }
+
+    fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
+        Self {
+            weight,
+            bias,
+            lora_a: None,
+            lora_b: None,
+            lora_scale: 0.0,
+            lora_dropout: DropoutConfig::new(0.0).init(),
+        }
+    }
+
+    /// # Shapes
+    /// `[.., in]` to `[.., out]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let bias = self.bias.as_ref().map(Param::val);
+        let (Some(a), Some(b)) = (&self.lora_a, &self.lora_b) else {
+            return linear(x, self.weight.val(), bias);
+        };
+        let low_rank = linear(
+            linear(self.lora_dropout.forward(x.clone()), a.val(), None),
+            b.val(),
+            None,
+        );
+        linear(x, self.weight.val(), bias) + low_rank * self.lora_scale
+    }
+
+    /// Adds a fresh adapter: `A` drawn as peft draws it (Kaiming uniform with gain √(1/3), that is
+    /// ±1/√in), `B` zero, so that the layer computes what it did before.
+    pub(crate) fn attach_lora(&mut self, name: &str, config: &LoraConfig) {
+        let device = self.weight.device();
+        let [input, out] = self.weight.dims();
+        let bound = 1.0 / (input as f64).sqrt();
+        let a = Tensor::random(
+            [input, config.r],
+            Distribution::Uniform(-bound, bound),
+            &device,
+        );
+        self.set_lora(name, a, Tensor::zeros([config.r, out], &device), config);
+    }
+
+    /// Adds an adapter read from a file: `a` `[in, r]`, `b` `[r, out]`.
+    pub(crate) fn set_lora(&mut self, name: &str, a: Tensor<2>, b: Tensor<2>, config: &LoraConfig) {
+        self.lora_a = Some(param(&format!("{name}.lora_A"), a));
+        self.lora_b = Some(param(&format!("{name}.lora_B"), b));
+        self.lora_scale = config.scale();
+        self.lora_dropout = DropoutConfig::new(config.lora_dropout).init();
+    }
+
+    /// Reads the adapter's values, if the layer has one; says whether it has.
+    pub(crate) fn read_lora(&mut self, name: &str, file: &TensorFile) -> Result<bool, ModelError> {
+        for (part, value) in [("lora_A", &mut self.lora_a), ("lora_B", &mut self.lora_b)] {
+            let Some(old) = value.take() else {
+                return Ok(false);
+            };
+            let [rows, columns] = old.dims();
+            let read = file.tensor_of(
+                &format!("{name}.{part}.weight"),
+                [columns, rows],
+                &old.device(),
+            )?;
+            *value = Some(param(&format!("{name}.{part}"), read.transpose()));
+        }
+        Ok(true)
+    }
+
+    /// Folds the adapter into the weight.
+    pub(crate) fn merge_lora(&mut self) {
+        let (Some(a), Some(b)) = (self.lora_a.take(), self.lora_b.take()) else {
+            return;
+        };
+        let delta = a.val().matmul(b.val()) * self.lora_scale;
+        self.weight = self.weight.clone().map(|weight| weight + delta);
+    }
+
+    /// `[out, in]`
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        let [input, out] = self.weight.dims();
+        [out, input]
+    }
+
+    /// The layer's own parameters as a checkpoint holds them.
+    pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
+        into.push((
+            format!("{name}.weight"),
+            self.weight.val().transpose().into_data(),
+        ));
+        if let Some(bias) = &self.bias {
+            into.push((format!("{name}.bias"), bias.val().into_data()));
+        }
+    }
+
+    /// The adapter's parameters as peft holds them: `lora_A` `[r, in]`, `lora_B` `[out, r]`.
+    pub(crate) fn collect_lora(&self, name: &str, into: &mut NamedTensors) {
+        for (part, value) in [("lora_A", &self.lora_a), ("lora_B", &self.lora_b)] {
+            if let Some(value) = value {
+                into.push((
+                    format!("{name}.{part}.weight"),
+                    value.val().transpose().into_data(),
+                ));
+            }
+        }
+    }
+}

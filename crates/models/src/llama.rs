@@ -1,0 +1,633 @@
+//! The LLaMA architecture (Touvron et al., arXiv 2302.13971; grouped-query attention as in Llama 2):
+//! pre-norm decoder, RMSNorm, rotary positions, SwiGLU.
+//!
+//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
+//! `LlamaForCausalLM`, hidden states and logits.
+
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Int, Tensor, activation, module::embedding};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ModelError;
+use crate::kv_cache::{KvCache, LayerCache};
+use crate::linear::Linear;
+use crate::lora::format_metadata;
+use crate::rope::{Llama3Scaling, Rotation};
+use crate::safetensors_file::{Precision, SINGLE, TensorFile, save};
+use crate::weights::{NamedTensors, Weights};
+
+/// File of a model's settings.
+pub const CONFIG: &str = "config.json";
+
+/// `LlamaConfig` of transformers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LlamaConfig {
+    /// Number of token embeddings.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Number of blocks.
+    pub num_hidden_layers: usize,
+    /// Number of query heads.
+    pub num_attention_heads: usize,
+    /// Number of key and value heads; as many as query heads when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_key_value_heads: Option<usize>,
+    /// Width of a head; `hidden_size / num_attention_heads` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<usize>,
+    /// Added to the mean square in RMSNorm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    #[serde(default = "default_theta")]
+    pub rope_theta: f64,
+    /// Stretching of the rotary frequencies.
+    #[serde(skip)]
+    pub rope_scaling: Option<Llama3Scaling>,
+    /// Longest sequence.
+    pub max_position_embeddings: usize,
+    /// Whether the head is the embedding's transpose.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Whether the attention's linear layers have a bias.
+    #[serde(default)]
+    pub attention_bias: bool,
+    /// Whether the feed-forward's linear layers have a bias.
+    #[serde(default)]
+    pub mlp_bias: bool,
+}
+
+fn default_theta() -> f64 {
+    10_000.0
+}
+
+impl LlamaConfig {
+    /// Reads `config.json` of a model folder.
+    ///
+    /// # Errors
+    /// When there is none, or it describes another architecture, or a value that no LLaMA has.
+    pub fn read(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join(CONFIG);
+        if !path.is_file() {
+            return Err(ModelError::MissingFile {
+                folder: folder.to_owned(),
+                file: CONFIG.to_owned(),
+            });
+        }
+        let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let json = |source| ModelError::Json {
+            path: path.clone(),
+            source,
+        };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
+        let unsupported = |what: String| {
+            Err(ModelError::Unsupported {
+                path: path.clone(),
+                what,
+            })
+        };
+
+        match value.get("model_type").and_then(|kind| kind.as_str()) {
+            Some("llama") => {}
+            Some(other) => return unsupported(format!("the architecture `{other}`")),
+            None => return unsupported("no architecture (`model_type` is absent)".to_owned()),
+        }
+        if let Some(act) = value
+            .get("hidden_act")
+            .and_then(|act| act.as_str())
+            .filter(|act| *act != "silu")
+        {
+            return unsupported(format!("the activation `{act}`"));
+        }
+        // transformers 5 gathers the rotary settings under `rope_parameters`.
+        let rope = ["rope_parameters", "rope_scaling"]
+            .iter()
+            .find_map(|key| value.get(key))
+            .filter(|rope| !rope.is_null());
+        let mut config: Self = serde_json::from_value(value.clone()).map_err(json)?;
+        if let Some(rope) = rope {
+            if let Some(theta) = rope.get("rope_theta").and_then(|theta| theta.as_f64()) {
+                config.rope_theta = theta;
+            }
+            match rope
+                .get("rope_type")
+                .or(rope.get("type"))
+                .and_then(|kind| kind.as_str())
+            {
+                None | Some("default") => {}
+                Some("llama3") => {
+                    config.rope_scaling = Some(serde_json::from_value(rope.clone()).map_err(json)?)
+                }
+                Some(other) => return unsupported(format!("the rope type `{other}`")),
+            }
+        }
+        config.check(&path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ModelError> {
+        let wrong = |key: &str, reason: String| {
+            Err(ModelError::Setting {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                reason,
+            })
+        };
+        for (key, value) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.kv_heads()),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ] {
+            if value == 0 {
+                return wrong(key, "is 0".to_owned());
+            }
+        }
+        if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
+            return wrong(
+                "num_key_value_heads",
+                format!(
+                    "{} does not divide num_attention_heads {}",
+                    self.kv_heads(),
+                    self.num_attention_heads
+                ),
+            );
+        }
+        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return wrong(
+                "num_attention_heads",
+                format!(
+                    "{} does not divide hidden_size {}",
+                    self.num_attention_heads, self.hidden_size
+                ),
+            );
+        }
+        if !self.head_dim().is_multiple_of(2) {
+            return wrong(
+                "head_dim",
+                format!("{} is odd, rotary positions need pairs", self.head_dim()),
+            );
+        }
+        Ok(())
+    }
+
+    /// Width of a head.
+    pub fn head_dim(&self) -> usize {
+        self.head_dim
+            .unwrap_or(self.hidden_size / self.num_attention_heads)
+    }
+
+    /// Number of key and value heads.
+    pub fn kv_heads(&self) -> usize {
+        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
+    }
+}
+
+/// `x / √(mean(x²) + ε) · weight` over the last dimension.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// `[hidden]`
+    weight: Param<Tensor<1>>,
+    eps: f64,
+}
+
+impl RmsNorm {
+    fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        hidden: usize,
+        eps: f64,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            weight: weights.param(&format!("{name}.weight"), [hidden])?,
+            eps,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let scale = (x.clone().square().mean_dim(2) + self.eps).sqrt().recip();
+        x * scale * self.weight.val().unsqueeze()
+    }
+
+    fn collect(&self, name: &str, into: &mut NamedTensors) {
+        into.push((format!("{name}.weight"), self.weight.val().into_data()));
+    }
+}
+
+/// Grouped-query attention with rotary positions.
+#[derive(Module, Debug)]
+pub struct LlamaAttention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    n_heads: usize,
+    n_kv_heads: usize,
+    head_dim: usize,
+}
+
+impl LlamaAttention {
+    fn load(weights: &Weights<'_>, name: &str, config: &LlamaConfig) -> Result<Self, ModelError> {
+        let (hidden, head_dim) = (config.hidden_size, config.head_dim());
+        let (q, kv) = (
+            config.num_attention_heads * head_dim,
+            config.kv_heads() * head_dim,
+        );
+        let linear = |part: &str, shape| {
+            Linear::load(
+                weights,
+                &format!("{name}.{part}"),
+                shape,
+                config.attention_bias,
+            )
+        };
+        Ok(Self {
+            q_proj: linear("q_proj", [q, hidden])?,
+            k_proj: linear("k_proj", [kv, hidden])?,
+            v_proj: linear("v_proj", [kv, hidden])?,
+            o_proj: linear("o_proj", [hidden, q])?,
+            n_heads: config.num_attention_heads,
+            n_kv_heads: config.kv_heads(),
+            head_dim,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &Context,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<3> {
+        let [batch, seq, _] = x.dims();
+        let heads = |x: Tensor<3>, n| x.reshape([batch, seq, n, self.head_dim]).swap_dims(1, 2); // [batch, n, seq, head_dim]
+        let query = context
+            .rotation
+            .apply(heads(self.q_proj.forward(x.clone()), self.n_heads));
+        let key = context
+            .rotation
+            .apply(heads(self.k_proj.forward(x.clone()), self.n_kv_heads));
+        let value = heads(self.v_proj.forward(x), self.n_kv_heads);
+        let (key, value) = match cache {
+            Some((cache, past)) => cache.append(past, key, value),
+            None => (key, value),
+        };
+        let [_, _, total, _] = key.dims();
+
+        // The query heads of one group share a key head, so they are its rows: no key is repeated.
+        let group = self.n_heads / self.n_kv_heads;
+        let query = query.reshape([batch, self.n_kv_heads, group * seq, self.head_dim]);
+        let scores = query.matmul(key.transpose()) / (self.head_dim as f64).sqrt();
+        let scores = scores.reshape([batch, self.n_heads, seq, total]);
+        let scores = match &context.hidden {
+            Some(hidden) => scores.mask_fill(
+                hidden.clone().expand([batch, self.n_heads, seq, total]),
+                f32::MIN,
+            ),
+            None => scores,
+        };
+        let attention =
+            activation::softmax(scores, 3).reshape([batch, self.n_kv_heads, group * seq, total]);
+        let mixed = attention
+            .matmul(value)
+            .reshape([batch, self.n_heads, seq, self.head_dim]);
+        self.o_proj.forward(mixed.swap_dims(1, 2).reshape([
+            batch,
+            seq,
+            self.n_heads * self.head_dim,
+        ]))
+    }
+}
+
+/// The SwiGLU feed-forward layer.
+#[derive(Module, Debug)]
+pub struct LlamaMlp {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+impl LlamaMlp {
+    fn load(weights: &Weights<'_>, name: &str, config: &LlamaConfig) -> Result<Self, ModelError> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let linear = |part: &str, shape| {
+            Linear::load(weights, &format!("{name}.{part}"), shape, config.mlp_bias)
+        };
+        Ok(Self {
+            gate_proj: linear("gate_proj", [inner, hidden])?,
+            up_proj: linear("up_proj", [inner, hidden])?,
+            down_proj: linear("down_proj", [hidden, inner])?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let gate = activation::silu(self.gate_proj.forward(x.clone()));
+        self.down_proj.forward(gate * self.up_proj.forward(x))
+    }
+}
+
+/// One block: attention and feed-forward, each behind a norm and beside the residual stream.
+#[derive(Module, Debug)]
+pub struct LlamaDecoderLayer {
+    input_layernorm: RmsNorm,
+    self_attn: LlamaAttention,
+    post_attention_layernorm: RmsNorm,
+    mlp: LlamaMlp,
+}
+
+impl LlamaDecoderLayer {
+    fn load(weights: &Weights<'_>, name: &str, config: &LlamaConfig) -> Result<Self, ModelError> {
+        let norm = |part: &str| {
+            RmsNorm::load(
+                weights,
+                &format!("{name}.{part}"),
+                config.hidden_size,
+                config.rms_norm_eps,
+            )
+        };
+        Ok(Self {
+            input_layernorm: norm("input_layernorm")?,
+            self_attn: LlamaAttention::load(weights, &format!("{name}.self_attn"), config)?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            mlp: LlamaMlp::load(weights, &format!("{name}.mlp"), config)?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        context: &Context,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<3> {
+        let x = x.clone()
+            + self
+                .self_attn
+                .forward(self.input_layernorm.forward(x), context, cache);
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+}
+
+/// What every layer of one forward pass shares.
+struct Context {
+    rotation: Rotation,
+    /// Which keys a query must not see, `[batch or 1, 1, seq, total]`; none while a single token
+    /// follows an unpadded past.
+    hidden: Option<Tensor<4, Bool>>,
+}
+
+/// A LLaMA with its language-modelling head.
+#[derive(Module, Debug)]
+pub struct LlamaForCausalLm {
+    /// `[vocab, hidden]`
+    embed_tokens: Param<Tensor<2>>,
+    layers: Vec<LlamaDecoderLayer>,
+    norm: RmsNorm,
+    /// Absent when the head is the embedding's transpose.
+    lm_head: Option<Linear>,
+    #[module(skip)]
+    config: LlamaConfig,
+}
+
+impl LlamaForCausalLm {
+    /// Reads a Hugging Face folder onto a device. On an autodiff device its parameters are trained.
+    ///
+    /// # Errors
+    /// When `config.json` or the weights are missing, damaged or do not fit each other.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let config = LlamaConfig::read(folder)?;
+        let file = TensorFile::open(folder)?;
+        Self::from_tensors(&file, config, device)
+    }
+
+    /// Builds the model from tensors under Hugging Face's names.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape than the configuration says.
+    pub fn from_tensors(
+        file: &TensorFile,
+        config: LlamaConfig,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let weights = Weights { file, device };
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| LlamaDecoderLayer::load(&weights, &format!("model.layers.{i}"), &config))
+            .collect::<Result<_, _>>()?;
+        let head = || {
+            Linear::load(
+                &weights,
+                "lm_head",
+                [config.vocab_size, config.hidden_size],
+                false,
+            )
+        };
+        Ok(Self {
+            embed_tokens: weights.param(
+                "model.embed_tokens.weight",
+                [config.vocab_size, config.hidden_size],
+            )?,
+            layers,
+            norm: RmsNorm::load(
+                &weights,
+                "model.norm",
+                config.hidden_size,
+                config.rms_norm_eps,
+            )?,
+            lm_head: if config.tie_word_embeddings {
+                None
+            } else {
+                Some(head()?)
+            },
+            config,
+        })
+    }
+
+    /// The settings it was built from.
+    pub fn config(&self) -> &LlamaConfig {
+        &self.config
+    }
+
+    /// The device it lives on.
+    pub fn device(&self) -> Device {
+        self.embed_tokens.val().device()
+    }
+
+    /// An empty cache for this many sequences of up to `capacity` tokens.
+    pub fn new_cache(&self, batch: usize, capacity: usize) -> KvCache {
+        let shape = [
+            batch,
+            self.config.kv_heads(),
+            capacity,
+            self.config.head_dim(),
+        ];
+        KvCache::new(self.layers.len(), shape, &self.device())
+    }
+
+    /// The last hidden states, after the final norm.
+    ///
+    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
+    /// pass `attention_mask`; positions are counted from the row's first place either way, since
+    /// rotary attention sees only their differences.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - `attention_mask`: `[batch, past + seq]`, true where there is a token
+    /// - output: `[batch, seq, hidden]`
+    pub fn forward(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        self.run(input_ids, attention_mask, cache, &mut |_| {})
+    }
+
+    /// The embedding's output, each block's, and the final norm's: what transformers returns as
+    /// `hidden_states`, but for its last entry, which there is the final norm's in place of the
+    /// last block's.
+    pub fn hidden_states(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+    ) -> Vec<Tensor<3>> {
+        let mut states = Vec::new();
+        let last = self.run(input_ids, attention_mask, None, &mut |state| {
+            states.push(state.clone())
+        });
+        states.push(last);
+        states
+    }
+
+    fn run(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        mut cache: Option<&mut KvCache>,
+        visit: &mut dyn FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
+        let [_, seq] = input_ids.dims();
+        let past = cache.as_ref().map_or(0, |cache| cache.length);
+        let context = self.context(past, seq, attention_mask);
+        let mut x = embedding(self.embed_tokens.val(), input_ids); // [batch, seq, hidden]
+        visit(&x);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let cache = cache.as_mut().map(|cache| (&mut cache.layers[i], past));
+            x = layer.forward(x, &context, cache);
+            visit(&x);
+        }
+        if let Some(cache) = cache {
+            cache.length = past + seq;
+        }
+        self.norm.forward(x)
+    }
+
+    fn context(&self, past: usize, seq: usize, attention_mask: Option<Tensor<2, Bool>>) -> Context {
+        let device = self.device();
+        let config = &self.config;
+        let rotation = Rotation::new(
+            past,
+            seq,
+            config.head_dim(),
+            config.rope_theta,
+            config.rope_scaling.as_ref(),
+            &device,
+        );
+        let total = past + seq;
+        let future = (seq > 1).then(|| {
+            Tensor::<2, Bool>::tril_mask([seq, total], past as i64, &device).unsqueeze::<4>()
+        });
+        let padding = attention_mask.map(|mask| {
+            let [batch, total] = mask.dims();
+            mask.bool_not().reshape([batch, 1, 1, total])
+        });
+        let hidden = match (future, padding) {
+            (Some(future), Some(padding)) => {
+                let [batch, ..] = padding.dims();
+                let shape = [batch, 1, seq, total];
+                Some(future.expand(shape).bool_or(padding.expand(shape)))
+            }
+            (future, padding) => future.or(padding),
+        };
+        Context { rotation, hidden }
+    }
+
+    /// Logits of hidden states: pick the positions that matter first, the vocabulary is wide.
+    ///
+    /// # Shapes
+    /// `[tokens, hidden]` to `[tokens, vocab]`
+    pub fn logits(&self, hidden_states: Tensor<2>) -> Tensor<2> {
+        match &self.lm_head {
+            Some(head) => head.forward(hidden_states.unsqueeze::<3>()).squeeze_dim(0),
+            None => hidden_states.matmul(self.embed_tokens.val().transpose()),
+        }
+    }
+
+    /// Calls `f` with the name and the layer of every linear layer but the head.
+    pub(crate) fn for_each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear)) {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            let (attn, mlp) = (&mut layer.self_attn, &mut layer.mlp);
+            for (part, linear) in [
+                ("self_attn.q_proj", &mut attn.q_proj),
+                ("self_attn.k_proj", &mut attn.k_proj),
+                ("self_attn.v_proj", &mut attn.v_proj),
+                ("self_attn.o_proj", &mut attn.o_proj),
+                ("mlp.gate_proj", &mut mlp.gate_proj),
+                ("mlp.up_proj", &mut mlp.up_proj),
+                ("mlp.down_proj", &mut mlp.down_proj),
+            ] {
+                f(&format!("model.layers.{i}.{part}"), linear);
+            }
+        }
+    }
+
+    /// The model's parameters under Hugging Face's names and in its layout.
+    pub fn named_tensors(&self) -> NamedTensors {
+        let mut tensors = vec![(
+            "model.embed_tokens.weight".to_owned(),
+            self.embed_tokens.val().into_data(),
+        )];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let name = |part: &str| format!("model.layers.{i}.{part}");
+            layer
+                .input_layernorm
+                .collect(&name("input_layernorm"), &mut tensors);
+            layer
+                .post_attention_layernorm
+                .collect(&name("post_attention_layernorm"), &mut tensors);
+            let (attn, mlp) = (&layer.self_attn, &layer.mlp);
+            attn.q_proj.collect(&name("self_attn.q_proj"), &mut tensors);
+            attn.k_proj.collect(&name("self_attn.k_proj"), &mut tensors);
+            attn.v_proj.collect(&name("self_attn.v_proj"), &mut tensors);
+            attn.o_proj.collect(&name("self_attn.o_proj"), &mut tensors);
+            mlp.gate_proj.collect(&name("mlp.gate_proj"), &mut tensors);
+            mlp.up_proj.collect(&name("mlp.up_proj"), &mut tensors);
+            mlp.down_proj.collect(&name("mlp.down_proj"), &mut tensors);
+        }
+        self.norm.collect("model.norm", &mut tensors);
+        if let Some(head) = &self.lm_head {
+            head.collect("lm_head", &mut tensors);
+        }
+        tensors
+    }
+
+    /// Writes the weights as `model.safetensors` into a folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
+        save(
+            &folder.join(SINGLE),
+            &self.named_tensors(),
+            precision,
+            &format_metadata(),
+        )
+    }
+}

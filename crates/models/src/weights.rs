@@ -1,0 +1,61 @@
+//! Parameters between a tensor file and a module.
+
+use burn::module::{Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::ModelError;
+use crate::safetensors_file::TensorFile;
+
+/// Reads parameters from a tensor file onto a device.
+///
+/// A parameter's id is a hash of its checkpoint key, so that optimizer state saved by one process
+/// finds its parameters in the next.
+pub(crate) struct Weights<'a> {
+    pub(crate) file: &'a TensorFile,
+    pub(crate) device: &'a Device,
+}
+
+impl Weights<'_> {
+    /// The parameter stored under `name`, of exactly this shape.
+    pub(crate) fn param<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Param<Tensor<D>>, ModelError> {
+        Ok(param(name, self.file.tensor_of(name, shape, self.device)?))
+    }
+
+    /// A linear layer's weight, stored `[out, in]` and computed with as `[in, out]`.
+    pub(crate) fn transposed(
+        &self,
+        name: &str,
+        [out, input]: [usize; 2],
+    ) -> Result<Param<Tensor<2>>, ModelError> {
+        let stored: Tensor<2> = self.file.tensor_of(name, [out, input], self.device)?;
+        Ok(param(name, contiguous_transpose(stored)))
+    }
+}
+
+/// A trainable parameter whose id follows from its name.
+pub(crate) fn param<const D: usize>(name: &str, value: Tensor<D>) -> Param<Tensor<D>> {
+    let mut param = Param::from_tensor(value);
+    param.id = param_id(name);
+    param
+}
+
+/// The id of the parameter of that checkpoint key.
+pub fn param_id(name: &str) -> ParamId {
+    let hash = blake3::hash(name.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    ParamId::from(u64::from_le_bytes(first))
+}
+
+/// The transpose laid out in its own order: a strided view would be read strided in every step.
+fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
+    let device = tensor.device();
+    Tensor::from_data(tensor.transpose().into_data(), &device)
+}
+
+/// Names and values of a module's parameters in the layout of its checkpoint.
+pub type NamedTensors = Vec<(String, TensorData)>;

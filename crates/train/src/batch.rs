@@ -1,0 +1,156 @@
+//! Examples side by side, padded as little as possible.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rarebit_core::{CompletionLogps, token_logps};
+use rarebit_models::llama::LlamaForCausalLm;
+
+use crate::example::{Example, Sequence};
+
+/// How many batches' worth of examples are sorted by length together.
+const BUCKET: usize = 16;
+
+/// A micro-batch on a device: all chosen sequences, then all rejected ones, padded on the right.
+///
+/// Padding needs no mask: a decoder does not look ahead, and only the positions listed here are
+/// read.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// `[rows, seq]`
+    pub input_ids: Tensor<2, Int>,
+    /// Places in the flattened `[rows · seq]` whose next token is a label, `[tokens]`.
+    pub positions: Tensor<1, Int>,
+    /// Those next tokens, `[tokens]`.
+    pub labels: Tensor<1, Int>,
+    /// Which row a label belongs to, 0 or 1, `[rows, tokens]`.
+    pub membership: Tensor<2>,
+    /// One weight per example, `[examples]`.
+    pub weight: Tensor<1>,
+}
+
+impl Batch {
+    /// Lays out examples; `pad` fills the rows.
+    pub fn new(examples: &[&Example], pad: u32, device: &Device) -> Self {
+        let rows: Vec<&Sequence> = examples
+            .iter()
+            .map(|example| &example.chosen)
+            .chain(
+                examples
+                    .iter()
+                    .filter_map(|example| example.rejected.as_ref()),
+            )
+            .collect();
+        let seq = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+        let mut input_ids = Vec::with_capacity(rows.len() * seq);
+        let (mut positions, mut labels, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, row) in rows.iter().enumerate() {
+            input_ids.extend(row.ids.iter().map(|&id| i64::from(id)));
+            input_ids.extend(std::iter::repeat_n(i64::from(pad), seq - row.ids.len()));
+            for place in row.first_label()..row.ids.len() {
+                positions.push((i * seq + place - 1) as i64);
+                labels.push(i64::from(row.ids[place]));
+                owners.push(i);
+            }
+        }
+        let mut membership = vec![0f32; rows.len() * owners.len()];
+        for (token, &owner) in owners.iter().enumerate() {
+            membership[owner * owners.len() + token] = 1.0;
+        }
+        let weight: Vec<f32> = examples.iter().map(|example| example.weight).collect();
+        let ints = |values: Vec<i64>| {
+            let length = values.len();
+            Tensor::from_data(TensorData::new(values, [length]), device)
+        };
+        let tokens = owners.len();
+        Self {
+            input_ids: Tensor::from_data(TensorData::new(input_ids, [rows.len(), seq]), device),
+            positions: ints(positions),
+            labels: ints(labels),
+            membership: Tensor::from_data(
+                TensorData::new(membership, [rows.len(), tokens]),
+                device,
+            ),
+            weight: Tensor::from_data(TensorData::new(weight, [examples.len()]), device),
+        }
+    }
+
+    /// Log-probabilities of the batch's completions under a model.
+    ///
+    /// The head sees only the positions that have a label: prompts and padding never meet the
+    /// vocabulary.
+    pub fn completion_logps(&self, model: &LlamaForCausalLm) -> CompletionLogps {
+        let hidden = model.forward(self.input_ids.clone(), None, None);
+        let [rows, seq, width] = hidden.dims();
+        let hidden = hidden
+            .reshape([rows * seq, width])
+            .select(0, self.positions.clone()); // [tokens, hidden]
+        let token_logps = token_logps(model.logits(hidden), self.labels.clone());
+        CompletionLogps::new(token_logps, self.membership.clone())
+    }
+}
+
+/// The batches of one epoch as places in `lengths`, in the order they are trained on.
+///
+/// Examples are shuffled, then sorted by length within stretches of a few batches, so that rows of
+/// one batch are about equally long; then the batches are shuffled. It depends on nothing but the
+/// arguments: a resumed run finds its place again.
+pub fn epoch_batches(
+    lengths: &[usize],
+    batch_size: usize,
+    seed: u64,
+    epoch: u64,
+) -> Vec<Vec<usize>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(epoch);
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.shuffle(&mut rng);
+    for stretch in order.chunks_mut(batch_size * BUCKET) {
+        stretch.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
+    }
+    let mut batches: Vec<Vec<usize>> = order.chunks(batch_size).map(<[usize]>::to_vec).collect();
+    batches.shuffle(&mut rng);
+    batches
+}
+
+/// Batches for reading only: longest first, so that a lack of memory shows at once.
+pub(crate) fn by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
+    order
+        .chunks(batch_size.max(1))
+        .map(<[usize]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_holds_every_example_once_and_is_the_same_each_time() {
+        let lengths: Vec<usize> = (0..103).map(|i| (i * 37) % 50 + 1).collect();
+        let batches = epoch_batches(&lengths, 4, 7, 2);
+        let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..103).collect::<Vec<_>>());
+        assert_eq!(batches, epoch_batches(&lengths, 4, 7, 2));
+        assert_ne!(batches, epoch_batches(&lengths, 4, 7, 3));
+        assert_ne!(batches, epoch_batches(&lengths, 4, 8, 2));
+    }
+
+    #[test]
+    fn rows_of_a_batch_are_about_equally_long() {
+        let lengths: Vec<usize> = (0..640).map(|i| (i * 37) % 100 + 1).collect();
+        let padded: usize = epoch_batches(&lengths, 8, 1, 0)
+            .iter()
+            .map(|batch| batch.len() * batch.iter().map(|&i| lengths[i]).max().expect("not empty"))
+            .sum();
+        let real: usize = lengths.iter().sum();
+        assert!(
+            (padded as f64) < 1.2 * real as f64,
+            "{padded} places for {real} tokens"
+        );
+    }
+}

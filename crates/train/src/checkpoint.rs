@@ -1,0 +1,173 @@
+//! The state of a run on disk: whatever instant it is killed at, the last whole checkpoint is there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::optim::ModuleOptimizer;
+use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::safetensors_file::{Precision, TensorFile, save};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+const STATE: &str = "state.json";
+const WEIGHTS: &str = "parameters.safetensors";
+const OPTIMIZER: &str = "optimizer.burnpack";
+const PREFIX: &str = "step-";
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// What must be equal for the run to go on: see [`fingerprint`].
+    pub fingerprint: String,
+    /// Finished steps.
+    pub step: u64,
+    /// Steps whose metrics wait for the next line of the log, and their sums.
+    pub pending_steps: u64,
+    /// Sums of the metrics of those steps.
+    pub pending: BTreeMap<String, f64>,
+    /// Tokens trained on so far.
+    pub num_tokens: u64,
+    /// The lowest evaluation loss and its step.
+    pub best: Option<(u64, f64)>,
+    /// Evaluations since the lowest.
+    pub evaluations_since_best: u64,
+}
+
+/// A short hash of everything that determines the course of a run.
+pub fn fingerprint(parts: &[&[u8]]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// The checkpoints of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoints {
+    folder: PathBuf,
+}
+
+impl Checkpoints {
+    pub(crate) fn new(output_dir: &Path) -> Self {
+        Self {
+            folder: output_dir.join("checkpoints"),
+        }
+    }
+
+    pub(crate) fn path(&self, step: u64) -> PathBuf {
+        self.folder.join(format!("{PREFIX}{step:08}"))
+    }
+
+    /// Writes a whole checkpoint beside its place, then renames the folder into it.
+    pub(crate) fn save(
+        &self,
+        state: &RunState,
+        model: &LlamaForCausalLm,
+        optimizer: &ModuleOptimizer,
+    ) -> Result<PathBuf, TrainError> {
+        let place = self.path(state.step);
+        let partial = self.folder.join(format!("partial-{}", state.step));
+        clear(&partial)?;
+        fs::create_dir_all(&partial).map_err(TrainError::write(&partial))?;
+        save(
+            &partial.join(WEIGHTS),
+            &model.trained_tensors(),
+            Precision::F32,
+            &BTreeMap::new(),
+        )?;
+        let file = partial.join(OPTIMIZER);
+        optimizer.save(&file).map_err(|error| TrainError::File {
+            action: "write",
+            path: file,
+            source: std::io::Error::other(error.to_string()),
+        })?;
+        let file = partial.join(STATE);
+        let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
+            path: file.clone(),
+            reason: error.to_string(),
+        })?;
+        fs::write(&file, json).map_err(TrainError::write(&file))?;
+        for entry in fs::read_dir(&partial)
+            .map_err(TrainError::read(&partial))?
+            .flatten()
+        {
+            fs::File::open(entry.path())
+                .and_then(|file| file.sync_all())
+                .map_err(TrainError::write(&entry.path()))?;
+        }
+        clear(&place)?;
+        fs::rename(&partial, &place).map_err(TrainError::write(&place))?;
+        Ok(place)
+    }
+
+    /// The steps of all whole checkpoints, ascending.
+    pub(crate) fn steps(&self) -> Vec<u64> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut steps: Vec<u64> = entries
+            .filter_map(|entry| {
+                entry
+                    .file_name()
+                    .to_str()?
+                    .strip_prefix(PREFIX)?
+                    .parse()
+                    .ok()
+            })
+            .collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    pub(crate) fn read_state(&self, step: u64) -> Result<RunState, TrainError> {
+        let path = self.path(step).join(STATE);
+        let bytes = fs::read(&path).map_err(TrainError::read(&path))?;
+        serde_json::from_slice(&bytes).map_err(|error| TrainError::Damaged {
+            path,
+            reason: error.to_string(),
+        })
+    }
+
+    pub(crate) fn load_model(
+        &self,
+        step: u64,
+        model: LlamaForCausalLm,
+    ) -> Result<LlamaForCausalLm, TrainError> {
+        let file = TensorFile::open(self.path(step).join(WEIGHTS))?;
+        Ok(model.with_trained_tensors(&file)?)
+    }
+
+    pub(crate) fn load_optimizer(
+        &self,
+        step: u64,
+        optimizer: ModuleOptimizer,
+    ) -> Result<ModuleOptimizer, TrainError> {
+        let path = self.path(step).join(OPTIMIZER);
+        optimizer.load(&path).map_err(|error| TrainError::Damaged {
+            path,
+            reason: error.to_string(),
+        })
+    }
+
+    /// Removes all but the newest `limit` checkpoints and the best one.
+    pub(crate) fn prune(&self, limit: usize, best: Option<u64>) -> Result<(), TrainError> {
+        let steps = self.steps();
+        let old = steps.len().saturating_sub(limit.max(1));
+        for &step in steps[..old].iter().filter(|step| Some(**step) != best) {
+            clear(&self.path(step))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes a folder, if it is there.
+fn clear(folder: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::write(folder)(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,30 @@
+//! The training loop: one loop, the objective an enum.
+//!
+//! Token ids and weights come in, a trained policy goes out; everything between lives in the run
+//! folder: checkpoints from which a killed run goes on, `metrics.jsonl`, TensorBoard events.
+//! Progress is told through a callback; nothing is printed.
+
+mod arguments;
+mod batch;
+mod checkpoint;
+mod clip;
+mod error;
+mod example;
+mod objective;
+mod reference;
+mod run_log;
+pub mod schedule;
+mod step;
+pub mod tensorboard;
+mod trainer;
+
+pub use arguments::TrainingArguments;
+pub use batch::{Batch, epoch_batches};
+pub use checkpoint::fingerprint;
+pub use error::TrainError;
+pub use example::{Encoder, Example, Sequence, TruncationMode};
+pub use objective::{Objective, OrpoWeight};
+pub use reference::{ReferenceCache, reference_logps};
+pub use run_log::METRICS;
+pub use step::{AdamW, Item, Learner, StepReport};
+pub use trainer::{Event, Outcome, Run, train};

@@ -1,0 +1,109 @@
+//! The run folder's log: one line of JSON per logged step, and the same for TensorBoard.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::error::TrainError;
+use crate::tensorboard::EventWriter;
+
+/// File of the log.
+pub const METRICS: &str = "metrics.jsonl";
+
+pub(crate) struct RunLog {
+    path: PathBuf,
+    lines: File,
+    events: EventWriter,
+    events_path: PathBuf,
+}
+
+impl RunLog {
+    /// Opens the log of a run that has finished `step` steps; later lines are of steps that were
+    /// lost and will be taken again.
+    pub(crate) fn open(output_dir: &Path, step: u64) -> Result<Self, TrainError> {
+        let path = output_dir.join(METRICS);
+        keep_until(&path, step)?;
+        let lines = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(TrainError::write(&path))?;
+        let events = match step {
+            0 => EventWriter::create(output_dir, now()),
+            step => EventWriter::resume(output_dir, now(), step),
+        }
+        .map_err(TrainError::write(output_dir))?;
+        let events_path = events.path().to_owned();
+        Ok(Self {
+            path,
+            lines,
+            events,
+            events_path,
+        })
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        step: u64,
+        values: &BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
+        let mut row = Map::from_iter([("step".to_owned(), Value::from(step))]);
+        row.extend(
+            values
+                .iter()
+                .map(|(name, &value)| (name.clone(), Value::from(value))),
+        );
+        let mut line = Value::Object(row).to_string();
+        line.push('\n');
+        self.lines
+            .write_all(line.as_bytes())
+            .map_err(TrainError::write(&self.path))?;
+        let time = now();
+        for (name, &value) in values.iter().filter(|(name, _)| *name != "epoch") {
+            // TensorBoard groups curves by the part before the slash, as transformers' names do.
+            let tag = match name.strip_prefix("eval_") {
+                Some(name) => format!("eval/{name}"),
+                None => format!("train/{name}"),
+            };
+            self.events
+                .scalar(step, time, &tag, value)
+                .map_err(TrainError::write(&self.events_path))?;
+        }
+        self.events
+            .flush()
+            .map_err(TrainError::write(&self.events_path))
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Drops the lines of steps after `step`, and a last line that was cut off.
+fn keep_until(path: &Path, step: u64) -> Result<(), TrainError> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let reader = BufReader::new(File::open(path).map_err(TrainError::read(path))?);
+    let mut kept = Vec::new();
+    for line in reader.lines() {
+        let line = line.map_err(TrainError::read(path))?;
+        let of = serde_json::from_str::<Value>(&line)
+            .ok()
+            .and_then(|row| row.get("step")?.as_u64());
+        if of.is_some_and(|of| of <= step) && step > 0 {
+            kept.extend(line.bytes());
+            kept.push(b'\n');
+        }
+    }
+    let partial = path.with_extension("partial");
+    fs::write(&partial, kept)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(TrainError::write(path))
+}

@@ -1,0 +1,29 @@
+//! Where what can be computed again is kept between runs.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// The folder of one kind of things: in `chosen` if a folder was chosen, else in `rarebit` of the
+/// user's folder for caches.
+pub(crate) fn folder(chosen: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = chosen {
+        return Ok(folder.join(kind));
+    }
+    let set = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let root = set("XDG_CACHE_HOME").or_else(|| {
+        let home = env::home_dir();
+        match env::consts::OS {
+            "windows" => set("LOCALAPPDATA"),
+            "macos" => home.map(|home| home.join("Library/Caches")),
+            _ => home.map(|home| home.join(".cache")),
+        }
+    });
+    let root = root.context("no home folder to keep a cache in: give --cache-dir")?;
+    Ok(root.join("rarebit").join(kind))
+}

@@ -1,0 +1,386 @@
+//! `rarebit demo`: the whole way in a few minutes, on a world whose truth is known.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use rarebit_data::steps::weigh::Embedders;
+use rarebit_data::{PrepareOptions, prepare};
+use rarebit_deviation::Embedder;
+use rarebit_deviation::embed::{Lexical, Style};
+use rarebit_eval::report::{Block, Report, Section};
+use rarebit_eval::{Bootstrap, EvalOptions, Evaluation, evaluate};
+use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
+use rarebit_tales::{Reading, Split, World, mode_coverage};
+use toml::{Table, Value};
+
+use super::generate::{Prompt, Writer};
+use super::source_args::Bars;
+use super::{Global, evaluate as evaluate_command, report as report_command, tales, train};
+use crate::run_config::RunConfig;
+use crate::{model, output, progress};
+
+/// Go the whole way in a few minutes: data, training, samples, report
+///
+/// A small world of tales is written, with plots, voices and votes whose truth is known. From a
+/// base model of 1.4 million parameters that is part of this program, a model is fine-tuned, then
+/// trained twice from there on the same pairs: with DPO, and with DDPO. Both write to prompts that
+/// were held out, and the report shows them side by side. A killed demo goes on where it was.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct DemoArgs {
+    /// The folder for everything the demo makes
+    #[arg(long, short, value_name = "DIR", default_value = "demo")]
+    output: PathBuf,
+    /// Decides the data, the training and the samples
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Prompts to train on
+    #[arg(long, default_value_t = 160)]
+    train_prompts: usize,
+    /// Tales to each of them
+    #[arg(long, default_value_t = 12)]
+    responses: usize,
+    /// Held-out prompts to write to
+    #[arg(long, default_value_t = 48)]
+    test_prompts: usize,
+    /// Samples of each model to each of them
+    #[arg(long, default_value_t = 8)]
+    samples: usize,
+    /// Steps of DPO and of DDPO
+    #[arg(long, default_value_t = 120)]
+    steps: u64,
+}
+
+/// The base model, read-only in the program.
+const BASE: [(&str, &[u8]); 4] = [
+    ("config.json", include_bytes!("../../demo/config.json")),
+    (
+        "model.safetensors",
+        include_bytes!("../../demo/model.safetensors"),
+    ),
+    (
+        "tokenizer.json",
+        include_bytes!("../../demo/tokenizer.json"),
+    ),
+    (
+        "tokenizer_config.json",
+        include_bytes!("../../demo/tokenizer_config.json"),
+    ),
+];
+/// The stages of training and the recipes that they follow.
+const STAGES: [(&str, &str); 3] = [
+    ("sft", include_str!("../../recipes/demo-sft.toml")),
+    ("dpo", include_str!("../../recipes/demo-dpo.toml")),
+    ("ddpo", include_str!("../../recipes/demo-ddpo.toml")),
+];
+/// The world's own tales, as a system beside the models.
+const GOLD: &str = "gold";
+const BASELINE: &str = "dpo";
+
+pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let demo = Demo {
+        world: World::seeded(args.seed),
+        args,
+        global,
+    };
+    demo.write_data()?;
+    demo.prepare()?;
+    for (name, recipe) in STAGES {
+        demo.train(name, recipe)?;
+    }
+    demo.write_samples()?;
+    let report = demo.report()?;
+    let seconds = started.elapsed().as_secs();
+    progress::note(&format!(
+        "done in {} min {:02} s; open this file in a browser:",
+        seconds / 60,
+        seconds % 60
+    ));
+    writeln!(io::stdout(), "{}", report.display())?;
+    Ok(())
+}
+
+struct Demo<'a> {
+    world: World,
+    args: DemoArgs,
+    global: &'a Global,
+}
+
+impl Demo<'_> {
+    fn path(&self, name: &str) -> PathBuf {
+        self.args.output.join(name)
+    }
+
+    /// The base model and the tales, as a user would have them on disk.
+    fn write_data(&self) -> anyhow::Result<()> {
+        let base = self.path("base");
+        fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
+        for (name, bytes) in BASE {
+            output::write_atomically(&base.join(name), |file| Ok(file.write_all(bytes)?))?;
+        }
+        let train = self.prompts(Split::Train, self.args.train_prompts)?;
+        tales::write_groups(
+            &self.world,
+            train,
+            self.args.responses,
+            &self.path("tales.jsonl"),
+        )?;
+        let held_out = self.prompts(Split::HeldOut, self.args.test_prompts)?;
+        tales::write_groups(
+            &self.world,
+            held_out,
+            self.args.samples,
+            &self.path("held-out.jsonl"),
+        )
+    }
+
+    fn prompts(&self, split: Split, count: usize) -> anyhow::Result<&[rarebit_tales::Prompt]> {
+        let prompts = self.world.prompts(split);
+        prompts
+            .get(..count)
+            .with_context(|| format!("the world has {} such prompts, not {count}", prompts.len()))
+    }
+
+    fn prepare(&self) -> anyhow::Result<()> {
+        let options = PrepareOptions {
+            seed: self.args.seed,
+            ..PrepareOptions::default()
+        };
+        let embedders = Embedders {
+            semantic: Some(&Lexical as &dyn Embedder),
+            style: Some(&Style),
+        };
+        let mut bars = Bars::default();
+        let summary = prepare(
+            &self.path("tales.jsonl"),
+            &self.path("prepared"),
+            &options,
+            embedders,
+            None,
+            &mut |step| bars.show(step),
+        )?;
+        drop(bars);
+        for (split, side) in &summary.splits {
+            progress::note(&format!(
+                "{}: {} prompts, {} tales, {} pairs",
+                split.as_str(),
+                side.prompts,
+                side.responses,
+                side.pairs
+            ));
+        }
+        Ok(())
+    }
+
+    fn train(&self, name: &str, recipe: &str) -> anyhow::Result<()> {
+        progress::note(&format!("training {name}"));
+        let mut table: Table = toml::from_str(recipe)?;
+        let start = if name == "sft" {
+            self.path("base")
+        } else {
+            self.path("sft/model")
+        };
+        let text = |path: &Path| Value::String(path.to_string_lossy().into_owned());
+        table.insert("model_name_or_path".to_owned(), text(&start));
+        table.insert("dataset_name".to_owned(), text(&self.path("prepared")));
+        table.insert("output_dir".to_owned(), text(&self.path(name)));
+        table.insert("seed".to_owned(), Value::Integer(self.args.seed as i64));
+        if name != "sft" {
+            table.insert(
+                "max_steps".to_owned(),
+                Value::Integer(self.args.steps as i64),
+            );
+        }
+        let config = RunConfig::resolve(None, table)?;
+        train::run_config(&config, self.global)?;
+        Ok(())
+    }
+
+    fn samples_file(&self, system: &str) -> PathBuf {
+        self.path(&format!("samples/{system}.jsonl"))
+    }
+
+    /// Lets each model write to the held-out prompts, and the oracle judge what it wrote.
+    fn write_samples(&self) -> anyhow::Result<()> {
+        let prompts: Vec<Prompt> = self
+            .prompts(Split::HeldOut, self.args.test_prompts)?
+            .iter()
+            .map(|prompt| Prompt {
+                id: prompt.id.clone(),
+                text: prompt.text.clone(),
+            })
+            .collect();
+        let config = GenerationConfig {
+            max_new_tokens: 128,
+            do_sample: true,
+            // The paper's sampling, but for its repetition penalty: tales repeat their few words rightly.
+            logits: LogitsProcessors {
+                top_k: 50,
+                top_p: 0.95,
+                ..LogitsProcessors::default()
+            },
+            seed: self.args.seed,
+        };
+        let device = self.global.open_device()?;
+        for (name, _) in STAGES {
+            let loaded = model::load(
+                &self.path(&format!("{name}/model")).to_string_lossy(),
+                &device,
+            )?;
+            let writer = Writer {
+                loaded: &loaded,
+                config: &config,
+                samples: self.args.samples,
+                batch_size: 96,
+            };
+            writer.to_file(&prompts, &self.samples_file(name))?;
+        }
+        for name in STAGES.map(|(name, _)| name).into_iter().chain([GOLD]) {
+            let source = if name == GOLD {
+                self.path("held-out.jsonl")
+            } else {
+                self.samples_file(name)
+            };
+            tales::write_judged(&tales::readings(&source)?, &self.judged_file(name))?;
+        }
+        Ok(())
+    }
+
+    fn judged_file(&self, system: &str) -> PathBuf {
+        self.path(&format!("judged/{system}.jsonl"))
+    }
+
+    fn report(&self) -> anyhow::Result<PathBuf> {
+        // In the order of the story: the people, the start, the baseline, the method.
+        let systems = [GOLD, "sft", "dpo", "ddpo"];
+        let samples = systems
+            .iter()
+            .map(|name| evaluate_command::read_system(name, &self.judged_file(name), "score"))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let options = EvalOptions {
+            seed: self.args.seed,
+            baseline: Some(BASELINE.to_owned()),
+            ..EvalOptions::default()
+        };
+        let evaluation = evaluate(&samples, &Lexical, &Style, &options, &mut |_| {})?;
+        evaluate_command::write(
+            &evaluation,
+            &self.path("evaluation.json"),
+            Some(&self.path("evaluation.csv")),
+        )?;
+
+        let report = Report {
+            title: "DPO and DDPO on a world of tales".to_owned(),
+            evaluation: &evaluation,
+            baseline: Some(BASELINE.to_owned()),
+            runs: STAGES
+                .iter()
+                .map(|(name, _)| report_command::read_run(&self.path(name)))
+                .collect::<Result<_, _>>()?,
+            extra_sections: vec![self.truth(&systems, &evaluation)?],
+            reproduce: self.commands(),
+            about: vec![
+                ("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                ("seed".to_owned(), self.args.seed.to_string()),
+                ("device".to_owned(), self.global.device.to_string()),
+                (
+                    "system".to_owned(),
+                    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+                ),
+            ],
+        };
+        let path = self.path("report.html");
+        report_command::write(&report, &path)?;
+        Ok(path)
+    }
+
+    /// What only a world with known truth can show: which plots and voices were really reached.
+    fn truth(&self, systems: &[&str], evaluation: &Evaluation) -> anyhow::Result<Section> {
+        let bootstrap = Bootstrap {
+            resamples: evaluation.resamples,
+            confidence: 0.95,
+            seed: evaluation.seed,
+        };
+        let of = |what: fn(&[Reading]) -> f64, judged: &[(rarebit_data::Group, Vec<Reading>)]| {
+            let values: Vec<f64> = judged.iter().map(|(_, readings)| what(readings)).collect();
+            bootstrap
+                .interval(&values)
+                .map_or_else(String::new, |interval| {
+                    format!(
+                        "{:.2} [{:.2}, {:.2}]",
+                        interval.mean, interval.low, interval.high
+                    )
+                })
+        };
+        let mut rows = Vec::new();
+        for &name in systems {
+            let judged = tales::readings(&self.judged_file(name))?;
+            rows.push(vec![
+                name.to_owned(),
+                of(
+                    |readings| mode_coverage(readings).modes.distinct as f64,
+                    &judged,
+                ),
+                of(|readings| mode_coverage(readings).modes.effective, &judged),
+                of(|readings| mode_coverage(readings).plots.effective, &judged),
+                of(|readings| mode_coverage(readings).voices.effective, &judged),
+                of(
+                    |readings| {
+                        mode_coverage(readings).legible as f64 / readings.len().max(1) as f64
+                    },
+                    &judged,
+                ),
+                of(
+                    |readings| {
+                        readings
+                            .iter()
+                            .map(|reading| f64::from(reading.quality))
+                            .sum::<f64>()
+                            / readings.len().max(1) as f64
+                    },
+                    &judged,
+                ),
+            ]);
+        }
+        let columns = [
+            "system",
+            "modes",
+            "effective modes",
+            "effective plots",
+            "effective voices",
+            "legible",
+            "quality",
+        ];
+        Ok(Section {
+            title: "What was really told".to_owned(),
+            blocks: vec![
+                Block::Text(format!(
+                    "In this world the truth is known: each tale has one of 8 plots and one of 6 voices, and an oracle reads \
+                     them back by rules. A mode is a plot told in a voice. Counted over the {} samples to each of {} held-out \
+                     prompts; effective numbers are exp(entropy). Means with 95 % intervals over prompts.",
+                    self.args.samples, self.args.test_prompts
+                )),
+                Block::Table {
+                    columns: columns.map(str::to_owned).to_vec(),
+                    rows,
+                },
+            ],
+        })
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let args = &self.args;
+        vec![format!(
+            "rarebit demo --seed {} --train-prompts {} --responses {} --test-prompts {} --samples {} --steps {}",
+            args.seed,
+            args.train_prompts,
+            args.responses,
+            args.test_prompts,
+            args.samples,
+            args.steps
+        )]
+    }
+}

@@ -1,0 +1,89 @@
+//! One file per command.
+
+pub(crate) mod demo;
+pub(crate) mod deviation;
+pub(crate) mod devices;
+pub(crate) mod evaluate;
+pub(crate) mod generate;
+pub(crate) mod prepare;
+pub(crate) mod report;
+mod source_args;
+pub(crate) mod tales;
+pub(crate) mod train;
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use rarebit_deviation::Embedder;
+use rarebit_models::sentence_transformer::LongTexts;
+
+use crate::device::{self, DeviceChoice};
+use crate::embedder::open_embedder;
+
+/// Flags of every command
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// What computes: auto, gpu, gpu:N or cpu. auto takes a real GPU if there is one, else the CPU;
+    /// `rarebit devices` lists them
+    #[arg(long, global = true, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
+    /// Where embeddings and reference log-probs are kept between runs
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Embed texts longer than an embedder reads as the mean over their chunks
+    #[arg(long, global = true)]
+    pub(crate) embed_chunks: bool,
+}
+
+impl Global {
+    /// Opens the device and says which it is.
+    pub(crate) fn open_device(&self) -> anyhow::Result<Device> {
+        let (device, why) = device::open(self.device)?;
+        crate::progress::note(&format!("device: {why}"));
+        Ok(device)
+    }
+
+    /// Opens an embedder; only a neural one needs the device.
+    pub(crate) fn embedder(&self, name: &str) -> anyhow::Result<Box<dyn Embedder>> {
+        let long_texts = if self.embed_chunks {
+            LongTexts::MeanOfChunks
+        } else {
+            LongTexts::Truncate
+        };
+        let device = match name.starts_with("builtin:") {
+            true => Device::flex(),
+            false => self.open_device()?,
+        };
+        open_embedder(name, long_texts, &device, self.cache_dir.as_deref())
+    }
+}
+
+/// What to do
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::DemoArgs),
+    Prepare(prepare::PrepareArgs),
+    Deviation(deviation::DeviationArgs),
+    Train(Box<train::TrainArgs>),
+    Generate(generate::GenerateArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Report(report::ReportArgs),
+    Devices(devices::Args),
+    #[command(subcommand)]
+    Tales(tales::TalesCommand),
+}
+
+pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
+    let resolve = |name: &str| global.embedder(name);
+    match command {
+        Command::Demo(args) => demo::run(args, global),
+        Command::Prepare(args) => prepare::run(args, &resolve),
+        Command::Deviation(args) => deviation::run(args, &resolve),
+        Command::Train(args) => train::run(*args, global),
+        Command::Generate(args) => generate::run(args, global),
+        Command::Evaluate(args) => evaluate::run(args, &resolve),
+        Command::Report(args) => report::run(args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Tales(command) => tales::run(command),
+    }
+}

@@ -1,0 +1,253 @@
+//! `rarebit prepare`: from any source of responses to weighted preference pairs.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rarebit_data::output::Compression;
+use rarebit_data::steps::clean::{CleanOptions, CountTokens};
+use rarebit_data::steps::pairs::PairOptions;
+use rarebit_data::steps::transform::ScoreTransform;
+use rarebit_data::steps::weigh::DeviationOver;
+use rarebit_data::{PrepareOptions, Summary, prepare};
+use rarebit_models::chat::ChatTemplate;
+use rarebit_models::tokenizer::Tokenizer;
+
+use super::source_args::{Bars, ResolveEmbedder, SourceArgs, WeightingArgs, named};
+
+/// Turn responses with scores into weighted preference pairs
+///
+/// Reads JSONL (plain, .gz, .zst), CSV or Parquet in any of these shapes, told by the columns:
+/// {post_title, post_text, comment_texts, comment_scores}, {prompt, responses: [{text, score}]},
+/// {prompt, response, score}, {prompt, generations, generation_scores}, and preference rows
+/// {prompt?, chosen, rejected}, plain or conversational.
+///
+/// Writes OUTPUT/{train,test}/{groups,pairs}.parquet and OUTPUT/summary.json. The same input,
+/// options and seed give the same bytes.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct PrepareArgs {
+    /// The source of responses
+    #[arg(value_name = "FILE")]
+    input: PathBuf,
+    /// The folder to write
+    #[arg(long, short, value_name = "DIR", default_value = "prepared")]
+    output: PathBuf,
+    /// Decides the split and the draws
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// The share of prompts to hold out
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    test_size: f64,
+    /// The scale for reward models: log(x + 1) a hundred times mapped to [-1, 1], or the same as
+    /// the reference code computes it, or none
+    #[arg(long, default_value = "correct", value_parser = named::<ScoreTransform>(&["correct", "reference", "none"]))]
+    score_transform: ScoreTransform,
+    /// How Parquet is compressed
+    #[arg(long, default_value = "zstd", value_parser = named::<Compression>(&["zstd", "snappy", "none"]))]
+    compression: Compression,
+    /// Write each table as JSONL, too
+    #[arg(long)]
+    jsonl: bool,
+    #[command(flatten)]
+    cleaning: CleaningArgs,
+    #[command(flatten)]
+    pairing: PairingArgs,
+    /// Measure deviation over all kept responses of a prompt, or, as the reference code does, only
+    /// over those that are in a pair
+    #[arg(long, help_heading = "Deviation and weights", default_value = "all", value_parser = named::<DeviationOver>(&["all", "paired"]))]
+    deviation_over: DeviationOver,
+    #[command(flatten)]
+    weighting: WeightingArgs,
+    #[command(flatten, next_help_heading = "Reading")]
+    source: SourceArgs,
+}
+
+/// What is dropped
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Cleaning")]
+struct CleaningArgs {
+    /// Keep a leading [..] tag in the titles of posts
+    #[arg(long)]
+    keep_tag: bool,
+    /// Keep the comments of moderators and bots
+    #[arg(long)]
+    keep_moderator: bool,
+    /// Drop responses that with their prompt, after the chat template, have more tokens than this;
+    /// needs --tokenizer
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    max_tokens: usize,
+    /// The model folder whose tokenizer and chat template count tokens
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// Keep only the first of exactly repeated responses to a prompt
+    #[arg(long)]
+    dedup: bool,
+}
+
+/// Which responses meet
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Pairs")]
+struct PairingArgs {
+    /// Prefer pairs whose scores are at least this far apart, each response used once; -1 takes
+    /// every pair of different scores
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
+    gap: f64,
+    /// The most pairs per prompt that are drawn with --gap -1
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    all_pairs_cap: usize,
+    /// The most pairs to keep per prompt
+    #[arg(long, value_name = "N")]
+    max_pairs: Option<usize>,
+    /// Keep the pairs with the best-scored chosen response first
+    #[arg(long)]
+    best_first: bool,
+}
+
+impl PrepareArgs {
+    fn options(&self) -> PrepareOptions {
+        PrepareOptions {
+            seed: self.seed,
+            test_size: self.test_size,
+            source: self
+                .source
+                .options(!self.cleaning.keep_tag, Some(&self.output)),
+            score_transform: self.score_transform,
+            clean: CleanOptions {
+                drop_moderator: !self.cleaning.keep_moderator,
+                max_tokens: self.cleaning.max_tokens,
+                dedup: self.cleaning.dedup,
+            },
+            pairs: PairOptions {
+                gap: self.pairing.gap,
+                all_pairs_cap: self.pairing.all_pairs_cap,
+                max_pairs: self.pairing.max_pairs,
+                best_first: self.pairing.best_first,
+            },
+            deviation_over: self.deviation_over,
+            weighting: self.weighting.weighting(),
+            compression: self.compression,
+            jsonl: self.jsonl,
+        }
+    }
+}
+
+/// Prepares, says on standard error what was kept and dropped, and prints the summary's path.
+pub(crate) fn run(args: PrepareArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::Result<()> {
+    let embedders = args.weighting.embedders(resolve)?;
+    let counter = args
+        .cleaning
+        .tokenizer
+        .as_deref()
+        .map(TokenCounter::read)
+        .transpose()?;
+    let count = |prompt: &str, response: &str| match &counter {
+        Some(counter) => counter.count(prompt, response),
+        None => Ok(0),
+    };
+    let count_tokens = counter.is_some().then_some(&count as &CountTokens<'_>);
+    let mut bars = Bars::default();
+    let summary = prepare(
+        &args.input,
+        &args.output,
+        &args.options(),
+        embedders.as_ref(),
+        count_tokens,
+        &mut |step| bars.show(step),
+    )?;
+    drop(bars);
+    describe(&summary, &mut io::stderr().lock())?;
+    writeln!(
+        io::stdout(),
+        "{}",
+        args.output.join("summary.json").display()
+    )?;
+    Ok(())
+}
+
+/// The tokenizer and chat template of a model folder.
+struct TokenCounter {
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+}
+
+impl TokenCounter {
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let context = || format!("cannot count tokens with {}", folder.display());
+        // Only lengths are wanted: no model is there that the ids would have to fit.
+        let tokenizer = Tokenizer::read(folder, usize::MAX).with_context(context)?;
+        let template = ChatTemplate::read(folder, &tokenizer).with_context(context)?;
+        Ok(Self {
+            tokenizer,
+            template,
+        })
+    }
+
+    fn count(
+        &self,
+        prompt: &str,
+        response: &str,
+    ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+        let encoded = self.template.encode(&self.tokenizer, prompt, response)?;
+        Ok(encoded.prompt.len() + encoded.completion.len())
+    }
+}
+
+/// What a person wants to know at once; the file has the rest.
+fn describe(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    let (source, prompts) = (&summary.source, &summary.prompts);
+    writeln!(
+        out,
+        "read       {} rows, {} prompts, {} responses",
+        source.rows, prompts.read, source.responses
+    )?;
+    for (reason, rows) in &source.skipped_rows {
+        writeln!(
+            out,
+            "skipped    {} rows: {}, first at {}",
+            rows.count,
+            reason.as_str(),
+            rows.first
+        )?;
+    }
+    for (reason, count) in &summary.dropped_responses {
+        writeln!(out, "dropped    {count} responses: {}", reason.as_str())?;
+    }
+    for (count, what) in [
+        (prompts.emptied, "with no response left"),
+        (prompts.alone, "with one response: weight 1"),
+        (prompts.all_tied, "whose scores are all equal"),
+        (prompts.all_repeats, "whose responses are all one text"),
+        (prompts.without_scores, "with fewer than two scores"),
+        (prompts.without_pairs, "without a pair"),
+    ] {
+        if count > 0 {
+            writeln!(out, "prompts    {count} {what}")?;
+        }
+    }
+    if summary.repeated_responses > 0 {
+        writeln!(
+            out,
+            "repeats    {} responses repeat an earlier one; --dedup drops them",
+            summary.repeated_responses
+        )?;
+    }
+    for (split, side) in &summary.splits {
+        write!(
+            out,
+            "{:<10} {} prompts, {} responses, {} pairs",
+            split.as_str(),
+            side.prompts,
+            side.responses,
+            side.pairs
+        )?;
+        if let (Some(mean), Some(zero)) = (side.mean_weight_chosen, side.zero_weight_chosen) {
+            write!(
+                out,
+                ", mean weight of chosen {mean:.3}, {:.1} % of them 0",
+                zero * 100.0
+            )?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! `rarebit report`: an evaluation and its training runs as one HTML file.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use rarebit_eval::Evaluation;
+use rarebit_eval::report::{Report, RunCurve, render};
+use serde_json::Value;
+
+use crate::output;
+
+/// Write one self-contained HTML file that shows what an evaluation found
+///
+/// The quality-diversity plane, all metrics with intervals, samples side by side, distances within
+/// a prompt, training curves, and how to make it all again. The file needs no network.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// The evaluation that `rarebit evaluate` wrote
+    #[arg(value_name = "EVALUATION.JSON")]
+    evaluation: PathBuf,
+    /// A training run's folder whose curves to show; may be repeated
+    #[arg(long = "run", value_name = "DIR")]
+    runs: Vec<PathBuf>,
+    /// Where to write the report
+    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+    /// The page's title; the systems' names when absent
+    #[arg(long)]
+    title: Option<String>,
+    /// The system that the others are read against; the evaluation's own baseline when absent
+    #[arg(long, value_name = "SYSTEM")]
+    baseline: Option<String>,
+    /// A command to list under how to reproduce, before this one; may be repeated
+    #[arg(long = "command", value_name = "COMMAND")]
+    commands: Vec<String>,
+}
+
+/// Writes the report and prints its path.
+pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
+    let evaluation = read_evaluation(&args.evaluation)?;
+    if let Some(baseline) = &args.baseline {
+        check_baseline(&evaluation, baseline)?;
+    }
+    let runs = args
+        .runs
+        .iter()
+        .map(|folder| read_run(folder))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut about = vec![
+        ("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        (
+            "system".to_owned(),
+            format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ),
+        (
+            args.evaluation.display().to_string(),
+            format!("blake3 {}", output::file_hash(&args.evaluation)?),
+        ),
+    ];
+    for folder in &args.runs {
+        let metrics = folder.join(METRICS);
+        about.push((
+            metrics.display().to_string(),
+            format!("blake3 {}", output::file_hash(&metrics)?),
+        ));
+    }
+    let mut reproduce = args.commands.clone();
+    reproduce.push(own_command());
+    let report = Report {
+        title: args.title.unwrap_or_else(|| title_of(&evaluation)),
+        evaluation: &evaluation,
+        baseline: args.baseline,
+        runs,
+        extra_sections: Vec::new(),
+        reproduce,
+        about,
+    };
+    write(&report, &args.output)?;
+    writeln!(io::stdout(), "{}", args.output.display())?;
+    Ok(())
+}
+
+/// Renders a report into its file.
+pub(crate) fn write(report: &Report<'_>, path: &Path) -> anyhow::Result<()> {
+    output::write_atomically(path, |out| Ok(out.write_all(render(report).as_bytes())?))
+}
+
+const METRICS: &str = "metrics.jsonl";
+const CONFIG: &str = "config.toml";
+
+fn read_evaluation(path: &Path) -> anyhow::Result<Evaluation> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(
+                "no evaluation at {}; make one with `rarebit evaluate`",
+                path.display()
+            )
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            bail!(
+                "{} is not text in UTF-8, so it is no evaluation; make one with `rarebit evaluate`",
+                path.display()
+            )
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    if text.trim().is_empty() {
+        bail!(
+            "{} is empty; make it again with `rarebit evaluate`",
+            path.display()
+        );
+    }
+    serde_json::from_str(&text).with_context(|| {
+        format!(
+            "{} is not an evaluation; give the JSON file that `rarebit evaluate` wrote",
+            path.display()
+        )
+    })
+}
+
+fn check_baseline(evaluation: &Evaluation, baseline: &str) -> anyhow::Result<()> {
+    if !evaluation
+        .systems
+        .iter()
+        .any(|system| system.name == baseline)
+    {
+        bail!(
+            "no system is named '{baseline}'; the evaluation holds {}",
+            title_of(evaluation)
+        );
+    }
+    if !evaluation
+        .differences
+        .iter()
+        .any(|difference| difference.baseline == baseline)
+    {
+        bail!(
+            "the evaluation holds no differences to '{baseline}'; compute them with `rarebit evaluate --baseline {baseline}`"
+        );
+    }
+    Ok(())
+}
+
+/// The log and the configuration of a run folder.
+pub(crate) fn read_run(folder: &Path) -> anyhow::Result<RunCurve> {
+    let metrics = folder.join(METRICS);
+    let text = match fs::read_to_string(&metrics) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!(
+                "{} is not a run folder: it holds no {METRICS}; give a folder that `rarebit train` wrote",
+                folder.display()
+            )
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", metrics.display()));
+        }
+    };
+    let config = match fs::read_to_string(folder.join(CONFIG)) {
+        Ok(text) => text,
+        // The curves can be shown without it.
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(error)
+                .with_context(|| format!("cannot read {}", folder.join(CONFIG).display()));
+        }
+    };
+    let rows = rows(&text).with_context(|| format!("cannot read {}", metrics.display()))?;
+    Ok(RunCurve {
+        name: run_name(folder),
+        rows,
+        config,
+    })
+}
+
+/// The rows of a log. A run that was killed may have left half a line at the end; half a line
+/// anywhere else means that the file is not what it should be.
+fn rows(text: &str) -> anyhow::Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    let mut lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .peekable();
+    while let Some((index, line)) = lines.next() {
+        match serde_json::from_str(line) {
+            Ok(row) => rows.push(row),
+            Err(_) if lines.peek().is_none() => break,
+            Err(error) => return Err(anyhow!("line {}: {error}", index + 1)),
+        }
+    }
+    Ok(rows)
+}
+
+/// The folder's own name, also for `.` and `runs/x/..`.
+fn run_name(folder: &Path) -> String {
+    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    whole.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn title_of(evaluation: &Evaluation) -> String {
+    let names: Vec<&str> = evaluation
+        .systems
+        .iter()
+        .map(|system| system.name.as_str())
+        .collect();
+    match names.split_last() {
+        None => "Evaluation".to_owned(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+/// This very command, quoted so that a shell reads it back.
+fn own_command() -> String {
+    let arguments = std::env::args_os()
+        .skip(1)
+        .map(|argument| quoted(&argument.to_string_lossy()));
+    std::iter::once("rarebit".to_owned())
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quoted(argument: &str) -> String {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./=:,@%+".contains(character);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_no_other() {
+        assert_eq!(
+            rows("{\"step\":1}\n\n{\"step\":2}\n{\"st").unwrap().len(),
+            2
+        );
+        let error = rows("{\"step\":1}\n{\"st\n{\"step\":3}\n")
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("line 2"), "{error}");
+        assert!(rows("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn commands_are_quoted_for_a_shell() {
+        assert_eq!(quoted("runs/dpo"), "runs/dpo");
+        assert_eq!(quoted("DPO's tales"), r"'DPO'\''s tales'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evaluation.json");
+        let absent = read_evaluation(&path).unwrap_err().to_string();
+        assert!(
+            absent.contains("no evaluation at") && absent.contains("rarebit evaluate"),
+            "{absent}"
+        );
+        for content in ["", "{", "[1]", "\u{feff}hello"] {
+            fs::write(&path, content).unwrap();
+            let error = format!("{:#}", read_evaluation(&path).unwrap_err());
+            assert!(
+                error.contains("evaluation.json") && error.contains("rarebit evaluate"),
+                "{error}"
+            );
+        }
+        fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(
+            read_evaluation(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-8")
+        );
+        let run = read_run(folder.path()).unwrap_err().to_string();
+        assert!(
+            run.contains("metrics.jsonl") && run.contains("rarebit train"),
+            "{run}"
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! `rarebit train`: one loop for every objective.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rarebit_deviation::Kinds;
+use rarebit_models::safetensors_file::Precision;
+use rarebit_train::schedule::LrSchedulerType;
+use rarebit_train::{Encoder, Event, Outcome, Run, TruncationMode, train};
+use serde::Serialize;
+use toml::Table;
+
+use super::Global;
+use super::source_args::named;
+use crate::progress::{self, Progress};
+use crate::run_config::{DorpoForm, ObjectiveName, RunConfig};
+use crate::{cache, model, output, training_data};
+
+/// Train a model: sft, dpo, ddpo, orpo or dorpo
+///
+/// Settings come from a TOML file, flags go over it; keys and flags carry the names of TRL and
+/// transformers. The run folder gets the resolved config.toml, metrics.jsonl, TensorBoard events,
+/// checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). Kill it at any
+/// instant and start the same command again: it goes on from the last checkpoint.
+///
+/// Example: rarebit train --objective ddpo --model-name-or-path runs/sft/model
+/// --dataset-name prepared --output-dir runs/ddpo
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct TrainArgs {
+    /// A TOML file of settings; native/recipes has one for each stage
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: TrainFlags,
+}
+
+/// Settings that go over the file's
+#[derive(clap::Args, Clone, Debug, Default, Serialize)]
+#[serde(default)]
+struct TrainFlags {
+    /// The model to start from: a folder, an adapter's folder, or a Hugging Face id
+    #[arg(long, value_name = "MODEL", help_heading = "What is trained")]
+    model_name_or_path: Option<String>,
+    /// The run folder
+    #[arg(long, value_name = "DIR", help_heading = "What is trained")]
+    output_dir: Option<PathBuf>,
+    /// What is trained for
+    #[arg(long, value_enum, help_heading = "What is trained")]
+    objective: Option<ObjectiveName>,
+    /// A folder of `rarebit prepare`: its train split is learned from, its test split evaluated on
+    #[arg(long, value_name = "DIR", help_heading = "What is trained")]
+    dataset_name: Option<PathBuf>,
+    /// A file of pairs (or, for sft, of responses) in any format that `rarebit prepare` reads
+    #[arg(long, value_name = "FILE", help_heading = "What is trained")]
+    train_file: Option<PathBuf>,
+    /// A file of the same kind to evaluate on
+    #[arg(long, value_name = "FILE", help_heading = "What is trained")]
+    eval_file: Option<PathBuf>,
+    /// Most pairs of one prompt
+    #[arg(long, value_name = "N", help_heading = "What is trained")]
+    max_pairs: Option<usize>,
+
+    /// DPO's and DDPO's pull toward the reference [default: 0.1]
+    #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
+    beta: Option<f32>,
+    /// Weight of ORPO's and DORPO's odds-ratio term [default: 0.25]
+    #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
+    lambda: Option<f32>,
+    /// Where DORPO's weight stands [default: paper]
+    #[arg(long, value_enum, help_heading = "Objective")]
+    dorpo_form: Option<DorpoForm>,
+    /// Make the weights anew from these kinds of deviation [default: the data's weight column]
+    #[arg(long, value_parser = named::<Kinds>(&["semantic", "style", "both", "none"]), help_heading = "Objective")]
+    weighting: Option<Kinds>,
+    /// Least mixed score of a response before the mean is taken, from 0 to 1
+    #[arg(long, help_heading = "Objective")]
+    floor: Option<f64>,
+    /// Weigh by the rank of a deviation instead of its min-max
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
+    rank: Option<bool>,
+    /// Pull weights towards 1: w becomes 1 + (w - 1) n / (n + KAPPA)
+    #[arg(long, value_name = "KAPPA", help_heading = "Objective")]
+    shrinkage: Option<f64>,
+    /// Scale the chosen responses' weights to mean 1
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
+    renormalise: Option<bool>,
+
+    /// Train a LoRA adapter instead of the whole model
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
+    use_peft: Option<bool>,
+    /// Rank [default: 16]
+    #[arg(long, help_heading = "LoRA")]
+    lora_r: Option<usize>,
+    /// Scale: the adapter is multiplied by alpha / r [default: 32]
+    #[arg(long, help_heading = "LoRA")]
+    lora_alpha: Option<f64>,
+    /// Dropout of the adapter's input [default: 0]
+    #[arg(long, help_heading = "LoRA")]
+    lora_dropout: Option<f64>,
+    /// Layers with an adapter, or all-linear [default: q_proj v_proj]
+    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "LoRA")]
+    lora_target_modules: Option<Vec<String>>,
+    /// Scale by alpha / √r
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
+    use_rslora: Option<bool>,
+
+    /// [default: 5e-6]
+    #[arg(long, help_heading = "Loop", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// [default: linear]
+    #[arg(long, value_parser = named::<LrSchedulerType>(&["linear", "cosine", "constant", "constant_with_warmup"]), help_heading = "Loop")]
+    lr_scheduler_type: Option<LrSchedulerType>,
+    /// [default: 0]
+    #[arg(long, help_heading = "Loop")]
+    warmup_steps: Option<u64>,
+    /// [default: 0]
+    #[arg(long, help_heading = "Loop")]
+    warmup_ratio: Option<f64>,
+    /// [default: 3]
+    #[arg(long, help_heading = "Loop")]
+    num_train_epochs: Option<f64>,
+    /// In place of num-train-epochs
+    #[arg(long, help_heading = "Loop")]
+    max_steps: Option<u64>,
+    /// [default: 2]
+    #[arg(long, help_heading = "Loop")]
+    per_device_train_batch_size: Option<usize>,
+    /// [default: 8]
+    #[arg(long, help_heading = "Loop")]
+    per_device_eval_batch_size: Option<usize>,
+    /// [default: 1]
+    #[arg(long, help_heading = "Loop")]
+    gradient_accumulation_steps: Option<usize>,
+    /// [default: 0]
+    #[arg(long, help_heading = "Loop")]
+    weight_decay: Option<f64>,
+    /// [default: 0.9]
+    #[arg(long, help_heading = "Loop")]
+    adam_beta1: Option<f64>,
+    /// [default: 0.999]
+    #[arg(long, help_heading = "Loop")]
+    adam_beta2: Option<f64>,
+    /// [default: 1e-8]
+    #[arg(long, help_heading = "Loop")]
+    adam_epsilon: Option<f64>,
+    /// 0 does not clip [default: 1]
+    #[arg(long, help_heading = "Loop")]
+    max_grad_norm: Option<f64>,
+    /// Longest sequence in tokens, 0 for no limit [default: 2048]
+    #[arg(long, help_heading = "Loop")]
+    max_length: Option<usize>,
+    /// [default: keep_start]
+    #[arg(long, value_parser = named::<TruncationMode>(&["keep_start", "keep_end"]), help_heading = "Loop")]
+    truncation_mode: Option<TruncationMode>,
+    /// [default: 42]
+    #[arg(long, help_heading = "Loop")]
+    seed: Option<u64>,
+
+    /// Steps between lines of the log [default: 10]
+    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
+    logging_steps: Option<u64>,
+    /// Steps between evaluations; 0 evaluates at the end only [default: 0]
+    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
+    eval_steps: Option<u64>,
+    /// Steps between checkpoints; 0 saves at the end only [default: 200]
+    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
+    save_steps: Option<u64>,
+    /// Checkpoints that are kept, the best one aside [default: 2]
+    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
+    save_total_limit: Option<usize>,
+    /// Evaluations without improvement after which to stop; 0 never stops early [default: 0]
+    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
+    early_stopping_patience: Option<u64>,
+    /// Finish with the best evaluated model instead of the last
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Log, evaluation, checkpoints")]
+    load_best_model_at_end: Option<bool>,
+}
+
+pub(crate) fn run(args: TrainArgs, global: &Global) -> anyhow::Result<()> {
+    let config = RunConfig::resolve(args.config.as_deref(), Table::try_from(&args.flags)?)?;
+    let outcome = run_config(&config, global)?;
+    let how = if outcome.stopped_early {
+        "stopped early"
+    } else {
+        "finished"
+    };
+    progress::note(&format!("{how} after {} steps", outcome.steps));
+    if let Some((step, loss)) = outcome.best {
+        progress::note(&format!("lowest evaluation loss {loss:.4} at step {step}"));
+    }
+    let model = config.model.output_dir.join("model");
+    std::io::Write::write_fmt(
+        &mut std::io::stdout(),
+        format_args!("{}\n", model.display()),
+    )?;
+    Ok(())
+}
+
+/// Trains as configured and writes the model into the run folder.
+pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<Outcome> {
+    let device = global.open_device()?.autodiff();
+    let output_dir = &config.model.output_dir;
+    std::fs::create_dir_all(output_dir)
+        .with_context(|| format!("cannot create {}", output_dir.display()))?;
+
+    let mut loaded = model::load(&config.model.model_name_or_path, &device)?;
+    let encoder = Encoder {
+        tokenizer: &loaded.tokenizer,
+        template: &loaded.template,
+        max_length: config.arguments.max_length(),
+        truncation_mode: config.arguments.truncation_mode,
+    };
+    let data = training_data::read(config, &encoder)?;
+    let adapter = match (loaded.adapter.clone(), config.lora()) {
+        // An adapter that is there is trained further.
+        (Some(adapter), _) => Some(adapter),
+        (None, Some(lora)) => {
+            device.seed(config.arguments.seed);
+            loaded.model = loaded.model.with_lora(&lora)?;
+            Some(lora)
+        }
+        (None, None) => None,
+    };
+    save_config(config, output_dir)?;
+
+    let run = Run {
+        output_dir,
+        arguments: &config.arguments,
+        objective: config.objective(),
+        train: &data.train,
+        eval: &data.eval,
+        pad: loaded.tokenizer.pad,
+        policy: loaded.hash.clone(),
+        reference_cache: Some(cache::folder(
+            global.cache_dir.as_deref(),
+            "reference-logps",
+        )?),
+    };
+    let mut view = View::default();
+    let outcome = train(loaded.model, &run, &mut |event| view.show(&event))?;
+    drop(view);
+    loaded.model = outcome.model.clone();
+    loaded.save(&output_dir.join("model"), adapter.as_ref(), Precision::F32)?;
+    Ok(outcome)
+}
+
+fn save_config(config: &RunConfig, output_dir: &Path) -> anyhow::Result<()> {
+    let text = format!(
+        "# Resolved by rarebit {}.\n{}",
+        env!("CARGO_PKG_VERSION"),
+        config.to_toml()?
+    );
+    output::write_atomically(&output_dir.join("config.toml"), |file| {
+        std::io::Write::write_all(file, text.as_bytes())?;
+        Ok(())
+    })
+}
+
+/// The bar of the stage that a run is in.
+#[derive(Default)]
+struct View {
+    stage: Option<(Stage, Progress)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Reference,
+    Training,
+    Evaluating,
+}
+
+impl View {
+    fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Reference { done, total } => {
+                self.bar(Stage::Reference, *total as u64, "reference log-probs")
+                    .set_position(*done as u64);
+            }
+            Event::Resumed { step } => {
+                progress::note(&format!("going on from the checkpoint of step {step}"))
+            }
+            Event::Step {
+                step,
+                total,
+                report,
+                tokens_per_second,
+            } => {
+                let metric = |name: &str| report.metrics.get(name).copied();
+                let mut details = format!("loss {:.4}", report.loss);
+                if let (Some(margin), Some(accuracy)) =
+                    (metric("rewards/margins"), metric("rewards/accuracies"))
+                {
+                    details += &format!("  margin {margin:.3}  accuracy {accuracy:.2}");
+                }
+                details += &format!("  {tokens_per_second:.0} tokens/s");
+                let bar = self.bar(Stage::Training, *total, "training");
+                bar.set_position(*step);
+                bar.set_message(details);
+            }
+            Event::Evaluating { done, total } => {
+                self.bar(Stage::Evaluating, *total as u64, "evaluating")
+                    .set_position(*done as u64);
+            }
+            Event::Evaluated { step, report } => {
+                self.stage = None;
+                let accuracy = report.metrics.get("rewards/accuracies");
+                let accuracy = accuracy.map_or(String::new(), |accuracy| {
+                    format!(", accuracy {accuracy:.3}")
+                });
+                progress::note(&format!(
+                    "step {step}: evaluation loss {:.4}{accuracy}",
+                    report.loss
+                ));
+            }
+            Event::Saved { .. } => {}
+        }
+    }
+
+    fn bar(&mut self, stage: Stage, total: u64, what: &str) -> &Progress {
+        if self
+            .stage
+            .as_ref()
+            .is_none_or(|(current, _)| *current != stage)
+        {
+            // The old bar goes before the new one comes.
+            self.stage = None;
+        }
+        &self
+            .stage
+            .get_or_insert_with(|| (stage, progress::bar(total, what)))
+            .1
+    }
+}

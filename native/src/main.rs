@@ -1,0 +1,81 @@
+//! Train language models that write well and differently each time.
+
+mod cache;
+mod commands;
+mod device;
+mod embedder;
+mod embedding_cache;
+mod hub;
+mod model;
+mod output;
+mod progress;
+mod run_config;
+mod training_data;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Command;
+
+/// Train language models that write well, and differently each time.
+///
+/// A response's deviation, how far it is from the other responses to its prompt, weights the
+/// preference loss, so that a model learns from rare, good samples: DPO becomes DDPO, ORPO becomes
+/// DORPO (arXiv 2503.17126). No Python, any GPU or none.
+///
+/// Start with `rarebit demo`.
+#[derive(Parser)]
+#[command(
+    name = "rarebit",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: commands::Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(std::env::args_os().map(dashed));
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    match commands::run(cli.command, &cli.global) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to say it to when standard error is closed, too.
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("error: {error:#}\n"),
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lets flags be written as TRL writes them: `--learning_rate` is `--learning-rate`.
+fn dashed(argument: std::ffi::OsString) -> std::ffi::OsString {
+    let Some(flag) = argument.to_str().filter(|text| text.starts_with("--")) else {
+        return argument;
+    };
+    match flag.split_once('=') {
+        Some((name, value)) => format!("{}={value}", name.replace('_', "-")).into(),
+        None => flag.replace('_', "-").into(),
+    }
+}
+
+/// `rarebit ... | head` ends quietly.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

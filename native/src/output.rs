@@ -1,0 +1,131 @@
+//! Files that are whole or absent.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use tempfile::NamedTempFile;
+
+/// Writes a file through a temporary one in the same folder, so that a crash, a full disk or an
+/// error of `write` leaves whatever was at `path` as it was. Missing folders are made.
+pub(crate) fn write_atomically<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    try_write(path, write).map_err(|error| explain(error, path))
+}
+
+/// The BLAKE3 hash of a file's content, in hexadecimal.
+pub(crate) fn file_hash(path: &Path) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    File::open(path)
+        .and_then(|file| hasher.update_reader(file).map(drop))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn try_write<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut file = temporary_in(folder)?;
+    let mut writer = BufWriter::new(file.as_file_mut());
+    let value = write(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)?;
+    Ok(value)
+}
+
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".rarebit-");
+    // A temporary file is private by default; this one becomes a result that others may read.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// A rename is on disk once its folder is. Windows has no such call and needs none.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    let full = error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|it| {
+            matches!(it.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        })
+    });
+    if full {
+        anyhow!(
+            "disk full: cannot write {}; nothing at that path was changed, free some space and try \
+             again",
+            path.display()
+        )
+    } else {
+        error.context(format!("cannot write {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_write_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.json");
+        write_atomically(&path, |out| Ok(out.write_all(b"old")?)).unwrap();
+        let error = write_atomically(&path, |out| {
+            out.write_all(b"half")?;
+            Err::<(), _>(io::Error::from(ErrorKind::StorageFull).into())
+        })
+        .unwrap_err()
+        .to_string();
+        assert!(error.starts_with("disk full: cannot write"), "{error}");
+        assert!(error.contains("out.json"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn missing_folders_are_made_and_errors_name_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/out.txt");
+        let length = write_atomically(&path, |out| Ok(out.write(b"text")?)).unwrap();
+        assert_eq!(
+            (length, fs::read(&path).unwrap().as_slice()),
+            (4, &b"text"[..])
+        );
+
+        let beneath_a_file = path.join("c");
+        let error = write_atomically(&beneath_a_file, |_| Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("out.txt"), "{error}");
+    }
+
+    #[test]
+    fn hash_is_that_of_the_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("empty");
+        fs::write(&path, b"").unwrap();
+        assert_eq!(
+            file_hash(&path).unwrap(),
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+        );
+        assert!(file_hash(&folder.path().join("absent")).is_err());
+    }
+}

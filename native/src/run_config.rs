@@ -1,0 +1,330 @@
+//! The settings of a training run: a TOML file, flags over it, and the resolved whole.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use rarebit_deviation::{Kinds, Weighting};
+use rarebit_models::lora::{LoraConfig, TargetModules};
+use rarebit_train::{Objective, OrpoWeight, TrainingArguments};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// What is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ObjectiveName {
+    /// Supervised fine-tuning on completions
+    Sft,
+    /// Direct preference optimisation
+    Dpo,
+    /// DPO weighted by deviation
+    Ddpo,
+    /// Odds-ratio preference optimisation
+    Orpo,
+    /// ORPO weighted by deviation
+    Dorpo,
+}
+
+/// Where DORPO's weight stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DorpoForm {
+    /// Before the whole loss, as the paper prints it
+    #[default]
+    Paper,
+    /// Before the NLL and inside the sigmoid, as the authors' code has it
+    Reference,
+}
+
+/// What a run trains and on what; how the loop runs is [`TrainingArguments`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelArguments {
+    pub(crate) model_name_or_path: String,
+    pub(crate) output_dir: PathBuf,
+    pub(crate) objective: ObjectiveName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dataset_name: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) train_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) eval_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) beta: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lambda: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dorpo_form: Option<DorpoForm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weighting: Option<Kinds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) floor: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rank: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shrinkage: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) renormalise: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_pairs: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) use_peft: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lora_r: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lora_alpha: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lora_dropout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lora_target_modules: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) use_rslora: Option<bool>,
+}
+
+/// A run's settings, resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RunConfig {
+    pub(crate) model: ModelArguments,
+    pub(crate) arguments: TrainingArguments,
+}
+
+impl RunConfig {
+    /// Reads a TOML file, if one is given, and puts flags over it.
+    pub(crate) fn resolve(file: Option<&Path>, flags: Table) -> anyhow::Result<Self> {
+        let mut table = match file {
+            None => Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                toml::from_str(&text)
+                    .with_context(|| format!("{} is not a configuration", path.display()))?
+            }
+        };
+        table.extend(flags);
+        Self::from_table(table).with_context(|| match file {
+            Some(path) => format!("in {} and the flags", path.display()),
+            None => "in the flags".to_owned(),
+        })
+    }
+
+    fn from_table(table: Table) -> anyhow::Result<Self> {
+        let mut known = Table::try_from(TrainingArguments::default())?;
+        known.insert("max_steps".to_owned(), Value::Integer(0));
+        let (arguments, model): (Table, Table) = table
+            .into_iter()
+            .partition(|(key, _)| known.contains_key(key));
+        for required in ["model_name_or_path", "output_dir", "objective"] {
+            ensure!(
+                model.contains_key(required),
+                "`{required}` is missing: set it in the configuration or give --{}",
+                required.replace('_', "-")
+            );
+        }
+        let config = Self {
+            model: Value::Table(model).try_into()?,
+            arguments: Value::Table(arguments).try_into()?,
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The whole configuration as the TOML file that would give it.
+    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+        let mut table = Table::try_from(&self.model)?;
+        table.extend(Table::try_from(&self.arguments)?);
+        Ok(toml::to_string(&table)?)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        self.arguments.validate()?;
+        let model = &self.model;
+        if let Some(beta) = model.beta {
+            ensure!(
+                beta > 0.0 && beta.is_finite(),
+                "`beta` is {beta}: it must be above 0"
+            );
+        }
+        if let Some(lambda) = model.lambda {
+            ensure!(
+                lambda >= 0.0 && lambda.is_finite(),
+                "`lambda` is {lambda}: it must be 0 or more"
+            );
+        }
+        if let Some(dropout) = model.lora_dropout {
+            ensure!(
+                (0.0..1.0).contains(&dropout),
+                "`lora_dropout` is {dropout}: it must be at least 0 and below 1"
+            );
+        }
+        ensure!(
+            model.lora_r != Some(0),
+            "`lora_r` is 0: it must be at least 1"
+        );
+        ensure!(
+            model.max_pairs != Some(0),
+            "`max_pairs` is 0: it must be at least 1"
+        );
+        self.weighting().validate()?;
+
+        let objective = model.objective;
+        let meant_for = |key: &str, present: bool, objectives: &[ObjectiveName]| match present
+            && !objectives.contains(&objective)
+        {
+            true => bail!(
+                "`{key}` means nothing to the objective {objective:?}: remove it, or train {objectives:?}"
+            ),
+            false => Ok(()),
+        };
+        use ObjectiveName::{Ddpo, Dorpo, Dpo, Orpo};
+        meant_for("beta", model.beta.is_some(), &[Dpo, Ddpo])?;
+        meant_for("lambda", model.lambda.is_some(), &[Orpo, Dorpo])?;
+        meant_for("dorpo_form", model.dorpo_form.is_some(), &[Dorpo])?;
+        for (key, present) in [
+            ("weighting", model.weighting.is_some()),
+            ("floor", model.floor.is_some()),
+            ("rank", model.rank.is_some()),
+            ("shrinkage", model.shrinkage.is_some()),
+            ("renormalise", model.renormalise.is_some()),
+        ] {
+            meant_for(key, present, &[Ddpo, Dorpo])?;
+        }
+        match (&model.dataset_name, &model.train_file) {
+            (None, None) => bail!(
+                "there is nothing to train on: give --dataset-name, a folder of `rarebit prepare`, or --train-file"
+            ),
+            (Some(_), Some(_)) => {
+                bail!("`dataset_name` and `train_file` are both set: one of them is enough")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The objective with its own settings.
+    pub(crate) fn objective(&self) -> Objective {
+        let beta = self.model.beta.unwrap_or(0.1);
+        let lambda = self.model.lambda.unwrap_or(0.25);
+        match self.model.objective {
+            ObjectiveName::Sft => Objective::Sft,
+            ObjectiveName::Dpo => Objective::Dpo {
+                beta,
+                weighted: false,
+            },
+            ObjectiveName::Ddpo => Objective::Dpo {
+                beta,
+                weighted: true,
+            },
+            ObjectiveName::Orpo => Objective::Orpo {
+                lambda,
+                weight: OrpoWeight::None,
+            },
+            ObjectiveName::Dorpo => Objective::Orpo {
+                lambda,
+                weight: match self.model.dorpo_form.unwrap_or_default() {
+                    DorpoForm::Paper => OrpoWeight::Paper,
+                    DorpoForm::Reference => OrpoWeight::Reference,
+                },
+            },
+        }
+    }
+
+    /// How weights are made, where the run asks for others than the data has.
+    pub(crate) fn weighting(&self) -> Weighting {
+        Weighting {
+            kinds: self.model.weighting.unwrap_or_default(),
+            floor: self.model.floor,
+            rank: self.model.rank.unwrap_or(false),
+            shrinkage: self.model.shrinkage,
+        }
+    }
+
+    /// Whether the run asks for other weights than the data has.
+    pub(crate) fn reweighs(&self) -> bool {
+        let model = &self.model;
+        model.weighting.is_some()
+            || model.floor.is_some()
+            || model.rank.is_some()
+            || model.shrinkage.is_some()
+    }
+
+    /// The adapter to train, with peft's defaults where nothing is said.
+    pub(crate) fn lora(&self) -> Option<LoraConfig> {
+        let model = &self.model;
+        let asked = model.lora_r.is_some()
+            || model.lora_alpha.is_some()
+            || model.lora_target_modules.is_some();
+        if !model.use_peft.unwrap_or(asked) {
+            return None;
+        }
+        let targets = model
+            .lora_target_modules
+            .clone()
+            .unwrap_or_else(|| vec!["q_proj".to_owned(), "v_proj".to_owned()]);
+        Some(LoraConfig {
+            r: model.lora_r.unwrap_or(16),
+            lora_alpha: model.lora_alpha.unwrap_or(32.0),
+            lora_dropout: model.lora_dropout.unwrap_or(0.0),
+            target_modules: match targets.as_slice() {
+                [word] if word == "all-linear" => TargetModules::Word(word.clone()),
+                _ => TargetModules::Names(targets),
+            },
+            use_rslora: model.use_rslora.unwrap_or(false),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(text: &str) -> anyhow::Result<RunConfig> {
+        RunConfig::from_table(toml::from_str(text).expect("toml"))
+    }
+
+    const LEAST: &str = "model_name_or_path = 'm'\noutput_dir = 'o'\ndataset_name = 'd'\n";
+
+    #[test]
+    fn a_resolved_configuration_gives_itself() {
+        let config = resolve(&format!(
+            "{LEAST}objective = 'ddpo'\nbeta = 0.2\nfloor = 0.1\nmax_steps = 7\nlora_r = 4"
+        ))
+        .expect("valid");
+        let again = resolve(&config.to_toml().expect("toml")).expect("valid");
+        assert_eq!(config, again);
+        assert_eq!(again.arguments.max_steps, Some(7));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (extra, needle) in [
+            ("objective = 'ddpo'\nbeta = -1.0", "`beta` is -1"),
+            ("objective = 'ddpo'\nbta = 1.0", "bta"),
+            ("objective = 'sft'\nbeta = 0.1", "`beta` means nothing"),
+            (
+                "objective = 'dpo'\nweighting = 'both'",
+                "`weighting` means nothing",
+            ),
+            ("objective = 'dpo'\nlearning_rate = 0.0", "learning_rate"),
+            ("objective = 'ddpo'\nfloor = 2.0", "floor"),
+            ("objective = 'ppo'", "ppo"),
+            ("beta = 0.1", "`objective` is missing"),
+        ] {
+            let error = format!(
+                "{:#}",
+                resolve(&format!("{LEAST}{extra}")).expect_err(extra)
+            );
+            assert!(error.contains(needle), "{extra}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_recipe_resolves() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let mut recipes = 0;
+        for entry in std::fs::read_dir(folder).expect("recipes").flatten() {
+            RunConfig::resolve(Some(&entry.path()), Table::new()).expect("a recipe that resolves");
+            recipes += 1;
+        }
+        assert!(recipes >= 5, "{recipes} recipes");
+    }
+}

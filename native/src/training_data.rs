@@ -1,0 +1,254 @@
+//! From files of pairs or responses to training examples.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use rarebit_data::{PairRow, Shape, Source, SourceOptions, read_group_scores, read_pairs};
+use rarebit_deviation::{Kind, Weighting, renormalise, weights};
+use rarebit_train::{Encoder, Example};
+
+use crate::progress;
+use crate::run_config::RunConfig;
+
+/// Examples to learn from and to be judged by.
+pub(crate) struct TrainingData {
+    pub(crate) train: Vec<Example>,
+    pub(crate) eval: Vec<Example>,
+}
+
+/// Reads what the configuration names.
+pub(crate) fn read(config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<TrainingData> {
+    let table = if config.objective().is_pairwise() {
+        "pairs"
+    } else {
+        "groups"
+    };
+    let (train_file, eval_file) = match (&config.model.dataset_name, &config.model.train_file) {
+        (Some(folder), _) => {
+            let file = |split: &str| folder.join(split).join(format!("{table}.parquet"));
+            let eval = config
+                .model
+                .eval_file
+                .clone()
+                .or_else(|| Some(file("test")).filter(|file| file.is_file()));
+            (file("train"), eval)
+        }
+        (None, Some(file)) => (file.clone(), config.model.eval_file.clone()),
+        (None, None) => bail!("there is nothing to train on"),
+    };
+    let train = examples(&train_file, config, encoder, "reading training data")?;
+    ensure!(
+        !train.is_empty(),
+        "{} holds no example that could be trained on",
+        train_file.display()
+    );
+    let eval = match eval_file {
+        Some(file) => examples(&file, config, encoder, "reading evaluation data")?,
+        None => Vec::new(),
+    };
+    Ok(TrainingData { train, eval })
+}
+
+fn examples(
+    path: &Path,
+    config: &RunConfig,
+    encoder: &Encoder<'_>,
+    what: &str,
+) -> anyhow::Result<Vec<Example>> {
+    let bar = progress::spinner(what);
+    let source = Source::open(path, &SourceOptions::default(), &mut |_| ())?;
+    let is_preference = source.survey().shape == Shape::Preference;
+    let examples = match config.objective().is_pairwise() {
+        true => {
+            ensure!(
+                is_preference,
+                "{} holds responses, not pairs: make pairs with `rarebit prepare {}`",
+                path.display(),
+                path.display()
+            );
+            pairs(path, config, encoder)
+        }
+        false if is_preference => chosen(path, config, encoder),
+        false => completions(&source, encoder),
+    }
+    .with_context(|| format!("cannot train on {}", path.display()))?;
+    bar.finish(&format!("{}: {} examples", path.display(), examples.len()));
+    Ok(examples)
+}
+
+/// Whether anything of a completion is left to learn from after truncation.
+fn has_completion(example: &Example) -> bool {
+    example
+        .sequences()
+        .all(|sequence| sequence.completion_tokens() > 0)
+}
+
+/// Every response as a completion of its own.
+fn completions(source: &Source, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    for group in source.groups(&mut |_| ())? {
+        let group = group?;
+        for response in &group.responses {
+            let example = Example {
+                id: format!("{}#{}", group.id, response.id),
+                chosen: encoder.sequence(&group.prompt, &response.text)?,
+                rejected: None,
+                weight: 1.0,
+            };
+            examples.extend(Some(example).filter(has_completion));
+        }
+    }
+    Ok(examples)
+}
+
+/// The chosen completion of each pair.
+fn chosen(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
+    let rows = pair_rows(path, config)?;
+    let sequence = |row: &PairRow| encoder.sequence(&row.prompt, &row.chosen);
+    rows.iter()
+        .map(|row| {
+            Ok(Example {
+                id: id(row),
+                chosen: sequence(row)?,
+                rejected: None,
+                weight: 1.0,
+            })
+        })
+        .filter(|example| example.as_ref().map_or(true, has_completion))
+        .collect()
+}
+
+fn pairs(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
+    let rows = pair_rows(path, config)?;
+    let weights = match config.objective().is_weighted() {
+        true => pair_weights(path, &rows, config)?,
+        false => rows.iter().map(|row| row.weight.unwrap_or(1.0)).collect(),
+    };
+    let mut examples = Vec::with_capacity(rows.len());
+    for (row, weight) in rows.iter().zip(weights) {
+        let example = Example {
+            id: id(row),
+            chosen: encoder.sequence(&row.prompt, &row.chosen)?,
+            rejected: Some(encoder.sequence(&row.prompt, &row.rejected)?),
+            weight: weight as f32,
+        };
+        examples.extend(Some(example).filter(has_completion));
+    }
+    Ok(examples)
+}
+
+fn id(row: &PairRow) -> String {
+    format!("{}#{}>{}", row.prompt_id, row.chosen_id, row.rejected_id)
+}
+
+/// The pairs of a file, at most `max_pairs` of each prompt.
+fn pair_rows(path: &Path, config: &RunConfig) -> anyhow::Result<Vec<PairRow>> {
+    let mut rows = Vec::new();
+    let mut of_prompt: HashMap<String, usize> = HashMap::new();
+    for row in read_pairs(path, &SourceOptions::default())? {
+        let row = row?;
+        let count = of_prompt.entry(row.prompt_id.clone()).or_default();
+        *count += 1;
+        if config.model.max_pairs.is_none_or(|most| *count <= most) {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// The weights that the loss reads: the data's own, or made again from its deviations.
+fn pair_weights(path: &Path, rows: &[PairRow], config: &RunConfig) -> anyhow::Result<Vec<f64>> {
+    let mut chosen = if config.reweighs() {
+        let groups = path.with_file_name("groups.parquet");
+        ensure!(
+            groups.is_file(),
+            "weighting, floor, rank and shrinkage make weights anew from the deviations of all responses, \
+             which {} would hold; leave them out to use the `weight` column as it is",
+            groups.display()
+        );
+        let made = group_weights(&groups, &config.weighting())?;
+        rows.iter()
+            .map(|row| {
+                made.get(&(row.prompt_id.clone(), row.chosen_id))
+                    .copied()
+                    .with_context(|| {
+                        format!(
+                            "{} has no response {} of the prompt {}",
+                            groups.display(),
+                            row.chosen_id,
+                            row.prompt_id
+                        )
+                    })
+            })
+            .collect::<anyhow::Result<Vec<f64>>>()?
+    } else {
+        rows.iter()
+            .map(|row| {
+                row.weight.with_context(|| {
+                    format!(
+                        "the pair {} has no `weight`: make weights with `rarebit prepare {}`",
+                        id(row),
+                        path.display()
+                    )
+                })
+            })
+            .collect::<anyhow::Result<Vec<f64>>>()?
+    };
+    if config.model.renormalise == Some(true) {
+        chosen = renormalise(&chosen);
+    }
+    Ok(chosen)
+}
+
+/// The weight of every response by prompt and response id.
+fn group_weights(
+    path: &PathBuf,
+    weighting: &Weighting,
+) -> anyhow::Result<HashMap<(String, u32), f64>> {
+    let mut groups: Vec<(String, Vec<(u32, [Option<f64>; 2])>)> = Vec::new();
+    for score in read_group_scores(path)? {
+        let score = score?;
+        let response = (
+            score.response_id,
+            [score.deviation_semantic, score.deviation_style],
+        );
+        match groups
+            .last_mut()
+            .filter(|(prompt, _)| *prompt == score.prompt_id)
+        {
+            Some((_, responses)) => responses.push(response),
+            None => groups.push((score.prompt_id, vec![response])),
+        }
+    }
+    let mut made = HashMap::new();
+    for (prompt, responses) in groups {
+        let raw = |kind: Kind| -> anyhow::Result<Vec<f64>> {
+            responses
+                .iter()
+                .map(|(_, deviations)| match deviations[kind as usize] {
+                    Some(deviation) => Ok(deviation),
+                    None if responses.len() == 1 => Ok(0.0),
+                    None => bail!(
+                        "{} holds no {kind} deviation of the prompt {prompt}",
+                        path.display()
+                    ),
+                })
+                .collect()
+        };
+        let mut kinds: Vec<Vec<f64>> = weighting
+            .kinds
+            .as_slice()
+            .iter()
+            .map(|&kind| raw(kind))
+            .collect::<Result<_, _>>()?;
+        if kinds.is_empty() {
+            kinds.push(vec![0.0; responses.len()]);
+        }
+        let slices: Vec<&[f64]> = kinds.iter().map(Vec::as_slice).collect();
+        for ((response, _), weight) in responses.iter().zip(weights(&slices, weighting)) {
+            made.insert((prompt.clone(), *response), weight);
+        }
+    }
+    Ok(made)
+}

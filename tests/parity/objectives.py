@@ -1,0 +1,89 @@
+"""The objectives as formulas: one value per pair, from a model and a padded batch. `trl_peers.py` holds TRL's answers to the same."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+BETA, LAMBDA = 0.1, 0.25
+
+
+@dataclass
+class Batch:
+    """Right-padded rows, chosen first and rejected after them, as TRL's collator lays them out."""
+
+    input_ids: torch.Tensor  # [2 * pairs, seq]
+    attention_mask: torch.Tensor
+    completion_mask: torch.Tensor
+    weight: torch.Tensor  # [pairs]
+
+
+def collate(pairs: list[dict], weights: list[float]) -> Batch:
+    """Pads pairs of token ids to the longest row."""
+    rows = [(pair["prompt_ids"], pair[side]) for side in ("chosen_ids", "rejected_ids") for pair in pairs]
+    seq = max(len(prompt) + len(completion) for prompt, completion in rows)
+    ids, attention, completion_mask = (torch.zeros(len(rows), seq, dtype=torch.long) for _ in range(3))
+    for i, (prompt, completion) in enumerate(rows):
+        end = len(prompt) + len(completion)
+        ids[i, :end] = torch.tensor(prompt + completion)
+        attention[i, :end] = 1
+        completion_mask[i, len(prompt) : end] = 1
+    return Batch(ids, attention, completion_mask, torch.tensor(weights))
+
+
+@dataclass
+class Logps:
+    """What a forward pass says about one side of the pairs, each `[pairs]`."""
+
+    summed: torch.Tensor  # over completion tokens
+    mean: torch.Tensor
+    mean_sequence: torch.Tensor  # over prompt and completion
+
+
+def logps(model, batch: Batch) -> tuple[Logps, Logps]:
+    """Log-probabilities of chosen and rejected."""
+    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    token = logits[:, :-1].log_softmax(-1).gather(2, batch.input_ids[:, 1:, None])[..., 0]
+    completion, sequence = batch.completion_mask[:, 1:], batch.attention_mask[:, 1:]
+    summed = (token * completion).sum(1)
+    sides = zip(
+        summed.chunk(2),
+        (summed / completion.sum(1)).chunk(2),
+        ((token * sequence).sum(1) / sequence.sum(1)).chunk(2),
+    )
+    chosen, rejected = (Logps(*side) for side in sides)
+    return chosen, rejected
+
+
+def log_odds(m: torch.Tensor) -> torch.Tensor:
+    """log(p / (1 - p)) at p = exp(m)."""
+    return m - torch.log(-torch.expm1(m))
+
+
+def per_pair(objective: str, policy: tuple[Logps, Logps], reference: tuple[torch.Tensor, torch.Tensor], weight: torch.Tensor) -> torch.Tensor:
+    """The loss of each pair; the batch loss is its plain mean.
+
+    - `dpo`, `ddpo`: sigmoid loss on summed log-probabilities, times the weight for `ddpo`
+    - `orpo`: NLL of the chosen completion plus the odds-ratio term
+    - `orpo_sequence`: the same with the NLL over prompt and completion, as TRL has it
+    - `dorpo`: weight times `orpo`, the paper's form
+    - `dorpo_reference`: the weight on the NLL and inside the sigmoid, the reference code's form
+    - `sft`: NLL of the chosen completion; `sft_sequence`: of prompt and completion
+    """
+    chosen, rejected = policy
+    if objective in ("dpo", "ddpo"):
+        h = (chosen.summed - reference[0]) - (rejected.summed - reference[1])
+        loss = -F.logsigmoid(BETA * h)
+        return loss * weight if objective == "ddpo" else loss
+    nll = -(chosen.mean_sequence if objective.endswith("_sequence") else chosen.mean)
+    if objective.startswith("sft"):
+        return nll
+    odds = log_odds(chosen.mean) - log_odds(rejected.mean)
+    match objective:
+        case "orpo" | "orpo_sequence":
+            return nll - LAMBDA * F.logsigmoid(odds)
+        case "dorpo":
+            return weight * (nll - LAMBDA * F.logsigmoid(odds))
+        case "dorpo_reference":
+            return weight * nll - LAMBDA * F.logsigmoid(weight * odds)
+    raise ValueError(objective)

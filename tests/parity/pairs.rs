@@ -1,0 +1,43 @@
+//! The twelve preference pairs that losses and training runs share (`pairs.py`).
+
+use burn::tensor::Device;
+use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_train::{Example, Sequence};
+use serde::Deserialize;
+
+use super::fixture::{json, path};
+
+/// What fills the rows of a batch; any token will do.
+pub(crate) const PAD: u32 = 0;
+
+#[derive(Deserialize)]
+struct Pair {
+    prompt_ids: Vec<u32>,
+    chosen_ids: Vec<u32>,
+    rejected_ids: Vec<u32>,
+    weight: f32,
+}
+
+/// All twelve, in the fixture's order.
+pub(crate) fn examples() -> Vec<Example> {
+    let pairs: Vec<Pair> = json("losses/pairs.json");
+    let sequence = |prompt: &[u32], completion: &[u32]| Sequence {
+        ids: [prompt, completion].concat(),
+        completion_start: prompt.len(),
+    };
+    pairs
+        .into_iter()
+        .enumerate()
+        .map(|(i, pair)| Example {
+            id: i.to_string(),
+            chosen: sequence(&pair.prompt_ids, &pair.chosen_ids),
+            rejected: Some(sequence(&pair.prompt_ids, &pair.rejected_ids)),
+            weight: pair.weight,
+        })
+        .collect()
+}
+
+/// The tiny `policy` or `reference`.
+pub(crate) fn model(name: &str, device: &Device) -> LlamaForCausalLm {
+    LlamaForCausalLm::load(&path(&format!("losses/{name}")), device).expect("a model folder")
+}

@@ -1,0 +1,284 @@
+"""fixtures/train: ten AdamW steps from the tiny policy: losses, gradient norms, learning rates, final parameters, full and LoRA.
+
+Full fine-tuning takes fixtures/losses/reference as the reference policy. LoRA is run twice:
+against the frozen copy of the starting adapter (what TRL does), and against the base without adapter.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from transformers import get_scheduler
+
+from fixture import FIXTURES, f32_list, folder, save_json, save_tensors, versions, worst
+from objectives import BETA, LAMBDA, collate, logps, per_pair
+from pairs import POLICY, REFERENCE, WEIGHTS, tokenised
+from tiny import load_model, load_tokenizer
+from trl_peers import dpo_trainer, orpo_trainer
+
+STEPS, PAIRS_PER_STEP, WARMUP, LEARNING_RATE = 10, 4, 3, 1e-3
+# Steps walk through the twelve pairs in order, again and again.
+ORDER = [(PAIRS_PER_STEP * step + i) % len(WEIGHTS) for step in range(STEPS) for i in range(PAIRS_PER_STEP)]
+ADAPTER = FIXTURES / "train/adapter"
+
+
+@dataclass
+class Run:
+    """One training run."""
+
+    objective: str
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    accumulation: int = 1
+    clip: float = 1.0
+    # "full", or LoRA against the "adapter" it started from or the "base" without adapter.
+    train: str = "full"
+    reference: str = "reference"
+
+    @property
+    def name(self) -> str:
+        parts = [self.objective, self.train, self.schedule, f"decay{self.weight_decay:g}", f"accumulation{self.accumulation}"]
+        parts += [f"clip{self.clip:g}"] if self.clip != 1.0 else []
+        return "-".join(parts + ([self.reference] if self.train == "lora" else []))
+
+
+def lora(path=ADAPTER, trainable: bool = True):
+    """The tiny policy under the saved adapter."""
+    return PeftModel.from_pretrained(load_model(POLICY), path, is_trainable=trainable).eval()
+
+
+def save_adapter() -> None:
+    """An adapter with non-zero B, so that no gradient is zero at the start."""
+    torch.manual_seed(21)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
+    adapted = get_peft_model(load_model(POLICY), config)
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0.0, 0.2)
+    adapted.peft_config["default"].base_model_name_or_path = "policy"
+    adapted.save_pretrained(ADAPTER)
+    (ADAPTER / "README.md").unlink(missing_ok=True)
+    # peft keeps the target modules as a set, whose order changes from run to run.
+    config_path = ADAPTER / "adapter_config.json"
+    settings = json.loads(config_path.read_text())
+    settings["target_modules"].sort()
+    config_path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    (ADAPTER / "adapter_model.safetensors").chmod(0o644)
+
+
+def start(run: Run):
+    """(policy, reference) of a run."""
+    if run.train == "full":
+        return load_model(POLICY), load_model(REFERENCE)
+    return lora(), lora(trainable=False) if run.reference == "adapter" else load_model(POLICY)
+
+
+def optimizer_and_schedule(policy, run: Run):
+    """torch's AdamW under transformers' schedule."""
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    # Norms and biases do not decay, as in transformers' Trainer.
+    groups = [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": run.weight_decay},
+        {"params": [p for p in trained if p.dim() == 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, betas=(0.9, 0.999), eps=1e-8, foreach=False)
+    return optimizer, get_scheduler(run.schedule, optimizer, num_warmup_steps=WARMUP, num_training_steps=STEPS)
+
+
+def train(run: Run, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
+    """(curves, final trained parameters) of a run."""
+    policy, reference = start(run)
+    optimizer, schedule = optimizer_and_schedule(policy, run)
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    curves = {key: [] for key in ("loss", "grad_norm", "learning_rate", "chosen_logps", "rejected_logps")}
+    size = PAIRS_PER_STEP // run.accumulation
+    for step in range(STEPS):
+        indices = ORDER[step * PAIRS_PER_STEP :][:PAIRS_PER_STEP]
+        seen = {"loss": [], "chosen_logps": [], "rejected_logps": []}
+        optimizer.zero_grad()
+        for micro in range(0, PAIRS_PER_STEP, size):
+            chosen_indices = indices[micro : micro + size]
+            batch = collate([pairs[i] for i in chosen_indices], [WEIGHTS[i] for i in chosen_indices])
+            with torch.no_grad():
+                ref = tuple(side.summed for side in logps(reference, batch))
+            out = logps(policy, batch)
+            loss = per_pair(run.objective, out, ref, batch.weight)
+            if run.objective == "sft":
+                # The mean over tokens, as transformers has it.
+                assert run.accumulation == 1
+                lengths = batch.completion_mask.chunk(2)[0].sum(1).float()
+                loss = loss * lengths / lengths.mean()
+            (loss.mean() / run.accumulation).backward()
+            seen["loss"].append(loss.detach())
+            seen["chosen_logps"].append(out[0].summed.detach())
+            seen["rejected_logps"].append(out[1].summed.detach())
+        norm = torch.nn.utils.clip_grad_norm_(trained, run.clip, foreach=False)
+        curves["grad_norm"].append(f32_list(norm))
+        curves["learning_rate"].append(schedule.get_last_lr()[0])
+        for key, values in seen.items():
+            curves[key].append(f32_list(torch.cat(values).mean()))
+        optimizer.step()
+        schedule.step()
+    if run.train == "lora":
+        final = get_peft_model_state_dict(policy)
+    else:
+        final = dict(policy.named_parameters())
+    return curves, {name: value.detach().clone() for name, value in final.items()}
+
+
+# The curves of all of these are stored; the final parameters of those in STORED.
+RUNS = [
+    Run(objective, schedule, decay, accumulation=accumulation)
+    for objective, schedule, decay, accumulation in product(("ddpo", "dorpo"), ("constant", "cosine"), (0.0, 0.01), (1, 4))
+]
+RUNS += [
+    Run("dpo"),
+    Run("dpo", "cosine", 0.01),
+    Run("orpo"),
+    Run("orpo_sequence", accumulation=4),
+    Run("dorpo_reference"),
+    Run("sft", "linear"),
+    # A decay large enough that forgetting it, or decaying norms, shows.
+    Run("ddpo", weight_decay=0.5),
+    # A bound that clips some steps and leaves others.
+    Run("ddpo", clip=4.0),
+]
+RUNS += [
+    Run("ddpo", train="lora", reference="adapter"),
+    Run("ddpo", "cosine", 0.01, accumulation=4, train="lora", reference="base"),
+    Run("dpo", train="lora", reference="adapter"),
+    Run("dorpo", train="lora", reference="adapter"),
+]
+STORED = {
+    run.name
+    for run in RUNS
+    if run.train == "lora"
+    or run in (
+        Run("ddpo"),
+        Run("ddpo", "cosine", 0.01, accumulation=4),
+        Run("dorpo", "cosine", 0.01),
+        Run("dorpo_reference"),
+        Run("dpo", "cosine", 0.01),
+        Run("ddpo", weight_decay=0.5),
+        Run("ddpo", clip=4.0),
+    )
+}
+
+
+def by_trl(run: Run, tokenizer) -> tuple[list[dict], dict[str, torch.Tensor]]:
+    """(log, final trained parameters) of the same run by TRL's trainer."""
+    settings = dict(
+        learning_rate=LEARNING_RATE,
+        lr_scheduler_type=run.schedule,
+        warmup_steps=0 if run.schedule == "constant" else WARMUP,
+        weight_decay=run.weight_decay,
+        max_grad_norm=run.clip,
+        optim="adamw_torch",
+        per_device_train_batch_size=PAIRS_PER_STEP // run.accumulation,
+        gradient_accumulation_steps=run.accumulation,
+        num_train_epochs=1,
+    )
+    if run.objective == "dpo":
+        # With an adapter and no reference model, TRL copies the adapter as the reference.
+        policy, reference = (lora(), None) if run.train == "lora" else start(run)
+        trainer = dpo_trainer(policy, reference, tokenizer, ORDER, **settings)
+    else:
+        trainer = orpo_trainer(start(run)[0], tokenizer, ORDER, **settings)
+    trainer.train()
+    model = trainer.model
+    final = get_peft_model_state_dict(model) if run.train == "lora" else dict(model.named_parameters())
+    return [row for row in trainer.state.log_history if "loss" in row], {k: v.detach().clone() for k, v in final.items()}
+
+
+def check_against_trl(curves: dict, finals: dict, tokenizer) -> dict:
+    """Asserts that TRL's trainers walk the same ten steps; returns differences and TRL's logged metrics."""
+    out = {}
+    for run in (
+        Run("dpo"),
+        Run("dpo", "cosine", 0.01),
+        Run("orpo_sequence", accumulation=4),
+        Run("dpo", train="lora", reference="adapter"),
+    ):
+        log, final = by_trl(run, tokenizer)
+        assert len(log) == STEPS and final.keys() == finals[run.name].keys()
+        loss, norm = (torch.tensor([row[key] for row in log]) for key in ("loss", "grad_norm"))
+        ours = curves[run.name]
+        differences = {
+            "loss": worst(loss, torch.tensor(ours["loss"])),
+            "grad_norm": worst(norm, torch.tensor(ours["grad_norm"])),
+            "learning_rate": worst(torch.tensor([row["learning_rate"] for row in log]), torch.tensor(ours["learning_rate"])),
+            "parameters": max(worst(final[name], finals[run.name][name]) for name in final),
+        }
+        assert differences["loss"] < 5e-5 and differences["grad_norm"] < 5e-4 and differences["parameters"] < 2e-5, (run, differences)
+        assert differences["learning_rate"] < 1e-9, (run, differences)
+        metrics = [key for key in log[0] if key.startswith(("rewards/", "logps/", "logits/", "nll", "log_odds"))]
+        out[run.name] = {"differences": differences, "metrics": {key: [row[key] for row in log] for key in metrics}}
+    return out
+
+
+def schedules() -> list[dict]:
+    """Learning rates of transformers' schedules at every step, at a peak of 1."""
+    out = []
+    for name, warmup in product(("constant_with_warmup", "linear", "cosine"), (0, 3)):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+        schedule = get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=STEPS)
+        rates = []
+        for _ in range(STEPS):
+            rates.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        out.append({"schedule": name, "warmup": warmup, "steps": STEPS, "learning_rate": rates})
+    return out
+
+
+def main() -> None:
+    path = folder("train")
+    save_adapter()
+    tokenizer = load_tokenizer(POLICY)
+    pairs = tokenised(tokenizer)
+    results = {run.name: train(run, pairs) for run in RUNS}
+    assert len(results) == len(RUNS)
+    curves = {name: curve for name, (curve, _) in results.items()}
+    finals = {name: final for name, (_, final) in results.items()}
+    for name in STORED:
+        save_tensors(path / f"{name}.safetensors", finals[name])
+    runs = [asdict(run) | {"name": run.name, "final_parameters": run.name in STORED} | curves[run.name] for run in RUNS]
+
+    accumulation_spread = max(
+        worst(finals[run.name][key], value)
+        for run in RUNS
+        if run.accumulation == 4 and (once := replace(run, accumulation=1).name) in finals
+        for key, value in finals[once].items()
+    )
+    trl = check_against_trl(curves, finals, tokenizer)
+    save_json(
+        path / "runs.json",
+        {
+            "versions": versions("torch", "transformers", "trl", "peft", "accelerate"),
+            "settings": {
+                "beta": BETA,
+                "lambda": LAMBDA,
+                "steps": STEPS,
+                "pairs_per_step": PAIRS_PER_STEP,
+                "order": ORDER,
+                "learning_rate": LEARNING_RATE,
+                "warmup": WARMUP,
+                "betas": [0.9, 0.999],
+                "eps": 1e-8,
+            },
+            "about_accumulation": "largest difference of a final parameter between batch 4 and batch 1 x accumulation 4: what the order of sums alone does",
+            "accumulation_difference": accumulation_spread,
+            "runs": runs,
+            "about_trl": "asserted equal to TRL's DPOTrainer and ORPOTrainer over the ten steps; differences, and the metrics TRL logged",
+            "trl": trl,
+            "schedules": schedules(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

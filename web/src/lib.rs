@@ -1,0 +1,2 @@
+//! rarebit in the browser.
+#![cfg(target_arch = "wasm32")]
