@@ -9,9 +9,11 @@ mod hub;
 mod model;
 mod output;
 mod progress;
+mod reward;
 mod run_config;
 mod training_data;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,7 +42,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(std::env::args_os().map(dashed));
+    let cli = Cli::parse_from(dashed(std::env::args_os()));
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -60,15 +62,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Lets flags be written as TRL writes them: `--learning_rate` is `--learning-rate`.
-fn dashed(argument: std::ffi::OsString) -> std::ffi::OsString {
-    let Some(flag) = argument.to_str().filter(|text| text.starts_with("--")) else {
-        return argument;
-    };
-    match flag.split_once('=') {
-        Some((name, value)) => format!("{}={value}", name.replace('_', "-")).into(),
-        None => flag.replace('_', "-").into(),
-    }
+/// Lets flags be written as TRL writes them: `--learning_rate` is `--learning-rate`. What stands
+/// after `--` is no flag.
+fn dashed(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut flags = true;
+    arguments.map(move |argument| {
+        flags &= argument != "--";
+        match argument.to_str() {
+            Some(flag) if flags && flag.starts_with("--") => {
+                let (name, value) = flag.split_at(flag.find('=').unwrap_or(flag.len()));
+                (name.replace('_', "-") + value).into()
+            }
+            _ => argument,
+        }
+    })
 }
 
 /// `rarebit ... | head` ends quietly.

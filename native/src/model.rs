@@ -121,11 +121,23 @@ impl LoadedModel {
         precision: Precision,
     ) -> anyhow::Result<()> {
         let partial = folder.with_extension("partial");
-        if partial.exists() {
-            fs::remove_dir_all(&partial)
-                .with_context(|| format!("cannot remove {}", partial.display()))?;
+        remove(&partial)?;
+        if let Err(error) = self.fill(&partial, adapter, precision) {
+            // On a full disk, half a model only makes matters worse; the error tells the rest.
+            let _ = remove(&partial);
+            return Err(error);
         }
-        fs::create_dir_all(&partial)
+        remove(folder)?;
+        fs::rename(&partial, folder).with_context(|| format!("cannot write {}", folder.display()))
+    }
+
+    fn fill(
+        &mut self,
+        partial: &Path,
+        adapter: Option<&LoraConfig>,
+        precision: Precision,
+    ) -> anyhow::Result<()> {
+        fs::create_dir_all(partial)
             .with_context(|| format!("cannot create {}", partial.display()))?;
         for name in COMPANIONS {
             let from = self.folder.join(name);
@@ -138,17 +150,23 @@ impl LoadedModel {
             Some(config) => {
                 let base = fs::canonicalize(&self.base).unwrap_or_else(|_| self.base.clone());
                 self.model
-                    .save_adapter(&partial, config, &base.to_string_lossy())?;
+                    .save_adapter(partial, config, &base.to_string_lossy())?;
             }
             None => {
                 fs::copy(self.base.join(CONFIG), partial.join(CONFIG))?;
-                self.model.save_weights(&partial, precision)?;
+                self.model.save_weights(partial, precision)?;
             }
         }
-        if folder.exists() {
-            fs::remove_dir_all(folder)
-                .with_context(|| format!("cannot replace {}", folder.display()))?;
+        Ok(())
+    }
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
         }
-        fs::rename(&partial, folder).with_context(|| format!("cannot write {}", folder.display()))
+        _ => Ok(()),
     }
 }

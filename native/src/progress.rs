@@ -83,11 +83,6 @@ impl Progress {
         self.bar.set_message(details.into());
     }
 
-    /// Writes to the terminal without the bar getting in between.
-    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.bar.suspend(write)
-    }
-
     /// Takes the bar away and leaves one line that says what was done.
     pub(crate) fn finish(&self, summary: &str) {
         self.bar.finish_and_clear();

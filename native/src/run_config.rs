@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::ValueEnum;
 use rarebit_deviation::{Kinds, Weighting};
 use rarebit_models::lora::{LoraConfig, TargetModules};
@@ -51,9 +51,9 @@ pub(crate) struct ModelArguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eval_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) beta: Option<f32>,
+    pub(crate) beta: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lambda: Option<f32>,
+    pub(crate) lambda: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dorpo_form: Option<DorpoForm>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,9 @@ impl RunConfig {
             );
         }
         let config = Self {
-            model: Value::Table(model).try_into()?,
+            model: Value::Table(model)
+                .try_into()
+                .map_err(|error| with_all_keys(error, &known))?,
             arguments: Value::Table(arguments).try_into()?,
         };
         config.validate()?;
@@ -202,8 +204,8 @@ impl RunConfig {
 
     /// The objective with its own settings.
     pub(crate) fn objective(&self) -> Objective {
-        let beta = self.model.beta.unwrap_or(0.1);
-        let lambda = self.model.lambda.unwrap_or(0.25);
+        let beta = self.model.beta.unwrap_or(0.1) as f32;
+        let lambda = self.model.lambda.unwrap_or(0.25) as f32;
         match self.model.objective {
             ObjectiveName::Sft => Objective::Sft,
             ObjectiveName::Dpo => Objective::Dpo {
@@ -273,6 +275,15 @@ impl RunConfig {
     }
 }
 
+/// A key that nothing is known of went to [`ModelArguments`], whose error lists only its own keys.
+fn with_all_keys(error: toml::de::Error, arguments: &Table) -> anyhow::Error {
+    if !error.message().starts_with("unknown field") {
+        return error.into();
+    }
+    let keys: Vec<String> = arguments.keys().map(|key| format!("`{key}`")).collect();
+    anyhow!("{}, {}", error.message(), keys.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,7 +309,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (extra, needle) in [
             ("objective = 'ddpo'\nbeta = -1.0", "`beta` is -1"),
-            ("objective = 'ddpo'\nbta = 1.0", "bta"),
+            ("objective = 'ddpo'\nbta = 1.0", "`bta`"),
+            ("objective = 'ddpo'\nlerning_rate = 1.0", "`learning_rate`"),
             ("objective = 'sft'\nbeta = 0.1", "`beta` means nothing"),
             (
                 "objective = 'dpo'\nweighting = 'both'",

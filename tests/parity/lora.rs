@@ -120,7 +120,7 @@ fn merging_changes_nothing_but_rounding() {
     let (model, _) = adapted(&Device::flex());
     let expected = logits(&model);
     let merged = model.merge_lora();
-    assert_close("merged", &logits(&merged), &expected, 1e-5);
+    assert_close("merged", &logits(&merged), &expected, TOLERANCE);
     assert_eq!(
         merged.trained_tensors().len(),
         merged.named_tensors().len(),

@@ -172,25 +172,20 @@ fn log_probabilities_of_completions_are_transformers() {
 
 /// The gradient of one parameter in the layout of its checkpoint.
 fn gradient(name: &str, gradients: &GradientsParams) -> Array<f32> {
-    let id = param_id(name);
-    if let Some(gradient) = gradients.get::<1>(id) {
-        return Array {
+    fn of<const D: usize>(name: &str, gradients: &GradientsParams) -> Array<f32> {
+        let gradient = gradients
+            .get::<D>(param_id(name))
+            .unwrap_or_else(|| panic!("{name} has no gradient"));
+        Array {
             shape: gradient.dims().to_vec(),
             values: values(gradient),
-        };
+        }
     }
-    let gradient = gradients
-        .get::<2>(id)
-        .unwrap_or_else(|| panic!("{name} has a gradient"));
-    let array = Array {
-        shape: gradient.dims().to_vec(),
-        values: values(gradient),
-    };
-    // Linear layers are held as [in, out].
-    if name.contains("embed_tokens") {
-        array
-    } else {
-        array.transposed()
+    match name {
+        _ if name.contains("norm") => of::<1>(name, gradients),
+        "model.embed_tokens.weight" => of::<2>(name, gradients),
+        // Linear layers are held as [in, out].
+        _ => of::<2>(name, gradients).transposed(),
     }
 }
 

@@ -12,4 +12,5 @@ mod llama;
 mod lora;
 mod losses;
 mod pairs;
+mod reward;
 mod training;

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, LlamaPreTrainedModel
 
 BOS, EOS, PAD, START, END = "<|bos|>", "<|eos|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
 VOCAB = 300
@@ -108,10 +108,10 @@ def config(**changes) -> LlamaConfig:
     return LlamaConfig(**(settings | changes))
 
 
-def model(seed: int, **changes) -> LlamaForCausalLM:
+def model(seed: int, architecture: type[LlamaPreTrainedModel] = LlamaForCausalLM, **changes) -> LlamaPreTrainedModel:
     """Random weights, wide enough that attention and logits are far from uniform; biases and norms are not left at 0 and 1."""
     torch.manual_seed(seed)
-    tiny = LlamaForCausalLM(config(**changes)).eval()
+    tiny = architecture(config(**changes)).eval()
     with torch.no_grad():
         for name, parameter in tiny.named_parameters():
             if parameter.dim() == 1:

@@ -14,7 +14,7 @@ use crate::weights::{NamedTensors, Weights, param};
 /// `A` and `B` are applied to the activations: `W` is never rebuilt, so a frozen `W` costs neither
 /// a gradient nor the memory for one (Hu et al., arXiv 2106.09685).
 #[derive(Module, Debug)]
-pub struct Linear {
+pub(crate) struct Linear {
     /// `[in, out]`; checkpoints hold its transpose.
     weight: Param<Tensor<2>>,
     /// `[out]`
@@ -57,7 +57,7 @@ impl Linear {
 
     /// # Shapes
     /// `[.., in]` to `[.., out]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let bias = self.bias.as_ref().map(Param::val);
         let (Some(a), Some(b)) = (&self.lora_a, &self.lora_b) else {
             return linear(x, self.weight.val(), bias);

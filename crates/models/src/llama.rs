@@ -4,194 +4,20 @@
 //! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
 //! `LlamaForCausalLM`, hidden states and logits.
 
-use std::path::Path;
-
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, activation, module::embedding};
-use serde::{Deserialize, Serialize};
 
 use crate::error::ModelError;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::Linear;
-use crate::lora::format_metadata;
-use crate::rope::{Llama3Scaling, Rotation};
-use crate::safetensors_file::{Precision, SINGLE, TensorFile, save};
+use crate::rope::Rotation;
 use crate::weights::{NamedTensors, Weights};
 
-/// File of a model's settings.
-pub const CONFIG: &str = "config.json";
+mod causal_lm;
+mod config;
 
-/// `LlamaConfig` of transformers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LlamaConfig {
-    /// Number of token embeddings.
-    pub vocab_size: usize,
-    /// Width of the residual stream.
-    pub hidden_size: usize,
-    /// Width of the feed-forward layer.
-    pub intermediate_size: usize,
-    /// Number of blocks.
-    pub num_hidden_layers: usize,
-    /// Number of query heads.
-    pub num_attention_heads: usize,
-    /// Number of key and value heads; as many as query heads when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub num_key_value_heads: Option<usize>,
-    /// Width of a head; `hidden_size / num_attention_heads` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head_dim: Option<usize>,
-    /// Added to the mean square in RMSNorm.
-    pub rms_norm_eps: f64,
-    /// Base of the rotary frequencies.
-    #[serde(default = "default_theta")]
-    pub rope_theta: f64,
-    /// Stretching of the rotary frequencies.
-    #[serde(skip)]
-    pub rope_scaling: Option<Llama3Scaling>,
-    /// Longest sequence.
-    pub max_position_embeddings: usize,
-    /// Whether the head is the embedding's transpose.
-    #[serde(default)]
-    pub tie_word_embeddings: bool,
-    /// Whether the attention's linear layers have a bias.
-    #[serde(default)]
-    pub attention_bias: bool,
-    /// Whether the feed-forward's linear layers have a bias.
-    #[serde(default)]
-    pub mlp_bias: bool,
-}
-
-fn default_theta() -> f64 {
-    10_000.0
-}
-
-impl LlamaConfig {
-    /// Reads `config.json` of a model folder.
-    ///
-    /// # Errors
-    /// When there is none, or it describes another architecture, or a value that no LLaMA has.
-    pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join(CONFIG);
-        if !path.is_file() {
-            return Err(ModelError::MissingFile {
-                folder: folder.to_owned(),
-                file: CONFIG.to_owned(),
-            });
-        }
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let json = |source| ModelError::Json {
-            path: path.clone(),
-            source,
-        };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
-        let unsupported = |what: String| {
-            Err(ModelError::Unsupported {
-                path: path.clone(),
-                what,
-            })
-        };
-
-        match value.get("model_type").and_then(|kind| kind.as_str()) {
-            Some("llama") => {}
-            Some(other) => return unsupported(format!("the architecture `{other}`")),
-            None => return unsupported("no architecture (`model_type` is absent)".to_owned()),
-        }
-        if let Some(act) = value
-            .get("hidden_act")
-            .and_then(|act| act.as_str())
-            .filter(|act| *act != "silu")
-        {
-            return unsupported(format!("the activation `{act}`"));
-        }
-        // transformers 5 gathers the rotary settings under `rope_parameters`.
-        let rope = ["rope_parameters", "rope_scaling"]
-            .iter()
-            .find_map(|key| value.get(key))
-            .filter(|rope| !rope.is_null());
-        let mut config: Self = serde_json::from_value(value.clone()).map_err(json)?;
-        if let Some(rope) = rope {
-            if let Some(theta) = rope.get("rope_theta").and_then(|theta| theta.as_f64()) {
-                config.rope_theta = theta;
-            }
-            match rope
-                .get("rope_type")
-                .or(rope.get("type"))
-                .and_then(|kind| kind.as_str())
-            {
-                None | Some("default") => {}
-                Some("llama3") => {
-                    config.rope_scaling = Some(serde_json::from_value(rope.clone()).map_err(json)?)
-                }
-                Some(other) => return unsupported(format!("the rope type `{other}`")),
-            }
-        }
-        config.check(&path)?;
-        Ok(config)
-    }
-
-    fn check(&self, path: &Path) -> Result<(), ModelError> {
-        let wrong = |key: &str, reason: String| {
-            Err(ModelError::Setting {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                reason,
-            })
-        };
-        for (key, value) in [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.hidden_size),
-            ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
-            ("num_attention_heads", self.num_attention_heads),
-            ("num_key_value_heads", self.kv_heads()),
-            ("max_position_embeddings", self.max_position_embeddings),
-        ] {
-            if value == 0 {
-                return wrong(key, "is 0".to_owned());
-            }
-        }
-        if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
-            return wrong(
-                "num_key_value_heads",
-                format!(
-                    "{} does not divide num_attention_heads {}",
-                    self.kv_heads(),
-                    self.num_attention_heads
-                ),
-            );
-        }
-        if self.head_dim.is_none() && !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return wrong(
-                "num_attention_heads",
-                format!(
-                    "{} does not divide hidden_size {}",
-                    self.num_attention_heads, self.hidden_size
-                ),
-            );
-        }
-        if !self.head_dim().is_multiple_of(2) {
-            return wrong(
-                "head_dim",
-                format!("{} is odd, rotary positions need pairs", self.head_dim()),
-            );
-        }
-        Ok(())
-    }
-
-    /// Width of a head.
-    pub fn head_dim(&self) -> usize {
-        self.head_dim
-            .unwrap_or(self.hidden_size / self.num_attention_heads)
-    }
-
-    /// Number of key and value heads.
-    pub fn kv_heads(&self) -> usize {
-        self.num_key_value_heads.unwrap_or(self.num_attention_heads)
-    }
-}
+pub use causal_lm::LlamaForCausalLm;
+pub use config::{CONFIG, LlamaConfig};
 
 /// `x / √(mean(x²) + ε) · weight` over the last dimension.
 #[derive(Module, Debug)]
@@ -384,68 +210,28 @@ struct Context {
     hidden: Option<Tensor<4, Bool>>,
 }
 
-/// A LLaMA with its language-modelling head.
+/// The decoder without a head: what every LLaMA checkpoint holds under `model.`.
 #[derive(Module, Debug)]
-pub struct LlamaForCausalLm {
+pub struct LlamaModel {
     /// `[vocab, hidden]`
     embed_tokens: Param<Tensor<2>>,
     layers: Vec<LlamaDecoderLayer>,
     norm: RmsNorm,
-    /// Absent when the head is the embedding's transpose.
-    lm_head: Option<Linear>,
     #[module(skip)]
     config: LlamaConfig,
 }
 
-impl LlamaForCausalLm {
-    /// Reads a Hugging Face folder onto a device. On an autodiff device its parameters are trained.
-    ///
-    /// # Errors
-    /// When `config.json` or the weights are missing, damaged or do not fit each other.
-    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
-        let config = LlamaConfig::read(folder)?;
-        let file = TensorFile::open(folder)?;
-        Self::from_tensors(&file, config, device)
-    }
-
-    /// Builds the model from tensors under Hugging Face's names.
-    ///
-    /// # Errors
-    /// When a tensor is missing or has another shape than the configuration says.
-    pub fn from_tensors(
-        file: &TensorFile,
-        config: LlamaConfig,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let weights = Weights { file, device };
+impl LlamaModel {
+    pub(crate) fn load(weights: &Weights<'_>, config: LlamaConfig) -> Result<Self, ModelError> {
+        let hidden = config.hidden_size;
         let layers = (0..config.num_hidden_layers)
-            .map(|i| LlamaDecoderLayer::load(&weights, &format!("model.layers.{i}"), &config))
+            .map(|i| LlamaDecoderLayer::load(weights, &format!("model.layers.{i}"), &config))
             .collect::<Result<_, _>>()?;
-        let head = || {
-            Linear::load(
-                &weights,
-                "lm_head",
-                [config.vocab_size, config.hidden_size],
-                false,
-            )
-        };
         Ok(Self {
-            embed_tokens: weights.param(
-                "model.embed_tokens.weight",
-                [config.vocab_size, config.hidden_size],
-            )?,
+            embed_tokens: weights
+                .param("model.embed_tokens.weight", [config.vocab_size, hidden])?,
             layers,
-            norm: RmsNorm::load(
-                &weights,
-                "model.norm",
-                config.hidden_size,
-                config.rms_norm_eps,
-            )?,
-            lm_head: if config.tie_word_embeddings {
-                None
-            } else {
-                Some(head()?)
-            },
+            norm: RmsNorm::load(weights, "model.norm", hidden, config.rms_norm_eps)?,
             config,
         })
     }
@@ -559,17 +345,6 @@ impl LlamaForCausalLm {
         Context { rotation, hidden }
     }
 
-    /// Logits of hidden states: pick the positions that matter first, the vocabulary is wide.
-    ///
-    /// # Shapes
-    /// `[tokens, hidden]` to `[tokens, vocab]`
-    pub fn logits(&self, hidden_states: Tensor<2>) -> Tensor<2> {
-        match &self.lm_head {
-            Some(head) => head.forward(hidden_states.unsqueeze::<3>()).squeeze_dim(0),
-            None => hidden_states.matmul(self.embed_tokens.val().transpose()),
-        }
-    }
-
     /// Calls `f` with the name and the layer of every linear layer but the head.
     pub(crate) fn for_each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear)) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
@@ -588,8 +363,8 @@ impl LlamaForCausalLm {
         }
     }
 
-    /// The model's parameters under Hugging Face's names and in its layout.
-    pub fn named_tensors(&self) -> NamedTensors {
+    /// The decoder's parameters under Hugging Face's names and in its layout.
+    pub(crate) fn named_tensors(&self) -> NamedTensors {
         let mut tensors = vec![(
             "model.embed_tokens.weight".to_owned(),
             self.embed_tokens.val().into_data(),
@@ -612,22 +387,6 @@ impl LlamaForCausalLm {
             mlp.down_proj.collect(&name("mlp.down_proj"), &mut tensors);
         }
         self.norm.collect("model.norm", &mut tensors);
-        if let Some(head) = &self.lm_head {
-            head.collect("lm_head", &mut tensors);
-        }
         tensors
-    }
-
-    /// Writes the weights as `model.safetensors` into a folder.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
-        save(
-            &folder.join(SINGLE),
-            &self.named_tensors(),
-            precision,
-            &format_metadata(),
-        )
     }
 }

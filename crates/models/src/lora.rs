@@ -84,7 +84,7 @@ impl LlamaForCausalLm {
         use burn::module::Module;
         let mut model = self.no_grad();
         let mut attached = 0;
-        model.for_each_linear(&mut |name, linear| {
+        model.model.for_each_linear(&mut |name, linear| {
             if config.target_modules.takes(name) {
                 linear.attach_lora(name, config);
                 attached += 1;
@@ -115,7 +115,7 @@ impl LlamaForCausalLm {
         let mut model = self.no_grad();
         let mut failure = None;
         let mut used = 0;
-        model.for_each_linear(&mut |name, linear| {
+        model.model.for_each_linear(&mut |name, linear| {
             let key = |part: &str| format!("{PREFIX}{name}.{part}.weight");
             if failure.is_some() || !file.contains(&key("lora_A")) {
                 return;
@@ -152,7 +152,8 @@ impl LlamaForCausalLm {
     /// What training changes: the adapters if there are any, else every parameter.
     pub fn trained_tensors(&self) -> NamedTensors {
         let mut adapters = Vec::new();
-        self.clone()
+        self.model
+            .clone()
             .for_each_linear(&mut |name, linear| linear.collect_lora(name, &mut adapters));
         if adapters.is_empty() {
             self.named_tensors()
@@ -167,7 +168,7 @@ impl LlamaForCausalLm {
     /// When a tensor is missing or has another shape.
     pub fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
         let mut result = Ok(false);
-        self.for_each_linear(&mut |name, linear| {
+        self.model.for_each_linear(&mut |name, linear| {
             if let Ok(any) = &result {
                 result = linear.read_lora(name, file).map(|read| read || *any);
             }
@@ -180,7 +181,8 @@ impl LlamaForCausalLm {
 
     /// Folds the adapters into the weights they adapt.
     pub fn merge_lora(mut self) -> Self {
-        self.for_each_linear(&mut |_, linear| linear.merge_lora());
+        self.model
+            .for_each_linear(&mut |_, linear| linear.merge_lora());
         self
     }
 
@@ -195,7 +197,7 @@ impl LlamaForCausalLm {
         base: &str,
     ) -> Result<(), ModelError> {
         let mut tensors = Vec::new();
-        self.for_each_linear(&mut |name, linear| {
+        self.model.for_each_linear(&mut |name, linear| {
             linear.collect_lora(&format!("{PREFIX}{name}"), &mut tensors)
         });
         save(

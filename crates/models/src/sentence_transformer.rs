@@ -9,6 +9,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::bert::{BertConfig, BertModel};
 use crate::error::ModelError;
+use crate::length_batches::length_batches;
 use crate::pooling::Pooling;
 use crate::safetensors_file::TensorFile;
 use crate::sentence_folder::SentenceFolder;
@@ -171,7 +172,7 @@ impl Embedder for SentenceTransformer {
             .map(|sequence| sequence.ids.len())
             .collect();
         let mut rows = vec![vec![0.0; self.dims]; texts.len()];
-        for batch in batches(&lengths, TOKENS_PER_BATCH) {
+        for batch in length_batches(&lengths, TOKENS_PER_BATCH) {
             let batch: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
             let pooled = self.pooled(&batch)?;
             for (sequence, vector) in batch.iter().zip(pooled.chunks_exact(self.dims)) {
@@ -197,25 +198,6 @@ struct Sequence {
 
 fn length(vector: &[f32]) -> f32 {
     vector.iter().map(|value| value * value).sum::<f32>().sqrt()
-}
-
-/// Groups sequences of like length, so that little of a batch is padding: shortest first, each
-/// batch as large as the budget of tokens allows, padding counted, and at least one sequence.
-fn batches(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|&i| lengths[i]);
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    for i in order {
-        // Sequences come by length, so the newest is the longest and sets the batch's width.
-        match batches
-            .last_mut()
-            .filter(|batch| (batch.len() + 1) * lengths[i] <= budget)
-        {
-            Some(batch) => batch.push(i),
-            None => batches.push(vec![i]),
-        }
-    }
-    batches
 }
 
 fn read_tokenizer(
@@ -281,17 +263,4 @@ fn fingerprint(folder: &Path, mut files: Vec<PathBuf>) -> Result<blake3::Hash, M
         hasher.update_reader(file).map_err(failed)?;
     }
     Ok(hasher.finalize())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_hold_every_sequence_once_and_keep_the_budget() {
-        let lengths = [5, 1, 9, 3, 3, 20, 1];
-        let found = batches(&lengths, 10);
-        assert_eq!(found, [vec![1, 6, 3], vec![4, 0], vec![2], vec![5]]);
-        assert!(batches(&[], 10).is_empty());
-    }
 }

@@ -15,24 +15,25 @@ const STATE: &str = "state.json";
 const WEIGHTS: &str = "parameters.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const PREFIX: &str = "step-";
+const PARTIAL: &str = "partial-";
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunState {
+pub(crate) struct RunState {
     /// What must be equal for the run to go on: see [`fingerprint`].
-    pub fingerprint: String,
+    pub(crate) fingerprint: String,
     /// Finished steps.
-    pub step: u64,
+    pub(crate) step: u64,
     /// Steps whose metrics wait for the next line of the log, and their sums.
-    pub pending_steps: u64,
+    pub(crate) pending_steps: u64,
     /// Sums of the metrics of those steps.
-    pub pending: BTreeMap<String, f64>,
+    pub(crate) pending: BTreeMap<String, f64>,
     /// Tokens trained on so far.
-    pub num_tokens: u64,
+    pub(crate) num_tokens: u64,
     /// The lowest evaluation loss and its step.
-    pub best: Option<(u64, f64)>,
+    pub(crate) best: Option<(u64, f64)>,
     /// Evaluations since the lowest.
-    pub evaluations_since_best: u64,
+    pub(crate) evaluations_since_best: u64,
 }
 
 /// A short hash of everything that determines the course of a run.
@@ -70,36 +71,15 @@ impl Checkpoints {
         optimizer: &ModuleOptimizer,
     ) -> Result<PathBuf, TrainError> {
         let place = self.path(state.step);
-        let partial = self.folder.join(format!("partial-{}", state.step));
-        clear(&partial)?;
-        fs::create_dir_all(&partial).map_err(TrainError::write(&partial))?;
-        save(
-            &partial.join(WEIGHTS),
-            &model.trained_tensors(),
-            Precision::F32,
-            &BTreeMap::new(),
-        )?;
-        let file = partial.join(OPTIMIZER);
-        optimizer.save(&file).map_err(|error| TrainError::File {
-            action: "write",
-            path: file,
-            source: std::io::Error::other(error.to_string()),
-        })?;
-        let file = partial.join(STATE);
-        let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
-            path: file.clone(),
-            reason: error.to_string(),
-        })?;
-        fs::write(&file, json).map_err(TrainError::write(&file))?;
-        for entry in fs::read_dir(&partial)
-            .map_err(TrainError::read(&partial))?
-            .flatten()
-        {
-            fs::File::open(entry.path())
-                .and_then(|file| file.sync_all())
-                .map_err(TrainError::write(&entry.path()))?;
+        let partial = self.folder.join(format!("{PARTIAL}{}", state.step));
+        let written = clear(&partial)
+            .and_then(|()| write(&partial, state, model, optimizer))
+            .and_then(|()| clear(&place));
+        if let Err(error) = written {
+            // On a full disk, half a checkpoint only makes matters worse; the error tells the rest.
+            let _ = clear(&partial);
+            return Err(error);
         }
-        clear(&place)?;
         fs::rename(&partial, &place).map_err(TrainError::write(&place))?;
         Ok(place)
     }
@@ -151,15 +131,59 @@ impl Checkpoints {
         })
     }
 
-    /// Removes all but the newest `limit` checkpoints and the best one.
+    /// Removes all but the newest `limit` checkpoints and the best one, and what a killed run left
+    /// half written.
     pub(crate) fn prune(&self, limit: usize, best: Option<u64>) -> Result<(), TrainError> {
         let steps = self.steps();
         let old = steps.len().saturating_sub(limit.max(1));
         for &step in steps[..old].iter().filter(|step| Some(**step) != best) {
             clear(&self.path(step))?;
         }
+        let entries = fs::read_dir(&self.folder).map_err(TrainError::read(&self.folder))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                clear(&entry.path())?;
+            }
+        }
         Ok(())
     }
+}
+
+/// Fills a folder and brings it to disk.
+fn write(
+    folder: &Path,
+    state: &RunState,
+    model: &LlamaForCausalLm,
+    optimizer: &ModuleOptimizer,
+) -> Result<(), TrainError> {
+    fs::create_dir_all(folder).map_err(TrainError::write(folder))?;
+    save(
+        &folder.join(WEIGHTS),
+        &model.trained_tensors(),
+        Precision::F32,
+        &BTreeMap::new(),
+    )?;
+    let file = folder.join(OPTIMIZER);
+    optimizer.save(&file).map_err(|error| TrainError::File {
+        action: "write",
+        path: file,
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    let file = folder.join(STATE);
+    let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
+        path: file.clone(),
+        reason: error.to_string(),
+    })?;
+    fs::write(&file, json).map_err(TrainError::write(&file))?;
+    for entry in fs::read_dir(folder)
+        .map_err(TrainError::read(folder))?
+        .flatten()
+    {
+        fs::File::open(entry.path())
+            .and_then(|file| file.sync_all())
+            .map_err(TrainError::write(&entry.path()))?;
+    }
+    Ok(())
 }
 
 /// Removes a folder, if it is there.

@@ -45,7 +45,7 @@ pub enum TrainError {
         /// The checkpoint.
         path: PathBuf,
         /// What differs.
-        what: String,
+        what: &'static str,
     },
     /// A file of the run folder could not be read or written.
     #[error("cannot {action} {}", path.display())]

@@ -11,6 +11,7 @@ mod clip;
 mod error;
 mod example;
 mod objective;
+mod placed;
 mod reference;
 mod run_log;
 pub mod schedule;

@@ -1,7 +1,7 @@
 //! What is trained for: one enum, each objective with its own settings.
 
 use burn::tensor::Tensor;
-use rarebit_core::{CompletionLogps, PairLogps, loss};
+use rarebit_core::{CompletionLogps, PairLogps, loss, numerics::log_sigmoid};
 use serde::{Deserialize, Serialize};
 
 /// The training objective.
@@ -102,10 +102,12 @@ impl Objective {
                     chosen: plain.chosen.clone() * lambda,
                     rejected: plain.rejected.clone() * lambda,
                 };
-                let log_odds_ratio =
+                let log_odds =
                     loss::log_odds(plain.chosen.clone()) - loss::log_odds(plain.rejected.clone());
                 let mut sums = pair_metrics(&rewards, &plain);
-                sums.push(("log_odds_ratio", log_odds_ratio.sum()));
+                // TRL's names: the ratio is what its sigmoid makes of the log odds.
+                sums.push(("log_odds_ratio", log_sigmoid(log_odds.clone()).sum()));
+                sums.push(("log_odds_chosen", log_odds.sum()));
                 sums.push(("nll_loss", -plain.chosen.sum()));
                 let per_example = match form {
                     OrpoWeight::None | OrpoWeight::Paper => loss::orpo(&policy, weight, lambda),

@@ -88,7 +88,7 @@ fn read(path: &Path, examples: usize) -> Option<Vec<[f32; 2]>> {
         .ok()?
         .data(NAME)
         .ok()?
-        .to_vec::<f32>()
+        .try_to_vec::<f32>()
         .ok()?;
     (values.len() == 2 * examples).then(|| values.as_chunks::<2>().0.to_vec())
 }

@@ -17,8 +17,10 @@ pub const METRICS: &str = "metrics.jsonl";
 pub(crate) struct RunLog {
     path: PathBuf,
     lines: File,
-    events: EventWriter,
-    events_path: PathBuf,
+    /// Opened by the first line, so that a finished run that is started again leaves no empty file.
+    events: Option<EventWriter>,
+    folder: PathBuf,
+    resumed_at: u64,
 }
 
 impl RunLog {
@@ -32,17 +34,12 @@ impl RunLog {
             .append(true)
             .open(&path)
             .map_err(TrainError::write(&path))?;
-        let events = match step {
-            0 => EventWriter::create(output_dir, now()),
-            step => EventWriter::resume(output_dir, now(), step),
-        }
-        .map_err(TrainError::write(output_dir))?;
-        let events_path = events.path().to_owned();
         Ok(Self {
             path,
             lines,
-            events,
-            events_path,
+            events: None,
+            folder: output_dir.to_owned(),
+            resumed_at: step,
         })
     }
 
@@ -63,19 +60,28 @@ impl RunLog {
             .write_all(line.as_bytes())
             .map_err(TrainError::write(&self.path))?;
         let time = now();
+        let events = match &mut self.events {
+            Some(events) => events,
+            none => none.insert(
+                match self.resumed_at {
+                    0 => EventWriter::create(&self.folder, time),
+                    step => EventWriter::resume(&self.folder, time, step),
+                }
+                .map_err(TrainError::write(&self.folder))?,
+            ),
+        };
+        let path = events.path().to_owned();
         for (name, &value) in values.iter().filter(|(name, _)| *name != "epoch") {
             // TensorBoard groups curves by the part before the slash, as transformers' names do.
             let tag = match name.strip_prefix("eval_") {
                 Some(name) => format!("eval/{name}"),
                 None => format!("train/{name}"),
             };
-            self.events
+            events
                 .scalar(step, time, &tag, value)
-                .map_err(TrainError::write(&self.events_path))?;
+                .map_err(TrainError::write(&path))?;
         }
-        self.events
-            .flush()
-            .map_err(TrainError::write(&self.events_path))
+        events.flush().map_err(TrainError::write(&path))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
 use crate::example::Example;
 use crate::objective::Objective;
+use crate::placed::Placed;
 
 /// Settings of AdamW, under transformers' names and with its defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,10 +75,21 @@ impl Learner {
                 .with_beta_2(adam.adam_beta2)
                 .with_epsilon(adam.adam_epsilon)
                 .with_weight_decay(weight_decay)
+                .build()
         };
-        let mut optimizer = with_decay(adam.weight_decay).init();
+        let device = model.device().without_autodiff();
+        let placed = |optimizer| Placed {
+            optimizer,
+            device: device.clone(),
+        };
+        // Of the groups that a parameter is in, the last one counts.
+        let mut optimizer = ModuleOptimizer::from(with_decay(adam.weight_decay)).with_group(
+            ParamGroup::all(),
+            placed(with_decay(adam.weight_decay)),
+            None,
+        );
         if adam.weight_decay != 0.0 {
-            optimizer = optimizer.with_group(vectors(&model), with_decay(0.0).build(), None);
+            optimizer = optimizer.with_group(vectors(&model), placed(with_decay(0.0)), None);
         }
         Self {
             model,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::lora::LoraConfig;
 
 use crate::arguments::TrainingArguments;
 use crate::batch::{by_length, epoch_batches};
@@ -33,6 +34,8 @@ pub struct Run<'a> {
     pub pad: u32,
     /// A hash of the files that the starting policy was read from.
     pub policy: String,
+    /// The settings of the adapter that is trained, if one is.
+    pub adapter: Option<&'a LoraConfig>,
     /// Keeps reference log-probabilities between runs.
     pub reference_cache: Option<PathBuf>,
 }
@@ -114,6 +117,7 @@ pub fn train(
     if run.train.is_empty() {
         return Err(TrainError::NoExamples);
     }
+    run.check_folder()?;
     std::fs::create_dir_all(run.output_dir).map_err(TrainError::write(run.output_dir))?;
 
     // The reference policy is the policy as it starts, so its log-probs come before any step.
@@ -204,24 +208,15 @@ impl<'a> Course<'a> {
         references: References,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, TrainError> {
-        let fingerprint = run.fingerprint();
         let checkpoints = Checkpoints::new(run.output_dir);
         let last = checkpoints.steps().last().copied();
         let state = match last {
             Some(step) => {
-                let state = checkpoints.read_state(step)?;
-                if state.fingerprint != fingerprint {
-                    return Err(TrainError::OtherRun {
-                        path: checkpoints.path(step),
-                        what: "the model, the data, the objective or a training argument"
-                            .to_owned(),
-                    });
-                }
                 model = checkpoints.load_model(step, model)?;
-                state
+                checkpoints.read_state(step)?
             }
             None => RunState {
-                fingerprint,
+                fingerprint: run.fingerprint(),
                 step: 0,
                 pending_steps: 0,
                 pending: BTreeMap::new(),
@@ -300,7 +295,8 @@ impl<'a> Course<'a> {
         let (log, evaluate, save) = (
             due(arguments.logging_steps),
             due(arguments.eval_steps),
-            due(arguments.save_steps),
+            // The last checkpoint comes after the last evaluation: whoever finds it has both.
+            due(arguments.save_steps) && self.state.step < self.total,
         );
         if log || self.state.step == self.total {
             self.write_log()?;
@@ -495,6 +491,24 @@ impl<'a> Course<'a> {
 }
 
 impl Run<'_> {
+    /// Refuses a run folder whose checkpoints are of another run.
+    ///
+    /// # Errors
+    /// When they are, or cannot be read.
+    pub fn check_folder(&self) -> Result<(), TrainError> {
+        let checkpoints = Checkpoints::new(self.output_dir);
+        let Some(&step) = checkpoints.steps().last() else {
+            return Ok(());
+        };
+        if checkpoints.read_state(step)?.fingerprint == self.fingerprint() {
+            return Ok(());
+        }
+        Err(TrainError::OtherRun {
+            path: checkpoints.path(step),
+            what: "the model, the data, the objective or a training argument",
+        })
+    }
+
     /// Everything that determines the course of the run, hashed.
     fn fingerprint(&self) -> String {
         // How often it is saved does not change where it goes.
@@ -513,7 +527,7 @@ impl Run<'_> {
         }
         fingerprint(&[
             self.policy.as_bytes(),
-            format!("{arguments:?}{:?}", self.objective).as_bytes(),
+            format!("{arguments:?}{:?}{:?}", self.objective, self.adapter).as_bytes(),
             &data,
         ])
     }

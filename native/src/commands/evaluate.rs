@@ -9,16 +9,17 @@ use rarebit_eval::{
     EvalOptions, Evaluation, Mode, SampleRow, SystemSamples, evaluate, evaluation_csv,
 };
 
-use super::source_args::ResolveEmbedder;
+use super::Global;
 use crate::embedder::DEFAULT_SEMANTIC;
+use crate::reward::{RewardFormat, RewardModel};
 use crate::{output, progress};
 
 /// Measure how good and how different responses are
 ///
 /// Takes one file of responses per system, as `rarebit generate` writes them or in any shape that
 /// `rarebit prepare` reads. Measures semantic and style diversity, n-grams, compression, ROUGE-L,
-/// repeats, length, and quality where responses have a score, with bootstrap intervals over prompts
-/// and paired differences to a baseline.
+/// repeats, length, and quality, with bootstrap intervals over prompts and paired differences to a
+/// baseline. Quality is the mean of the responses' scores, or with --reward-model of its rewards.
 ///
 /// Example: rarebit evaluate dpo=dpo.jsonl ddpo=ddpo.jsonl --baseline dpo
 #[derive(clap::Args, Clone, Debug)]
@@ -56,10 +57,18 @@ pub(crate) struct EvaluateArgs {
     /// The column of a response's quality
     #[arg(long, value_name = "NAME", default_value = "score")]
     score_column: String,
+    /// Let a reward model judge quality: a folder or Hugging Face id of a LLaMA with
+    /// sequence-classification head and one label. Its rewards replace all scores, so that every
+    /// system is judged alike
+    #[arg(long, value_name = "MODEL")]
+    reward_model: Option<String>,
+    /// How the reward model reads a prompt and a response
+    #[arg(long, value_enum, default_value_t, requires = "reward_model")]
+    reward_format: RewardFormat,
 }
 
-pub(crate) fn run(args: EvaluateArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::Result<()> {
-    let systems = args
+pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    let mut systems = args
         .systems
         .iter()
         .map(|argument| {
@@ -67,7 +76,20 @@ pub(crate) fn run(args: EvaluateArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::
             read_system(&name, &file, &args.score_column)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let (semantic, style) = (resolve(&args.semantic)?, resolve(&args.style)?);
+    let judge = match &args.reward_model {
+        Some(name) => {
+            let device = global.open_device()?;
+            Some(RewardModel::open(name, args.reward_format, &device)?)
+        }
+        None => None,
+    };
+    let (semantic, style) = (
+        global.embedder(&args.semantic)?,
+        global.embedder(&args.style)?,
+    );
+    if let Some(judge) = &judge {
+        judge.judge(&mut systems)?;
+    }
     let options = EvalOptions {
         seed: args.seed,
         resamples: args.resamples,
@@ -82,7 +104,7 @@ pub(crate) fn run(args: EvaluateArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::
     let total: usize = systems.iter().map(|system| system.prompts.len()).sum();
     let bar = progress::bar(total as u64, "measuring");
     let mut before = (String::new(), 0, 0);
-    let evaluation = evaluate(
+    let mut evaluation = evaluate(
         &systems,
         semantic.as_ref(),
         style.as_ref(),
@@ -95,6 +117,12 @@ pub(crate) fn run(args: EvaluateArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::
         },
     )?;
     drop(bar);
+    if let Some(judge) = &judge {
+        let quality = evaluation.metrics.iter_mut();
+        for metric in quality.filter(|metric| metric.name == "quality") {
+            metric.source = format!("mean reward of {}", judge.name());
+        }
+    }
     write(&evaluation, &args.output, args.csv.as_deref())?;
     let mut out = io::stdout().lock();
     match args.json {

@@ -271,7 +271,12 @@ impl Writer<'_> {
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let done = self.resume(&partial)?;
-        let context = || format!("cannot write {}", partial.display());
+        let context = || {
+            format!(
+                "cannot write {}; it keeps what is done, and the same command goes on from there",
+                partial.display()
+            )
+        };
         let mut file = OpenOptions::new()
             .create(true)
             .append(true)

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod deviation;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
+pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod prepare;
 pub(crate) mod report;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Generate(generate::GenerateArgs),
     Evaluate(evaluate::EvaluateArgs),
     Report(report::ReportArgs),
+    Export(export::ExportArgs),
     Devices(devices::Args),
     #[command(subcommand)]
     Tales(tales::TalesCommand),
@@ -81,8 +83,9 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
         Command::Deviation(args) => deviation::run(args, &resolve),
         Command::Train(args) => train::run(*args, global),
         Command::Generate(args) => generate::run(args, global),
-        Command::Evaluate(args) => evaluate::run(args, &resolve),
+        Command::Evaluate(args) => evaluate::run(args, global),
         Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args, global),
         Command::Devices(args) => devices::run(&args),
         Command::Tales(command) => tales::run(command),
     }

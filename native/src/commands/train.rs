@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use rarebit_deviation::Kinds;
 use rarebit_models::safetensors_file::Precision;
 use rarebit_train::schedule::LrSchedulerType;
@@ -62,10 +61,10 @@ struct TrainFlags {
 
     /// DPO's and DDPO's pull toward the reference [default: 0.1]
     #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
-    beta: Option<f32>,
+    beta: Option<f64>,
     /// Weight of ORPO's and DORPO's odds-ratio term [default: 0.25]
     #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
-    lambda: Option<f32>,
+    lambda: Option<f64>,
     /// Where DORPO's weight stands [default: paper]
     #[arg(long, value_enum, help_heading = "Objective")]
     dorpo_form: Option<DorpoForm>,
@@ -200,9 +199,6 @@ pub(crate) fn run(args: TrainArgs, global: &Global) -> anyhow::Result<()> {
 pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<Outcome> {
     let device = global.open_device()?.autodiff();
     let output_dir = &config.model.output_dir;
-    std::fs::create_dir_all(output_dir)
-        .with_context(|| format!("cannot create {}", output_dir.display()))?;
-
     let mut loaded = model::load(&config.model.model_name_or_path, &device)?;
     let encoder = Encoder {
         tokenizer: &loaded.tokenizer,
@@ -221,8 +217,6 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         }
         (None, None) => None,
     };
-    save_config(config, output_dir)?;
-
     let run = Run {
         output_dir,
         arguments: &config.arguments,
@@ -231,11 +225,15 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         eval: &data.eval,
         pad: loaded.tokenizer.pad,
         policy: loaded.hash.clone(),
+        adapter: adapter.as_ref(),
         reference_cache: Some(cache::folder(
             global.cache_dir.as_deref(),
             "reference-logps",
         )?),
     };
+    // The configuration of another run stays as it is.
+    run.check_folder()?;
+    save_config(config, output_dir)?;
     let mut view = View::default();
     let outcome = train(loaded.model, &run, &mut |event| view.show(&event))?;
     drop(view);

@@ -1,0 +1,191 @@
+//! Reward models: a LLaMA that says how good a text is.
+//!
+//! Checked against transformers' `LlamaForSequenceClassification` with one label.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use serde_json::Value;
+
+use crate::error::ModelError;
+use crate::length_batches::length_batches;
+use crate::linear::Linear;
+use crate::llama::{CONFIG, LlamaConfig, LlamaModel};
+use crate::safetensors_file::TensorFile;
+use crate::tokenizer::read_json;
+use crate::weights::Weights;
+
+/// The checkpoint key of the head.
+const SCORE: &str = "score.weight";
+
+/// A LLaMA whose head reads one number off the last token of a sequence: transformers'
+/// `AutoModelForSequenceClassification`, `num_labels` 1.
+#[derive(Module, Debug)]
+pub struct LlamaForSequenceClassification {
+    model: LlamaModel,
+    /// `[1, hidden]` in the checkpoint, without bias.
+    score: Linear,
+    #[module(skip)]
+    pad_token_id: Option<i64>,
+}
+
+impl LlamaForSequenceClassification {
+    /// Reads a Hugging Face folder onto a device.
+    ///
+    /// # Errors
+    /// When `config.json` or the weights are missing, damaged or do not fit each other, or the head
+    /// has another number of labels than one.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let config = LlamaConfig::read(folder)?;
+        let file = TensorFile::open(folder)?;
+        if let Some(&[labels, _]) = file.shape(SCORE)
+            && labels != 1
+        {
+            return Err(ModelError::Setting {
+                path: folder.join(CONFIG),
+                key: "num_labels".to_owned(),
+                reason: format!("a reward model has 1 label, this one has {labels}"),
+            });
+        }
+        let weights = Weights {
+            file: &file,
+            device,
+        };
+        Ok(Self {
+            score: Linear::load(&weights, "score", [1, config.hidden_size], false)?,
+            model: LlamaModel::load(&weights, config)?,
+            pad_token_id: read_json(&folder.join(CONFIG))?
+                .get("pad_token_id")
+                .and_then(Value::as_i64),
+        })
+    }
+
+    /// The settings of its decoder.
+    pub fn config(&self) -> &LlamaConfig {
+        self.model.config()
+    }
+
+    /// The head's reading of each sequence's last token, wherever the padding is.
+    ///
+    /// As in transformers, tokens of the configuration's `pad_token_id` are never the last one, be
+    /// they padding or not: where padding and the end of a text are one token, the end is not read.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - `attention_mask`: `[batch, seq]`, true where there is a token
+    /// - output: `[batch]`
+    pub fn forward(&self, input_ids: Tensor<2, Int>, attention_mask: Tensor<2, Bool>) -> Tensor<1> {
+        let [batch, seq] = input_ids.dims();
+        let device = input_ids.device();
+        let readable = match self.pad_token_id {
+            Some(pad) => attention_mask
+                .clone()
+                .bool_and(input_ids.clone().not_equal_elem(pad)),
+            None => attention_mask.clone(),
+        };
+        let places = Tensor::<1, Int>::arange(0..seq as i64, &device).unsqueeze::<2>();
+        let last = (readable.int() * places).max_dim(1).squeeze_dim::<1>(1); // [batch]
+        let first = Tensor::<1, Int>::arange(0..batch as i64, &device) * seq as i64;
+
+        let hidden = self.model.forward(input_ids, Some(attention_mask), None);
+        let [_, _, width] = hidden.dims();
+        let pooled = hidden
+            .reshape([batch * seq, width])
+            .select(0, first + last)
+            .unsqueeze::<3>(); // [1, batch, hidden]
+        self.score.forward(pooled).reshape([batch])
+    }
+
+    /// The reward of each sequence of token ids. Sequences of like length are read together, about
+    /// `tokens_per_batch` tokens at once; those longer than the model reads are cut at their end, as
+    /// a tokenizer of transformers cuts them. `on_scored` hears how many more are done.
+    ///
+    /// # Errors
+    /// When a sequence is empty or has a token the model does not know, or the device fails.
+    pub fn score(
+        &self,
+        sequences: &[Vec<u32>],
+        tokens_per_batch: usize,
+        on_scored: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f32>, ModelError> {
+        let limit = self.config().max_position_embeddings;
+        let sequences: Vec<&[u32]> = sequences
+            .iter()
+            .map(|ids| &ids[..ids.len().min(limit)])
+            .collect();
+        self.check(&sequences)?;
+        let lengths: Vec<usize> = sequences.iter().map(|ids| ids.len()).collect();
+        let mut rewards = vec![0.0; sequences.len()];
+        for places in length_batches(&lengths, tokens_per_batch) {
+            let batch: Vec<&[u32]> = places.iter().map(|&i| sequences[i]).collect();
+            let found = self.read(&batch)?;
+            for (&place, reward) in places.iter().zip(found) {
+                rewards[place] = reward;
+            }
+            on_scored(places.len());
+        }
+        Ok(rewards)
+    }
+
+    fn check(&self, sequences: &[&[u32]]) -> Result<(), ModelError> {
+        let vocab_size = self.config().vocab_size;
+        for ids in sequences {
+            if ids.is_empty() {
+                return Err(ModelError::Prompt {
+                    reason: "a text to be scored has no tokens".to_owned(),
+                });
+            }
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
+                return Err(ModelError::Prompt {
+                    reason: format!(
+                        "a text to be scored has token {id}, the model knows {vocab_size} tokens"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The rewards of one batch, padded on the right.
+    fn read(&self, batch: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
+        let seq = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let mut ids = Vec::with_capacity(batch.len() * seq);
+        let mut mask = Vec::with_capacity(batch.len() * seq);
+        for row in batch {
+            // What fills the rest is masked, so any token will do.
+            let padding = std::iter::repeat_n(0, seq - row.len());
+            ids.extend(row.iter().map(|&id| i64::from(id)).chain(padding));
+            mask.extend((0..seq).map(|place| place < row.len()));
+        }
+        let device = self.model.device();
+        let shape = [batch.len(), seq];
+        let rewards = self.forward(
+            Tensor::from_data(TensorData::new(ids, shape), &device),
+            Tensor::from_data(TensorData::new(mask, shape), &device),
+        );
+        rewards
+            .try_into_vec_as::<f32>()
+            .map_err(|error| ModelError::Readback {
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// A prompt and a response as the paper's reward model reads them (arXiv 2503.17126).
+pub fn pair_text(prompt: &str, response: &str) -> String {
+    format!("<prompt>{prompt}</prompt><response>{response}</response>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_stands_between_tags() {
+        assert_eq!(
+            pair_text("Why?", "So."),
+            "<prompt>Why?</prompt><response>So.</response>"
+        );
+    }
+}

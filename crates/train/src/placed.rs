@@ -1,0 +1,46 @@
+//! An optimizer that reads its state back to where the parameters are.
+
+use burn::optim::{AdamW, DynOptimizer, DynState, LearningRate, StateSink, StateSource};
+use burn::tensor::Device;
+use burn::tensor::kind::BridgeTensor;
+
+/// AdamW whose state goes to `device` when it is read from a checkpoint.
+///
+/// Burn 0.22 materialises it on the default device first, which is a GPU: a run on the CPU would
+/// wake one up, and stop where there is none.
+pub(crate) struct Placed {
+    pub(crate) optimizer: AdamW,
+    pub(crate) device: Device,
+}
+
+impl DynOptimizer for Placed {
+    fn step_dyn(
+        &self,
+        rank: usize,
+        lr: LearningRate,
+        tensor: BridgeTensor,
+        grad: BridgeTensor,
+        state: Option<DynState>,
+    ) -> (BridgeTensor, Option<DynState>) {
+        self.optimizer.step_dyn(rank, lr, tensor, grad, state)
+    }
+
+    fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
+        self.optimizer.to_device_dyn(state, device)
+    }
+
+    fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
+        self.optimizer.state_flatten(prefix, state, out);
+    }
+
+    fn state_unflatten(
+        &self,
+        rank: usize,
+        prefix: &str,
+        src: &mut StateSource,
+        _default: &Device,
+    ) -> Option<DynState> {
+        self.optimizer
+            .state_unflatten(rank, prefix, src, &self.device)
+    }
+}

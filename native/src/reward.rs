@@ -1,0 +1,122 @@
+//! A reward model as the judge of responses.
+
+use anyhow::{Context, bail, ensure};
+use burn::tensor::Device;
+use rarebit_eval::SystemSamples;
+use rarebit_models::chat::{ChatTemplate, Message};
+use rarebit_models::lora::ADAPTER_CONFIG;
+use rarebit_models::reward::{LlamaForSequenceClassification, pair_text};
+use rarebit_models::tokenizer::Tokenizer;
+
+use crate::{hub, progress};
+
+/// Tokens of one forward pass, padding counted: enough to fill a processor, little enough that the
+/// attention of long stories fits beside the weights.
+const TOKENS_PER_BATCH: usize = 4096;
+
+/// How a reward model reads a prompt and a response.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RewardFormat {
+    /// Between tags, as the paper's reads them: <prompt>P</prompt><response>R</response>
+    #[default]
+    Tags,
+    /// As a conversation in the model's own chat template
+    Chat,
+}
+
+/// A reward model with what it needs to read text.
+pub(crate) struct RewardModel {
+    name: String,
+    model: LlamaForSequenceClassification,
+    tokenizer: Tokenizer,
+    /// None for tags.
+    template: Option<ChatTemplate>,
+}
+
+impl RewardModel {
+    /// Reads a folder or Hugging Face id, on the device.
+    pub(crate) fn open(name: &str, format: RewardFormat, device: &Device) -> anyhow::Result<Self> {
+        let folder = hub::resolve_model(name)?;
+        if folder.join(ADAPTER_CONFIG).is_file() {
+            bail!(
+                "a reward model is a whole model, not an adapter: merge it into its base first \
+                 (merge_and_unload of peft): {name}"
+            );
+        }
+        let open = || -> anyhow::Result<Self> {
+            let model = LlamaForSequenceClassification::load(&folder, device)?;
+            let tokenizer = Tokenizer::read(&folder, model.config().vocab_size)?;
+            let template = match format {
+                RewardFormat::Tags => None,
+                RewardFormat::Chat => Some(ChatTemplate::read(&folder, &tokenizer)?),
+            };
+            ensure!(
+                template
+                    .as_ref()
+                    .is_none_or(ChatTemplate::is_conversational),
+                "there is no chat template; --reward-format tags needs none"
+            );
+            Ok(Self {
+                name: name.to_owned(),
+                model,
+                tokenizer,
+                template,
+            })
+        };
+        open().with_context(|| format!("cannot open the reward model {name}"))
+    }
+
+    /// What a person calls it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives every response its reward as its score.
+    pub(crate) fn judge(&self, systems: &mut [SystemSamples]) -> anyhow::Result<()> {
+        let sequences = systems
+            .iter()
+            .flat_map(|system| &system.prompts)
+            .flat_map(|prompt| {
+                let responses = prompt.responses.iter();
+                responses.map(|response| self.encode(&prompt.prompt, &response.text))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let limit = self.model.config().max_position_embeddings;
+        let longer = sequences.iter().filter(|ids| ids.len() > limit).count();
+        if longer > 0 {
+            progress::note(&format!(
+                "{longer} of {} responses are longer than the reward model reads ({limit} tokens \
+                 with the prompt): it does not see their ends",
+                sequences.len()
+            ));
+        }
+        let bar = progress::bar(sequences.len() as u64, "judging");
+        let rewards = self
+            .model
+            .score(&sequences, TOKENS_PER_BATCH, &mut |scored| {
+                bar.inc(scored as u64);
+            })?;
+        let responses = systems
+            .iter_mut()
+            .flat_map(|system| &mut system.prompts)
+            .flat_map(|prompt| &mut prompt.responses);
+        for (response, reward) in responses.zip(rewards) {
+            response.score = Some(f64::from(reward));
+        }
+        Ok(())
+    }
+
+    fn encode(&self, prompt: &str, response: &str) -> anyhow::Result<Vec<u32>> {
+        let Some(template) = &self.template else {
+            return Ok(self.tokenizer.encode(&pair_text(prompt, response), true)?);
+        };
+        let messages = [("user", prompt), ("assistant", response)].map(|(role, content)| Message {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        });
+        // The template writes the special tokens itself.
+        Ok(self
+            .tokenizer
+            .encode(&template.render(&messages, false)?, false)?)
+    }
+}
