@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use rarebit_data::output::MadeFolders;
 use tempfile::NamedTempFile;
 
 /// Writes a file through a temporary one in the same folder, so that a crash, a full disk or an
@@ -33,7 +34,8 @@ fn try_write<T>(
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder)?;
+    // Dropped after the file, so that a failed write leaves no empty folder either.
+    let _folders = MadeFolders::create(folder)?;
     let mut file = temporary_in(folder)?;
     let mut writer = BufWriter::new(file.as_file_mut());
     let value = write(&mut writer)?;

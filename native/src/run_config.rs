@@ -10,6 +10,11 @@ use rarebit_train::{Objective, OrpoWeight, TrainingArguments};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+/// The paper's.
+const DEFAULT_BETA: f64 = 0.1;
+/// The paper's.
+const DEFAULT_LAMBDA: f64 = 0.25;
+
 /// What is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -121,14 +126,45 @@ impl RunConfig {
                 required.replace('_', "-")
             );
         }
-        let config = Self {
+        let mut config = Self {
             model: Value::Table(model)
                 .try_into()
                 .map_err(|error| with_all_keys(error, &known))?,
             arguments: Value::Table(arguments).try_into()?,
         };
         config.validate()?;
+        config.fill_defaults();
         Ok(config)
+    }
+
+    /// Writes out what the objective and the adapter take where nothing was said.
+    fn fill_defaults(&mut self) {
+        let lora = self.lora();
+        let model = &mut self.model;
+        match model.objective {
+            ObjectiveName::Sft => {}
+            ObjectiveName::Dpo | ObjectiveName::Ddpo => {
+                model.beta.get_or_insert(DEFAULT_BETA);
+            }
+            ObjectiveName::Orpo => {
+                model.lambda.get_or_insert(DEFAULT_LAMBDA);
+            }
+            ObjectiveName::Dorpo => {
+                model.lambda.get_or_insert(DEFAULT_LAMBDA);
+                model.dorpo_form.get_or_insert_default();
+            }
+        }
+        if let Some(lora) = lora {
+            model.use_peft = Some(true);
+            model.lora_r = Some(lora.r);
+            model.lora_alpha = Some(lora.lora_alpha);
+            model.lora_dropout = Some(lora.lora_dropout);
+            model.lora_target_modules = Some(match lora.target_modules {
+                TargetModules::Word(word) => vec![word],
+                TargetModules::Names(names) => names,
+            });
+            model.use_rslora = Some(lora.use_rslora);
+        }
     }
 
     /// The whole configuration as the TOML file that would give it.
@@ -204,8 +240,8 @@ impl RunConfig {
 
     /// The objective with its own settings.
     pub(crate) fn objective(&self) -> Objective {
-        let beta = self.model.beta.unwrap_or(0.1) as f32;
-        let lambda = self.model.lambda.unwrap_or(0.25) as f32;
+        let beta = self.model.beta.unwrap_or(DEFAULT_BETA) as f32;
+        let lambda = self.model.lambda.unwrap_or(DEFAULT_LAMBDA) as f32;
         match self.model.objective {
             ObjectiveName::Sft => Objective::Sft,
             ObjectiveName::Dpo => Objective::Dpo {

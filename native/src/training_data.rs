@@ -1,7 +1,7 @@
 //! From files of pairs or responses to training examples.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use rarebit_data::{PairRow, Shape, Source, SourceOptions, read_group_scores, read_pairs};
@@ -201,12 +201,15 @@ fn pair_weights(path: &Path, rows: &[PairRow], config: &RunConfig) -> anyhow::Re
     Ok(chosen)
 }
 
+/// A response's id and its raw deviation of each kind.
+type ResponseDeviations = (u32, [Option<f64>; Kind::ALL.len()]);
+
 /// The weight of every response by prompt and response id.
 fn group_weights(
-    path: &PathBuf,
+    path: &Path,
     weighting: &Weighting,
 ) -> anyhow::Result<HashMap<(String, u32), f64>> {
-    let mut groups: Vec<(String, Vec<(u32, [Option<f64>; 2])>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<ResponseDeviations>)> = Vec::new();
     for score in read_group_scores(path)? {
         let score = score?;
         let response = (

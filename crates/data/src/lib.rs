@@ -7,6 +7,26 @@
 //!   transform, cleaning, pairs, deviation weights.
 //! - [`prepare()`] runs them all and writes a folder of tables; [`weigh_source`] only weighs.
 //! - [`read_pairs`], [`read_samples`] and [`read_group_scores`] read back.
+//!
+//! # Example
+//! ```
+//! use rarebit_data::steps::pairs::{PairOptions, pairs};
+//! use rarebit_data::{Group, Response};
+//!
+//! let response = |id, text: &str, votes| Response {
+//!     id,
+//!     text: text.to_owned(),
+//!     score: Some(votes),
+//! };
+//! let group = Group {
+//!     id: "tales:1".to_owned(),
+//!     prompt: "Write a tale.".to_owned(),
+//!     responses: vec![response(0, "A fox ran.", 3.0), response(1, "Rain fell.", 12.0)],
+//!     pairs: None,
+//! };
+//! let drawn = pairs(&group, &PairOptions::default(), 42);
+//! assert_eq!((drawn[0].chosen, drawn[0].rejected), (1, 0));
+//! ```
 
 mod error;
 mod group;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::error::DataError;
 use crate::group::Group;
 use crate::output::{
-    Compression, GroupRow, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
+    Compression, GroupRow, MadeFolders, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
 };
 use crate::progress::{Progress, Stage};
 use crate::source::{Shape, Source, SourceOptions};
@@ -239,6 +239,8 @@ struct PreparedFolder {
     transform: Option<Transform>,
     seed: u64,
     test_size: f64,
+    /// Last, so that they outlive the files in them.
+    _folders: Vec<MadeFolders>,
 }
 
 struct Side {
@@ -259,7 +261,13 @@ impl PreparedFolder {
         } else {
             &["parquet"]
         };
-        // First, so that a folder made for it outlives the files below it.
+        let make = |folder: &Path| {
+            MadeFolders::create(folder).map_err(|source| DataError::write(folder, source))
+        };
+        let outer = make(output)?;
+        let inner = Split::ALL.map(|split| make(&output.join(split.as_str())));
+        let mut folders = inner.into_iter().collect::<Result<Vec<_>, _>>()?;
+        folders.push(outer);
         let summary = OutputFile::create(&output.join("summary.json"))?;
         let mut sides = Vec::new();
         for split in Split::ALL {
@@ -283,6 +291,7 @@ impl PreparedFolder {
             transform,
             seed: options.seed,
             test_size: options.test_size,
+            _folders: folders,
         })
     }
 

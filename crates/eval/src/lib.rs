@@ -3,6 +3,20 @@
 //! Each metric is a function of one prompt's responses in a file of its own. [`evaluate`] applies
 //! all of them to every prompt of every system, averages over prompts with bootstrap intervals,
 //! and compares the systems prompt by prompt.
+//!
+//! # Example
+//! ```
+//! use rarebit_eval::{Bootstrap, Mode, ngrams::distinct_ngrams};
+//!
+//! let bootstrap = Bootstrap { resamples: 1000, confidence: 0.95, seed: 42 };
+//! let prompts = [["a b a b", "a b"], ["a b c", "d e"]];
+//! let distinct: Vec<f64> = prompts
+//!     .iter()
+//!     .filter_map(|responses| distinct_ngrams(responses, Mode::Correct)[1])
+//!     .collect();
+//! assert_eq!(distinct, [0.5, 1.0]);
+//! assert_eq!(bootstrap.interval(&distinct).map(|interval| interval.mean), Some(0.75));
+//! ```
 
 pub mod bootstrap;
 mod compare;

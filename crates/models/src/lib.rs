@@ -4,6 +4,16 @@
 //! A model is read from an unmodified folder (`config.json`, safetensors, `tokenizer.json`), its
 //! fields are named after the checkpoint's keys, and it computes what transformers computes.
 //! Only safetensors are read: a pickle can run code.
+//!
+//! # Example
+//! ```
+//! use rarebit_models::generation::LogitsProcessors;
+//!
+//! let processors = LogitsProcessors { top_k: 2, ..LogitsProcessors::default() };
+//! let mut logits = [1.0, 3.0, 2.0];
+//! processors.apply(&mut logits, &[]);
+//! assert_eq!(logits, [f32::NEG_INFINITY, 3.0, 2.0]);
+//! ```
 
 pub mod chat;
 pub mod error;

@@ -21,6 +21,13 @@ pub enum TrainError {
     /// There is nothing to learn from.
     #[error("there are no training examples: every pair was dropped or the file is empty")]
     NoExamples,
+    /// An example has no rejected completion though the objective compares, or has one though it
+    /// does not.
+    #[error("the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions")]
+    Unfit {
+        /// The example.
+        id: String,
+    },
     /// The loss is not a number any more.
     #[error(
         "the loss became {loss} (gradient norm {grad_norm}) at step {step}, on the examples {ids}; {last_good}. \

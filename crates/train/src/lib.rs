@@ -3,6 +3,14 @@
 //! Token ids and weights come in, a trained policy goes out; everything between lives in the run
 //! folder: checkpoints from which a killed run goes on, `metrics.jsonl`, TensorBoard events.
 //! Progress is told through a callback; nothing is printed.
+//!
+//! # Example
+//! ```
+//! use rarebit_train::schedule::{LrSchedulerType, Schedule};
+//!
+//! let schedule = Schedule::new(LrSchedulerType::Cosine, 3e-5, 500, 2_000);
+//! assert_eq!((schedule.lr(0), schedule.lr(500)), (0.0, 3e-5));
+//! ```
 
 mod arguments;
 mod batch;

@@ -117,6 +117,12 @@ pub fn train(
     if run.train.is_empty() {
         return Err(TrainError::NoExamples);
     }
+    let fits = |example: &Example| example.rejected.is_some() == run.objective.is_pairwise();
+    let mut examples = run.train.iter().chain(run.eval);
+    if let Some(example) = examples.find(|example| !fits(example)) {
+        let id = example.id.clone();
+        return Err(TrainError::Unfit { id });
+    }
     run.check_folder()?;
     std::fs::create_dir_all(run.output_dir).map_err(TrainError::write(run.output_dir))?;
 

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use rarebit_data::{SourceOptions, read_samples};
 use rarebit_eval::{
     EvalOptions, Evaluation, Mode, SampleRow, SystemSamples, evaluate, evaluation_csv,
@@ -181,8 +180,7 @@ pub(crate) fn write(
     path: &Path,
     csv: Option<&Path>,
 ) -> anyhow::Result<()> {
-    output::write_atomically(path, |file| Ok(serde_json::to_writer(file, evaluation)?))
-        .with_context(|| format!("cannot write the evaluation {}", path.display()))?;
+    output::write_atomically(path, |file| Ok(serde_json::to_writer(file, evaluation)?))?;
     if let Some(csv) = csv {
         output::write_atomically(csv, |file| {
             Ok(file.write_all(evaluation_csv(evaluation).as_bytes())?)

@@ -12,9 +12,9 @@ use crate::error::DataError;
 pub struct OutputFile {
     path: PathBuf,
     partial: PathBuf,
-    /// Folders that were made for it, outermost first.
-    made: Vec<PathBuf>,
     file: Option<BufWriter<File>>,
+    /// Goes after the file does.
+    _folders: MadeFolders,
 }
 
 impl OutputFile {
@@ -31,22 +31,14 @@ impl OutputFile {
             return Err(error(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut made: Vec<PathBuf> = folder
-            .ancestors()
-            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
-            .map(Path::to_path_buf)
-            .collect();
-        made.reverse();
-        if !made.is_empty() {
-            fs::create_dir_all(folder).map_err(error)?;
-        }
+        let folders = MadeFolders::create(folder).map_err(error)?;
         let partial = folder.join(format!(".{}.partial", name.to_string_lossy()));
         let file = File::create(&partial).map_err(error)?;
         Ok(Self {
             path: path.to_path_buf(),
             partial,
-            made,
             file: Some(BufWriter::new(file)),
+            _folders: folders,
         })
     }
 
@@ -75,7 +67,6 @@ impl OutputFile {
         self.finish()?;
         fs::rename(&self.partial, &self.path)
             .map_err(|source| DataError::write(&self.path, source))?;
-        self.made.clear();
         // Nothing is left to clean up.
         self.partial.clear();
         Ok(())
@@ -104,9 +95,40 @@ impl Drop for OutputFile {
         if let Some(file) = self.file.take() {
             drop(file.into_parts());
         }
-        // Nothing can be told from here; a folder that others use meanwhile is not empty and stays.
+        // Nothing can be told from here.
         let _ = fs::remove_file(&self.partial);
-        for folder in self.made.iter().rev() {
+    }
+}
+
+/// Folders that were made for files to come. Dropped, those that are empty go.
+#[derive(Debug)]
+pub struct MadeFolders {
+    /// Innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl MadeFolders {
+    /// Makes the folder and those above it.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let made = folder
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(Path::to_path_buf)
+            .collect::<Vec<_>>();
+        if !made.is_empty() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(Self { made })
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in &self.made {
+            // One that holds something is not removed.
             let _ = fs::remove_dir(folder);
         }
     }

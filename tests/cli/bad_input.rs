@@ -1,0 +1,622 @@
+//! Input that cannot be used: the error names file, place and remedy, the exit code tells, and
+//! whatever was on disk is there as before, with nothing beside it.
+
+use std::fs;
+
+use super::sandbox::{Sandbox, assert_holds, fails, policy};
+
+const LEXICAL: &str = "--semantic builtin:lexical";
+
+/// Prepares a file of this name and content, which is refused.
+fn prepare(name: &str, content: &[u8], flags: &str) -> String {
+    let sandbox = Sandbox::new();
+    sandbox.write(name, content);
+    let arguments = format!("prepare {name} --output out {LEXICAL} {flags}");
+    let error = sandbox.refused(1, &arguments);
+    assert_holds(&error, &[name]);
+    error
+}
+
+#[test]
+fn missing_files_are_named_by_every_command() {
+    let sandbox = Sandbox::new();
+    let policy = policy();
+    for arguments in [
+        format!("prepare absent.jsonl {LEXICAL}"),
+        format!("deviation absent.jsonl {LEXICAL} --output out.parquet"),
+        format!(
+            "train --objective dpo --model-name-or-path {policy} --output-dir run --train-file absent.jsonl"
+        ),
+        format!("generate {policy} --prompts-file absent.jsonl --output out.jsonl"),
+        format!("evaluate absent.jsonl {LEXICAL}"),
+        "report absent.jsonl".to_owned(),
+    ] {
+        let error = sandbox.refused(1, &arguments);
+        assert_holds(&error, &["absent.jsonl"]);
+    }
+    let error = sandbox.refused(1, "train --config absent.toml");
+    assert_holds(&error, &["cannot read the configuration absent.toml"]);
+    let error = sandbox.refused(
+        1,
+        &format!(
+            "train --objective dpo --model-name-or-path {policy} --output-dir run --dataset-name absent"
+        ),
+    );
+    assert_holds(&error, &["pairs.parquet"]);
+}
+
+#[test]
+fn empty_files_are_called_empty() {
+    for content in [&b""[..], b"\n\n", b"\xef\xbb\xbf"] {
+        assert_holds(&prepare("empty.jsonl", content, ""), &["is empty"]);
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("empty.json", "");
+    let error = sandbox.refused(1, "report empty.json");
+    assert_holds(&error, &["empty.json is empty", "rarebit evaluate"]);
+    sandbox.write("empty.jsonl", "");
+    let error = sandbox.refused(1, &format!("evaluate empty.jsonl {LEXICAL}"));
+    assert_holds(&error, &["empty.jsonl is empty"]);
+    let error = sandbox.refused(
+        1,
+        &format!("generate {} --prompts-file empty.jsonl", policy()),
+    );
+    assert_holds(&error, &["empty.jsonl is empty"]);
+}
+
+#[test]
+fn truncated_archives_are_called_damaged() {
+    let remedy = "download or compress it again";
+    // A gzip header and a stored block that promises 100 bytes and holds fewer.
+    let mut gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01\x64\0\x9b\xff".to_vec();
+    gzip.extend(br#"{"prompt": "p", "response": "#);
+    let error = prepare("rows.jsonl.gz", &gzip, "");
+    assert_holds(&error, &["damaged or truncated gzip", remedy]);
+    // A Zstandard frame of 100 bytes in one raw block, cut off likewise.
+    let mut zstd = b"\x28\xb5\x2f\xfd\x20\x64\x21\x03\0".to_vec();
+    zstd.extend(br#"{"prompt": "p", "response": "#);
+    let error = prepare("rows.jsonl.zst", &zstd, "");
+    assert_holds(&error, &["damaged or truncated zstd", remedy]);
+
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("groups.jsonl");
+    sandbox.succeeds(&format!("prepare groups.jsonl --output whole {LEXICAL}"));
+    let whole = fs::read(sandbox.path("whole/train/groups.parquet")).expect("a table");
+    for length in [5, 300, whole.len() / 2, whole.len() - 1] {
+        let error = prepare("rows.parquet", &whole[..length], "");
+        assert_holds(&error, &["damaged or truncated Parquet"]);
+    }
+    // The header's pages are gone, the footer is there.
+    let mut hollow = whole.clone();
+    hollow[4..whole.len() / 3].fill(0xff);
+    prepare("rows.parquet", &hollow, "");
+}
+
+#[test]
+fn wrong_columns_are_named_beside_the_right_ones() {
+    let row = br#"{"prompt": "p", "responses": [{"text": "a", "score": 1}]}"#;
+    let error = prepare("rows.jsonl", row, "--prompt-column question");
+    assert_holds(
+        &error,
+        &["no column \"question\"", "\"prompt\", \"responses\""],
+    );
+    let error = prepare("rows.jsonl", br#"{"foo": 1, "bar": 2}"#, "");
+    assert_holds(&error, &["\"foo\", \"bar\"", "--prompt-column"]);
+    let error = prepare("rows.csv", b"foo,bar\n1,2\n", "");
+    assert_holds(&error, &["\"foo\", \"bar\"", "--prompt-column"]);
+}
+
+#[test]
+fn bad_rows_are_named_by_line_and_field() {
+    let remedy = "--skip-bad";
+    for (name, rows, parts) in [
+        (
+            "rows.jsonl",
+            &b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":1}\n{\"prompt\":\"p\",\"response\":\"b\",\"score\":\"high\"}\n"[..],
+            &["line 2, field \"score\"", "\"high\"", remedy][..],
+        ),
+        (
+            "rows.csv",
+            b"prompt,response,score\np,a,1\np,b,high\n",
+            &["line 3, field \"score\"", "\"high\"", remedy],
+        ),
+        (
+            "rows.jsonl",
+            b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":NaN}\n",
+            &["line 1, field \"score\"", "NaN", remedy],
+        ),
+        (
+            "rows.jsonl",
+            b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":1e999}\n",
+            &["line 1", remedy],
+        ),
+        (
+            "rows.csv",
+            b"prompt,response,score\np,a,nan\n",
+            &["line 2, field \"score\"", remedy],
+        ),
+        (
+            "rows.csv",
+            b"prompt,response,score\np,a\n",
+            &["line 2", "2 fields where the header has 3", remedy],
+        ),
+        (
+            "rows.jsonl",
+            b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":1}\n{\"prompt\":\"p\",\"response\":\"b\xff\",\"score\":2}\n",
+            &["line 2", "not UTF-8", remedy],
+        ),
+        (
+            "rows.csv",
+            b"prompt,response,score\np,a\xff,1\n",
+            &["line 2", "not UTF-8", remedy],
+        ),
+        (
+            "rows.jsonl",
+            b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":1}\n{\"prompt\":\"p\",\"respo",
+            &["line 2", remedy],
+        ),
+        (
+            "rows.jsonl",
+            b"{\"prompt\":\"p\",\"responses\":[{\"text\":7,\"score\":1}]}\n",
+            &["line 1, field \"text\"", "not 7", remedy],
+        ),
+    ] {
+        assert_holds(&prepare(name, rows, ""), parts);
+    }
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_a_line() {
+    let sandbox = Sandbox::new();
+    let rows: Vec<String> = (0..3)
+        .map(|i| {
+            let response = "word ".repeat(210_000 + i);
+            format!(
+                r#"{{"prompt": "p", "response": "{response}", "score": {}}}"#,
+                10 * i
+            )
+        })
+        .collect();
+    let rows = rows.join("\n");
+    sandbox.write("rows.jsonl", &rows);
+    sandbox.succeeds(&format!(
+        "prepare rows.jsonl --output out --test-size 0 {LEXICAL}"
+    ));
+    let summary: serde_json::Value =
+        serde_json::from_str(&sandbox.read("out/summary.json")).expect("JSON");
+    assert_eq!(summary["source"]["responses"], 3);
+
+    let error = prepare("rows.jsonl", rows.as_bytes(), "--max-line-bytes 1000");
+    assert_holds(&error, &["line 1", "1000 bytes", "--max-line-bytes"]);
+}
+
+#[test]
+fn skipped_rows_are_counted_by_reason() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "rows.jsonl",
+        b"{\"prompt\":\"p\",\"response\":\"a\",\"score\":1}\n\
+          {\"prompt\":\"p\",\"response\":\"b\",\"score\":\"high\"}\n\
+          {\"prompt\":\"p\",\"response\":\"c\xff\",\"score\":1}\n\
+          {\"prompt\":\"p\",\"response\":\"d\",\"score\":\"low\"}\n\
+          {\"prompt\":\"p\",\"respo\n\
+          {\"prompt\":\"p\",\"response\":\"e\",\"score\":9}\n",
+    );
+    let arguments = format!("prepare rows.jsonl --output out --test-size 0 --skip-bad {LEXICAL}");
+    sandbox.succeeds(&arguments);
+    let summary: serde_json::Value =
+        serde_json::from_str(&sandbox.read("out/summary.json")).expect("JSON");
+    let skipped = &summary["source"]["skipped_rows"];
+    assert_eq!(summary["source"]["responses"], 2);
+    for (reason, count) in [
+        ("not_a_number", 2),
+        ("invalid_utf8", 1),
+        ("malformed_json", 1),
+    ] {
+        assert_eq!(skipped[reason]["count"], count, "{skipped}");
+    }
+    assert_eq!(skipped["not_a_number"]["first"], 2, "{skipped}");
+}
+
+#[test]
+fn spoilt_model_folders_are_refused_by_training_and_generation() {
+    let sandbox = Sandbox::new();
+    sandbox.write_pairs("pairs.jsonl", 4, 1);
+    let edit = |folder: &str, file: &str, from: &str, to: &str| {
+        sandbox.copy_policy(folder);
+        let text = sandbox.read(&format!("{folder}/{file}"));
+        assert!(text.contains(from), "{file} holds {from}");
+        sandbox.write(&format!("{folder}/{file}"), text.replacen(from, to, 1));
+    };
+    let remove = |folder: &str, file: &str| {
+        sandbox.copy_policy(folder);
+        fs::remove_file(sandbox.path(&format!("{folder}/{file}"))).expect("a file");
+    };
+    remove("no-config", "config.json");
+    remove("no-tokenizer", "tokenizer.json");
+    remove("no-weights", "model.safetensors");
+    sandbox.copy_policy("cut-weights");
+    let weights = fs::read(sandbox.path("cut-weights/model.safetensors")).expect("weights");
+    sandbox.write(
+        "cut-weights/model.safetensors",
+        &weights[..weights.len() / 3],
+    );
+    sandbox.copy_policy("cut-header");
+    sandbox.write("cut-header/model.safetensors", &weights[..100]);
+    sandbox.copy_policy("cut-config");
+    sandbox.write("cut-config/config.json", "{\"model_type\": ");
+    edit(
+        "other-shape",
+        "config.json",
+        "\"hidden_size\": 16",
+        "\"hidden_size\": 32",
+    );
+    edit(
+        "other-architecture",
+        "config.json",
+        "\"llama\"",
+        "\"mamba\"",
+    );
+    edit(
+        "other-vocabulary",
+        "config.json",
+        "\"vocab_size\": 300",
+        "\"vocab_size\": 299",
+    );
+    edit(
+        "other-tokenizer",
+        "tokenizer.json",
+        "\"added_tokens\": [",
+        "\"added_tokens\": [{\"id\": 300, \"content\": \"<|new|>\", \"single_word\": false, \
+         \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true},",
+    );
+
+    for (folder, parts) in [
+        ("no-config", &["no config.json in no-config"][..]),
+        ("no-tokenizer", &["no tokenizer.json in no-tokenizer"]),
+        ("no-weights", &["model.safetensors", "no-weights"]),
+        (
+            "cut-weights",
+            &["cut-weights/model.safetensors is not a whole safetensors file"],
+        ),
+        (
+            "cut-header",
+            &["cut-header/model.safetensors is not a whole safetensors file"],
+        ),
+        ("cut-config", &["cut-config/config.json", "line 1"]),
+        ("other-shape", &["has shape", "other-shape"]),
+        (
+            "other-architecture",
+            &["other-architecture/config.json", "`mamba`", "not supported"],
+        ),
+        ("other-vocabulary", &["shape", "other-vocabulary"]),
+        (
+            "other-tokenizer",
+            &[
+                "the tokenizer does not fit the model",
+                "<|new|>",
+                "other-tokenizer",
+            ],
+        ),
+        ("./absent", &["./absent"]),
+    ] {
+        for arguments in [
+            format!(
+                "train --objective ddpo --train-file pairs.jsonl --output-dir run --model-name-or-path {folder}"
+            ),
+            format!("generate {folder} --prompt p --output out.jsonl"),
+        ] {
+            assert_holds(&sandbox.refused(1, &arguments), parts);
+        }
+    }
+}
+
+#[test]
+fn an_adapter_needs_its_base() {
+    let sandbox = Sandbox::new();
+    let settings = r#""peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]"#;
+    sandbox.write("alone/adapter_config.json", format!("{{{settings}}}"));
+    let error = sandbox.refused(1, "generate alone --prompt p");
+    assert_holds(
+        &error,
+        &["alone/adapter_config.json", "base_model_name_or_path"],
+    );
+    sandbox.write(
+        "lost/adapter_config.json",
+        format!("{{{settings}, \"base_model_name_or_path\": \"./moved\"}}"),
+    );
+    let error = sandbox.refused(1, "generate lost --prompt p");
+    assert_holds(&error, &["the base model of the adapter lost", "./moved"]);
+}
+
+#[test]
+fn settings_out_of_range_are_named_with_what_they_should_be() {
+    let sandbox = Sandbox::new();
+    sandbox.write_pairs("pairs.jsonl", 4, 1);
+    let least = format!(
+        "model_name_or_path = '{}'\noutput_dir = 'run'\ntrain_file = 'pairs.jsonl'\n",
+        policy()
+    );
+    for (settings, flags, parts) in [
+        (
+            "objective = 'ddpo'\nbeta = -1.0",
+            "",
+            &["`beta` is -1: it must be above 0", "run.toml"][..],
+        ),
+        (
+            "objective = 'ddpo'",
+            "--beta -1",
+            &["`beta` is -1: it must be above 0"],
+        ),
+        (
+            "objective = 'ddpo'\nbeta = 'x'",
+            "",
+            &["`beta`", "run.toml"],
+        ),
+        (
+            "objective = 'ddpo'\nbta = 0.1",
+            "",
+            &["unknown field `bta`", "`beta`", "run.toml"],
+        ),
+        (
+            "objective = 'ddpo'\nlearning_rat = 1.0",
+            "",
+            &["unknown field `learning_rat`", "`learning_rate`"],
+        ),
+        ("objective = 'ppo'", "", &["`ppo`", "`ddpo`"]),
+        (
+            "objective = ",
+            "",
+            &["line 4", "run.toml is not a configuration"],
+        ),
+        (
+            "objective = 'dpo'",
+            "--learning-rate -1",
+            &["`learning_rate` is -1: it must be above 0"],
+        ),
+        (
+            "objective = 'sft'",
+            "--beta 0.1",
+            &["`beta` means nothing to the objective"],
+        ),
+        (
+            "objective = 'dpo'\nper_device_train_batch_size = 0",
+            "",
+            &["`per_device_train_batch_size` is 0"],
+        ),
+        ("beta = 0.1", "", &["`objective` is missing", "--objective"]),
+        (
+            "objective = 'dpo'\ndataset_name = 'd'",
+            "",
+            &["`dataset_name` and `train_file`"],
+        ),
+        (
+            "objective = 'dpo'",
+            "--lora_r 2 --lora_target_modules query",
+            &["query", "q_proj"],
+        ),
+    ] {
+        sandbox.write("run.toml", format!("{least}{settings}\n"));
+        let error = sandbox.refused(1, &format!("train --config run.toml {flags}"));
+        assert_holds(&error, parts);
+    }
+    let error = sandbox.refused(
+        1,
+        "prepare pairs.jsonl --semantic builtin:tale --output out",
+    );
+    assert_holds(&error, &["builtin:tale", "builtin:lexical"]);
+    let error = sandbox.refused(1, &format!("prepare pairs.jsonl {LEXICAL} --test-size 2"));
+    assert_holds(&error, &["test-size = 2", "from 0 to 1"]);
+}
+
+#[test]
+fn bad_flags_are_refused_with_exit_code_2() {
+    let sandbox = Sandbox::new();
+    for (arguments, parts) in [
+        (
+            "--device tpu",
+            &["`tpu` is no device", "auto, gpu, gpu:N or cpu"][..],
+        ),
+        ("--objective ppo", &["'ppo'", "possible values", "ddpo"]),
+        ("--max-steps many", &["'many'", "--max-steps"]),
+        ("--maximal-steps 3", &["--maximal-steps"]),
+    ] {
+        let mut command = std::process::Command::new(super::sandbox::RAREBIT);
+        command
+            .arg("train")
+            .args(arguments.split(' '))
+            .current_dir(sandbox.path(""));
+        let command = assert_cmd::Command::from_std(command);
+        assert_holds(&sandbox.refused_by(command, 2, arguments), parts);
+    }
+}
+
+#[test]
+fn generation_needs_prompts_and_sane_sampling() {
+    let sandbox = Sandbox::new();
+    let policy = policy();
+    for (flags, parts) in [
+        (
+            "",
+            &["there is no prompt", "--prompt", "--prompts-file"][..],
+        ),
+        ("--prompt p --temperature 0", &["temperature is 0"]),
+        ("--prompt p --top-p 2", &["top_p is 2"]),
+        ("--prompt p -n 0", &["--num-return-sequences is 0"]),
+    ] {
+        let error = sandbox.refused(1, &format!("generate {policy} {flags} --output out.jsonl"));
+        assert_holds(&error, parts);
+    }
+    sandbox.write("prompts.jsonl", "{\"prompt\": \"p\"}\n{\"prompt\": 7}\n");
+    let arguments = format!("generate {policy} --prompts-file prompts.jsonl --output out.jsonl");
+    assert_holds(
+        &sandbox.refused(1, &arguments),
+        &["prompts.jsonl, line 2", "`prompt`"],
+    );
+}
+
+#[test]
+fn what_was_there_before_bad_input_is_there_after_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    let prepare = format!("prepare rows.jsonl --output out --jsonl {LEXICAL}");
+    let deviation = format!("deviation rows.jsonl --output deviation.parquet {LEXICAL}");
+    let evaluate = format!(
+        "evaluate rows.jsonl --output evaluation.json --csv table.csv --resamples 50 {LEXICAL}"
+    );
+    let all = [prepare, deviation, evaluate];
+    for command in &all {
+        sandbox.succeeds(command);
+    }
+    // The fault comes after rows that are good.
+    let mut rows = fs::read(sandbox.path("rows.jsonl")).expect("rows");
+    rows.extend(b"{\"prompt\": \"p\", \"responses\": [{\"text\": \"a\", \"score\": \"high\"}]}\n");
+    sandbox.write("rows.jsonl", rows);
+    for command in &all {
+        assert_holds(&sandbox.refused(1, command), &["rows.jsonl, line 13"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_damages_no_result() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    let flat = sandbox
+        .read("rows.jsonl")
+        .lines()
+        .enumerate()
+        .map(|(score, row)| {
+            let row: serde_json::Value = serde_json::from_str(row).expect("JSON");
+            format!(
+                "{{\"prompt\": \"p\", \"response\": {}, \"score\": {score}}}\n",
+                row["responses"][0]["text"]
+            )
+        })
+        .collect::<String>();
+    sandbox.write("flat.jsonl", flat);
+    let all = [
+        (format!("prepare rows.jsonl --output out {LEXICAL}"), "out/"),
+        (
+            format!("prepare flat.jsonl --output flat {LEXICAL}"),
+            "flat",
+        ),
+        (
+            format!("deviation rows.jsonl --output deviation.jsonl {LEXICAL}"),
+            "deviation.jsonl",
+        ),
+        (
+            format!("evaluate rows.jsonl --output evaluation.json --resamples 50 {LEXICAL}"),
+            "evaluation.json",
+        ),
+        (
+            "report evaluation.json --output report.html".to_owned(),
+            "report.html",
+        ),
+    ];
+    for (arguments, output) in &all {
+        sandbox.succeeds(arguments);
+        let error = sandbox.refused_by(sandbox.limited(1, arguments), 1, arguments);
+        assert_holds(&error, &["cannot write", output]);
+    }
+    // New files, and the folders on their way, do not appear by halves either.
+    for (arguments, output) in &all {
+        let arguments = arguments.replace("--output ", "--output new/");
+        let error = sandbox.refused_by(sandbox.limited(1, &arguments), 1, &arguments);
+        assert_holds(&error, &["cannot write", output]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    // The name under which the table is begun leads to a device that is always full.
+    fs::create_dir_all(sandbox.path("out/train")).expect("a folder");
+    std::os::unix::fs::symlink(
+        "/dev/full",
+        sandbox.path("out/train/.pairs.parquet.partial"),
+    )
+    .expect("a link");
+    let arguments = format!("prepare rows.jsonl --output out {LEXICAL}");
+    let error = fails(&mut sandbox.rarebit(&arguments), 1, &arguments);
+    assert_holds(
+        &error,
+        &["cannot write out/train/pairs.parquet", "No space left"],
+    );
+    assert!(
+        sandbox.tree("out").values().all(Vec::is_empty),
+        "only folders"
+    );
+
+    for arguments in [
+        format!("deviation rows.jsonl --json {LEXICAL}"),
+        format!("generate {} --prompt p --max-new-tokens 3 --json", policy()),
+    ] {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
+        let mut process = sandbox.process(&arguments);
+        let output = process.stdout(full).output().expect("the program runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert_holds(&error, &["No space left"]);
+        assert!(!error.contains("panicked"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn training_on_a_full_disk_goes_on_once_there_is_space() {
+    let sandbox = Sandbox::new();
+    sandbox.write_pairs("pairs.jsonl", 6, 1);
+    let arguments = format!(
+        "train --objective ddpo --model-name-or-path {} --train-file pairs.jsonl --output-dir run \
+         --max-steps 4 --save-steps 2",
+        policy()
+    );
+    let error = fails(&mut sandbox.limited(20, &arguments), 1, &arguments);
+    assert_holds(&error, &["cannot write run/checkpoints"]);
+    let left = sandbox.tree("run");
+    assert!(
+        !left
+            .keys()
+            .any(|path| path.to_string_lossy().contains("partial")),
+        "{:?}",
+        left.keys()
+    );
+    sandbox.succeeds(&arguments);
+    let trained = sandbox.tree("run/model");
+
+    // The trained model is written last: a full disk then leaves the old one.
+    let error = fails(&mut sandbox.limited(20, &arguments), 1, &arguments);
+    assert_holds(&error, &["cannot write run/model"]);
+    assert!(sandbox.tree("run/model") == trained);
+    assert!(!sandbox.path("run/model.partial").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn generation_on_a_full_disk_keeps_what_is_done() {
+    let sandbox = Sandbox::new();
+    let prompts: Vec<String> = (0..12)
+        .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
+        .collect();
+    sandbox.write("prompts.jsonl", prompts.concat());
+    let arguments = format!(
+        "generate {} --prompts-file prompts.jsonl -n 2 --max-new-tokens 12 --batch-size 2 --output ",
+        policy()
+    );
+    sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    sandbox.write("late.jsonl", "old\n");
+    let late = format!("{arguments} late.jsonl");
+    let error = fails(&mut sandbox.limited(2, &late), 1, &late);
+    assert_holds(&error, &["cannot write late.", "the same command goes on"]);
+    assert_eq!(sandbox.read("late.jsonl"), "old\n");
+    sandbox.succeeds(&late);
+    assert_eq!(sandbox.read("late.jsonl"), sandbox.read("whole.jsonl"));
+    let left: Vec<_> = sandbox.tree(".").into_keys().collect();
+    assert_eq!(left.len(), 3, "{left:?}");
+}

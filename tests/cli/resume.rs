@@ -1,0 +1,261 @@
+//! Killed at any instant and started again, a run ends as if nothing had happened.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::sandbox::{Sandbox, Tree, assert_holds, fails, policy, rows};
+
+/// Forty steps with evaluations and checkpoints, long enough that a kill lands among them.
+fn ddpo(extra: &str) -> String {
+    format!(
+        "train --objective ddpo --model-name-or-path {} --train-file pairs.jsonl --output-dir run \
+         --eval-file held-out.jsonl --max-steps 40 --save-steps 5 --eval-steps 10 --logging-steps 3 \
+         --per-device-train-batch-size 4 --learning-rate 1e-3 {extra}",
+        policy()
+    )
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write_pairs("pairs.jsonl", 60, 3);
+    sandbox.write_pairs("held-out.jsonl", 9, 4);
+    sandbox
+}
+
+/// What does not depend on the clock: the log without times, the last checkpoint's state and
+/// weights, the configuration, the model.
+fn outcome(sandbox: &Sandbox) -> (Vec<Value>, Tree) {
+    let mut log = sandbox.rows("run/metrics.jsonl");
+    for row in &mut log {
+        let row = row.as_object_mut().expect("an object");
+        row.retain(|name, _| !matches!(name.as_str(), "tokens_per_second" | "eval_runtime"));
+    }
+    let mut tree = sandbox.tree("run");
+    tree.retain(|path, _| {
+        let name = path.to_string_lossy();
+        // Event files hold times; the optimizer's file holds its tensors in any order.
+        !name.contains("tfevents") && !name.ends_with(".burnpack") && name != "metrics.jsonl"
+    });
+    (log, tree)
+}
+
+/// The newest step of which there is a checkpoint.
+fn last_checkpoint(run: &Path) -> u64 {
+    fs::read_dir(run.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_prefix("step-")?
+                .parse()
+                .ok()
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// Starts the command and kills it `delay` after `is_time`. Whether the kill came before the end.
+fn kill(sandbox: &Sandbox, arguments: &str, delay: Duration, is_time: impl Fn() -> bool) -> bool {
+    let mut process = sandbox
+        .process(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_time() && process.try_wait().expect("a process").is_none() {
+        assert!(Instant::now() < patience, "{arguments} stands still");
+        sleep(Duration::from_millis(1));
+    }
+    sleep(delay);
+    process.kill().expect("a process of ours");
+    !process.wait().expect("a process").success()
+}
+
+/// Runs unbroken and killed, and compares.
+fn resumed_run_equals_unbroken(extra: &str) {
+    let arguments = ddpo(extra);
+    let unbroken = sandbox();
+    unbroken.succeeds(&arguments);
+
+    let killed = sandbox();
+    let run = killed.path("run");
+    // Moments from before the first checkpoint to the second half; the delays lead anywhere
+    // between two checkpoints, and into the writing of one.
+    let mut kills = 0;
+    for (step, delay) in [(0, 30), (5, 7), (10, 0), (15, 23)] {
+        let delay = Duration::from_millis(delay);
+        kills += usize::from(kill(&killed, &arguments, delay, || {
+            last_checkpoint(&run) >= step
+        }));
+    }
+    assert!(
+        kills >= 3,
+        "the run was too fast to be killed: {kills} kills"
+    );
+    let output = killed
+        .rarebit(&arguments)
+        .output()
+        .expect("the program runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert_holds(&told, &["going on from the checkpoint of step"]);
+
+    let (expected_log, expected) = outcome(&unbroken);
+    let (log, tree) = outcome(&killed);
+    assert_eq!(expected_log.last().expect("a row")["step"], 40);
+    assert_eq!(log, expected_log);
+    let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&tree), names(&expected));
+    for (path, content) in &expected {
+        assert!(&tree[path] == content, "{} differs", path.display());
+    }
+}
+
+#[test]
+fn full_fine_tuning_resumes_bit_for_bit() {
+    resumed_run_equals_unbroken("--weight-decay 0.01 --lr-scheduler-type cosine --warmup-steps 4");
+}
+
+#[test]
+fn lora_with_dropout_and_accumulation_resumes_bit_for_bit() {
+    resumed_run_equals_unbroken(
+        "--use-peft --lora-r 4 --lora-dropout 0.1 --gradient-accumulation-steps 3",
+    );
+}
+
+#[test]
+fn a_run_stopped_between_last_step_and_end_is_evaluated_all_the_same() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--eval-steps 0");
+    sandbox.succeeds(&arguments.replace("--eval-steps 10", ""));
+    let log = sandbox.rows("run/metrics.jsonl");
+    assert!(
+        log.last().expect("a row").get("eval_loss").is_some(),
+        "{log:?}"
+    );
+    // No checkpoint of the last step is there before the evaluation is in the log, so that a run
+    // killed in between takes the last steps again.
+    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000040")).expect("a checkpoint");
+    let expected = outcome(&sandbox).0;
+    sandbox.succeeds(&arguments.replace("--eval-steps 10", ""));
+    assert_eq!(outcome(&sandbox).0, expected);
+}
+
+#[test]
+fn a_finished_run_is_left_as_it_is() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 6").replace("--max-steps 40", "");
+    sandbox.succeeds(&arguments);
+    let finished = sandbox.tree("run");
+    sandbox.succeeds(&arguments);
+    assert!(sandbox.tree("run") == finished);
+    // The resolved configuration is the run's own.
+    sandbox.succeeds("train --config run/config.toml");
+    assert!(sandbox.tree("run") == finished);
+}
+
+#[test]
+fn a_run_folder_of_other_settings_is_refused() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 6 --use-peft --lora-alpha 8").replace("--max-steps 40", "");
+    sandbox.succeeds(&arguments);
+    for (from, to) in [
+        ("--learning-rate 1e-3", "--learning-rate 2e-3"),
+        ("--train-file pairs.jsonl", "--train-file held-out.jsonl"),
+        ("--objective ddpo", "--objective dpo"),
+        ("--lora-alpha 8", "--lora-alpha 16"),
+        ("--lora-alpha 8", "--lora-r 8"),
+    ] {
+        let error = sandbox.refused(1, &arguments.replace(from, to));
+        assert_holds(
+            &error,
+            &["run/checkpoints/", "other settings", "output_dir"],
+        );
+    }
+    // How often it saves is no part of what it is.
+    sandbox.succeeds(&arguments.replace("--save-steps 5", "--save-steps 2"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_says_where() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--save-steps 1 --learning-rate 1e30")
+        .replace("--save-steps 5", "")
+        .replace("--learning-rate 1e-3", "");
+    let error = fails(&mut sandbox.rarebit(&arguments), 1, &arguments);
+    let step = last_checkpoint(&sandbox.path("run"));
+    assert!(step > 0, "{error}");
+    let good = format!("the last good checkpoint is run/checkpoints/step-{step:08}");
+    let failed = format!("at step {}", step + 1);
+    assert_holds(
+        &error,
+        &[
+            "the loss became",
+            &failed,
+            "prompt-",
+            &good,
+            "learning_rate",
+        ],
+    );
+    assert!(!sandbox.path("run/model").exists());
+
+    let arguments = arguments
+        .replace("--save-steps 1 ", "--save-steps 0 ")
+        .replace("dir run", "dir other");
+    let error = fails(&mut sandbox.rarebit(&arguments), 1, &arguments);
+    assert_holds(&error, &["there is no checkpoint before it"]);
+}
+
+#[test]
+fn generation_killed_and_resumed_writes_the_same_file() {
+    let sandbox = Sandbox::new();
+    let prompts: Vec<String> = (0..40)
+        .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
+        .collect();
+    sandbox.write("prompts.jsonl", prompts.concat());
+    let arguments = format!(
+        "generate {} --prompts-file prompts.jsonl -n 3 --max-new-tokens 90 --batch-size 6 --output ",
+        policy()
+    );
+    sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    let partial_rows = || {
+        let partial = fs::read_dir(sandbox.path(""))
+            .expect("a folder")
+            .flatten()
+            .find(|entry| entry.file_name().to_string_lossy().ends_with(".partial"));
+        partial.map_or(0, |entry| {
+            fs::read_to_string(entry.path()).map_or(0, |text| text.lines().count())
+        })
+    };
+    let killed = format!("{arguments} killed.jsonl");
+    let mut kills = 0;
+    for (rows, delay) in [(0, 30), (6, 0), (18, 3), (30, 11)] {
+        let delay = Duration::from_millis(delay);
+        kills += usize::from(kill(&sandbox, &killed, delay, || partial_rows() >= rows));
+    }
+    assert!(
+        kills >= 3,
+        "the run was too fast to be killed: {kills} kills"
+    );
+    // Half a row, as a kill in the middle of a write leaves it.
+    for entry in fs::read_dir(sandbox.path("")).expect("a folder").flatten() {
+        if entry.file_name().to_string_lossy().ends_with(".partial") {
+            let mut text = fs::read(entry.path()).expect("rows");
+            text.extend(b"{\"prompt_id\": \"");
+            fs::write(entry.path(), text).expect("rows");
+        }
+    }
+    sandbox.succeeds(&killed);
+    assert_eq!(sandbox.read("killed.jsonl"), sandbox.read("whole.jsonl"));
+    assert_eq!(rows(&sandbox.read("whole.jsonl")).len(), 120);
+    assert_eq!(sandbox.tree(".").len(), 3);
+}
