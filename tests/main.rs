@@ -2,4 +2,5 @@
 //! command line on good and bad input, and whole runs.
 
 mod cli;
+mod demo;
 mod parity;

@@ -1,6 +1,6 @@
 //! Files that are whole or absent.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
@@ -83,6 +83,8 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -40,7 +40,8 @@ pub(crate) fn read(config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<
     let train = examples(&train_file, config, encoder, "reading training data")?;
     ensure!(
         !train.is_empty(),
-        "{} holds no example that could be trained on",
+        "{} holds no example that could be trained on: it has no rows, or `max_length` cuts off all of \
+         their completions",
         train_file.display()
     );
     let eval = match eval_file {

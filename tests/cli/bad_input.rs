@@ -312,6 +312,55 @@ fn spoilt_model_folders_are_refused_by_training_and_generation() {
 }
 
 #[test]
+fn training_data_without_what_training_needs_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("groups.jsonl");
+    let pair = |rest: &str| format!("{{\"prompt\": \"p\", \"chosen\": \"a\"{rest}}}\n");
+    for (content, flags, parts) in [
+        (
+            pair(", \"rejected\": \"b\""),
+            "",
+            &["no `weight`", "rarebit prepare"][..],
+        ),
+        (
+            pair(", \"rejected\": \"b\", \"weight\": \"high\""),
+            "",
+            &["line 1, field \"weight\"", "not \"high\""],
+        ),
+        (
+            pair(", \"rejected\": \"b\", \"weight\": -3"),
+            "",
+            &["line 1, field \"weight\"", "0 or more, not -3"],
+        ),
+        (pair(""), "", &["\"prompt\", \"chosen\""]),
+        (
+            pair(", \"rejected\": \"b\", \"weight\": 1"),
+            "--max-length 4",
+            &["no example that could be trained on", "`max_length`"],
+        ),
+        (
+            pair(", \"rejected\": \"b\", \"weight\": 1"),
+            "--floor 0.1",
+            &["groups.parquet", "`weight` column"],
+        ),
+        (
+            sandbox.read("groups.jsonl"),
+            "",
+            &["responses, not pairs", "rarebit prepare"],
+        ),
+    ] {
+        sandbox.write("data.jsonl", content);
+        let arguments = format!(
+            "train --objective ddpo --model-name-or-path {} --train-file data.jsonl --output-dir run {flags}",
+            policy()
+        );
+        let error = sandbox.refused(1, &arguments);
+        assert_holds(&error, &["data.jsonl"]);
+        assert_holds(&error, parts);
+    }
+}
+
+#[test]
 fn an_adapter_needs_its_base() {
     let sandbox = Sandbox::new();
     let settings = r#""peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]"#;
@@ -449,6 +498,16 @@ fn generation_needs_prompts_and_sane_sampling() {
     }
     sandbox.write("prompts.jsonl", "{\"prompt\": \"p\"}\n{\"prompt\": 7}\n");
     let arguments = format!("generate {policy} --prompts-file prompts.jsonl --output out.jsonl");
+    let long = "word ".repeat(200);
+    let good = "{\"prompt\": \"p\", \"id\": \"short\"}\n";
+    let rows = format!("{good}{{\"prompt\": \"{long}\", \"id\": \"long\"}}\n");
+    sandbox.write("long.jsonl", rows);
+    let too_long = arguments.replace("prompts.jsonl", "long.jsonl");
+    let error = sandbox.refused(1, &too_long);
+    assert_holds(
+        &error,
+        &["the prompt long has", "the model reads 128", "shorten it"],
+    );
     assert_holds(
         &sandbox.refused(1, &arguments),
         &["prompts.jsonl, line 2", "`prompt`"],

@@ -279,16 +279,19 @@ fn texts_do_not_depend_on_the_batch_size_but_on_the_seed() {
     sandbox.write("prompts.jsonl", prompts.concat());
     let generate = |flags: &str| {
         let arguments = format!(
-            "generate {} --prompts-file prompts.jsonl -n 3 --max-new-tokens 40 --json {flags}",
+            "generate {} --prompts-file prompts.jsonl -n 3 --json {flags}",
             policy()
         );
         sandbox.succeeds(&arguments)
     };
-    let all_at_once = generate("--batch-size 64");
-    assert_eq!(generate("--batch-size 1"), all_at_once);
-    assert_eq!(generate("--batch-size 7"), all_at_once);
-    assert_ne!(generate("--seed 43"), all_at_once);
-    let greedy: Vec<Value> = rows(&generate("--greedy"));
+    let all_at_once = generate("--max-new-tokens 40 --batch-size 64");
+    assert_eq!(generate("--max-new-tokens 40 --batch-size 1"), all_at_once);
+    assert_eq!(generate("--max-new-tokens 40 --batch-size 7"), all_at_once);
+    // Up to the model's whole length, whatever stands beside them.
+    let long = |batch: u32| generate(&format!("--max-new-tokens 500 --batch-size {batch}"));
+    assert_eq!(long(1), long(64));
+    assert_ne!(generate("--max-new-tokens 40 --seed 43"), all_at_once);
+    let greedy: Vec<Value> = rows(&generate("--max-new-tokens 40 --greedy"));
     for samples in greedy.chunks(3) {
         assert_eq!(samples[0]["response"], samples[2]["response"]);
     }

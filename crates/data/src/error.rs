@@ -267,7 +267,7 @@ impl fmt::Display for BadRow {
         }
         write!(
             f,
-            ": {} (correct the row, or pass --skip-bad to count and skip such rows)",
+            ": {} (correct the row, or let `rarebit prepare --skip-bad` count and skip such rows)",
             self.problem
         )
     }

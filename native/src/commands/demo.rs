@@ -37,7 +37,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Prompts to train on
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, default_value_t = 320)]
     train_prompts: usize,
     /// Tales to each of them
     #[arg(long, default_value_t = 12)]
@@ -49,7 +49,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 8)]
     samples: usize,
     /// Steps of DPO and of DDPO
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 210)]
     steps: u64,
 }
 

@@ -231,11 +231,8 @@ impl Writer<'_> {
         first: usize,
         on_token: &mut dyn FnMut(usize, u32),
     ) -> anyhow::Result<Vec<Sample>> {
-        let (tokenizer, template) = (&self.loaded.tokenizer, &self.loaded.template);
-        let ids = prompts
-            .iter()
-            .map(|prompt| template.encode_prompt(tokenizer, &prompt.text))
-            .collect::<Result<Vec<_>, _>>()?;
+        let tokenizer = &self.loaded.tokenizer;
+        let ids = self.encode(prompts)?;
         let request = Request {
             prompts: &ids,
             first_prompt: first as u64,
@@ -259,12 +256,35 @@ impl Writer<'_> {
         generated.into_iter().enumerate().map(row).collect()
     }
 
+    /// The prompts' tokens, if the model can read them all.
+    fn encode(&self, prompts: &[Prompt]) -> anyhow::Result<Vec<Vec<u32>>> {
+        let limit = self.loaded.model.config().max_position_embeddings;
+        prompts
+            .iter()
+            .map(|prompt| {
+                let ids = self
+                    .loaded
+                    .template
+                    .encode_prompt(&self.loaded.tokenizer, &prompt.text)?;
+                ensure!(
+                    ids.len() < limit,
+                    "the prompt {} has {} tokens, the model reads {limit}: shorten it or leave it out",
+                    prompt.id,
+                    ids.len()
+                );
+                Ok(ids)
+            })
+            .collect()
+    }
+
     fn prompts_per_batch(&self) -> usize {
         (self.batch_size / self.samples).max(1)
     }
 
     /// Writes rows to a file. What a killed run of the same settings has written is kept.
     pub(crate) fn to_file(&self, prompts: &[Prompt], path: &Path) -> anyhow::Result<()> {
+        // A prompt that is too long is told now, not when its turn comes.
+        self.encode(prompts)?;
         let partial = path.with_extension(format!("{}.partial", self.fingerprint(prompts)));
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)

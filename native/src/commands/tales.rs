@@ -9,7 +9,7 @@ use rarebit_models::init::random_llama;
 use rarebit_models::llama::{CONFIG, LlamaConfig};
 use rarebit_models::safetensors_file::{Precision, SINGLE, save};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG};
-use rarebit_tales::{Prompt, Reading, Split, World, mode_coverage, read};
+use rarebit_tales::{Plot, Prompt, Reading, Split, Voice, World, mode_coverage, read};
 use serde_json::{Value, json};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -58,7 +58,7 @@ pub(crate) struct JudgeArgs {
     /// Responses to the world's prompts, in any shape that `rarebit prepare` reads
     #[arg(value_name = "FILE")]
     input: PathBuf,
-    /// Write the rows with the oracle's quality as `score`
+    /// Write the rows with the oracle's quality as `score`, and the plot and voice it read
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -174,6 +174,8 @@ pub(crate) fn write_judged(
                     "sample": response.id,
                     "response": response.text,
                     "score": reading.quality,
+                    "plot": reading.plot.map(Plot::as_str),
+                    "voice": reading.voice.map(Voice::as_str),
                 });
                 writeln!(file, "{row}")?;
             }

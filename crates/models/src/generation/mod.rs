@@ -100,7 +100,10 @@ pub fn generate(
             reason: format!("a prompt has {longest} tokens, the model reads {limit}"),
         });
     }
-    let capacity = limit.min(longest + config.max_new_tokens);
+    // Padding takes room but none of the model's length: a completion is as long beside longer
+    // prompts as alone.
+    let shortest = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
+    let capacity = longest + config.max_new_tokens.min(limit + 1 - shortest);
     let unfinished = Generated {
         tokens: Vec::new(),
         finish_reason: FinishReason::Length,
@@ -130,7 +133,7 @@ pub fn generate(
             done[row.index].tokens.push(token);
             row.tokens.push(token);
             if row.tokens.len() - row.prompt_length < config.max_new_tokens
-                && cache.len() < capacity
+                && row.tokens.len() <= limit
             {
                 going.push(place);
             }
