@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{PrepareOptions, prepare};
 use rarebit_deviation::Embedder;
@@ -75,6 +75,8 @@ const STAGES: [(&str, &str); 3] = [
     ("dpo", include_str!("../../recipes/demo-dpo.toml")),
     ("ddpo", include_str!("../../recipes/demo-ddpo.toml")),
 ];
+/// The world that the base model was trained on: its held-out prompts are new to the model.
+const WORLD: u64 = 42;
 /// The world's own tales, as a system beside the models.
 const GOLD: &str = "gold";
 const BASELINE: &str = "dpo";
@@ -82,7 +84,7 @@ const BASELINE: &str = "dpo";
 pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();
     let demo = Demo {
-        world: World::seeded(args.seed),
+        world: World::seeded(WORLD),
         args,
         global,
     };
@@ -124,24 +126,35 @@ impl Demo<'_> {
         let train = self.prompts(Split::Train, self.args.train_prompts)?;
         tales::write_groups(
             &self.world,
-            train,
+            &train,
             self.args.responses,
             &self.path("tales.jsonl"),
         )?;
         let held_out = self.prompts(Split::HeldOut, self.args.test_prompts)?;
         tales::write_groups(
             &self.world,
-            held_out,
+            &held_out,
             self.args.samples,
             &self.path("held-out.jsonl"),
         )
     }
 
-    fn prompts(&self, split: Split, count: usize) -> anyhow::Result<&[rarebit_tales::Prompt]> {
+    /// Prompts of the world; each seed begins at another one.
+    fn prompts(&self, split: Split, count: usize) -> anyhow::Result<Vec<rarebit_tales::Prompt>> {
         let prompts = self.world.prompts(split);
-        prompts
-            .get(..count)
-            .with_context(|| format!("the world has {} such prompts, not {count}", prompts.len()))
+        ensure!(
+            count <= prompts.len(),
+            "the world has {} such prompts, not {count}",
+            prompts.len()
+        );
+        let start = (self.args.seed % prompts.len() as u64) as usize * count % prompts.len();
+        Ok(prompts
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(count)
+            .cloned()
+            .collect())
     }
 
     fn prepare(&self) -> anyhow::Result<()> {
