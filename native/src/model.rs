@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::llama::{CONFIG, LlamaForCausalLm};
@@ -35,7 +35,9 @@ pub(crate) struct LoadedModel {
     folder: PathBuf,
     /// Where the weights under an adapter come from.
     base: PathBuf,
-    /// A hash of the weights.
+    /// What the adapter's settings call its base: a hub id as it was given, a folder by its full path.
+    base_name: String,
+    /// A hash of everything that the log-probabilities of a text depend on.
     pub(crate) hash: String,
 }
 
@@ -43,16 +45,23 @@ pub(crate) struct LoadedModel {
 pub(crate) fn load(name: &str, device: &Device) -> anyhow::Result<LoadedModel> {
     let folder = hub::resolve_model(name)?;
     let is_adapter = folder.join(ADAPTER_CONFIG).is_file();
-    let base = if is_adapter {
+    let base_name = if is_adapter {
         base_of(&folder)?
+    } else {
+        name.to_owned()
+    };
+    let base = if is_adapter {
+        hub::resolve_model(&base_name)
+            .with_context(|| format!("the base model of the adapter {}", folder.display()))?
     } else {
         folder.clone()
     };
     let model = LlamaForCausalLm::load(&base, device)?;
-    let mut hash = hash_weights(&base)?;
+    let mut hash = hash_weights(&base)? + &output::file_hash(&base.join(CONFIG))?;
     let (model, adapter) = if is_adapter {
         let (model, config) = model.with_adapter(&folder)?;
         hash += &output::file_hash(&folder.join(ADAPTER_MODEL))?;
+        hash += &output::file_hash(&folder.join(ADAPTER_CONFIG))?;
         (model, Some(config))
     } else {
         (model, None)
@@ -70,13 +79,17 @@ pub(crate) fn load(name: &str, device: &Device) -> anyhow::Result<LoadedModel> {
         template,
         adapter,
         folder,
+        base_name: match fs::canonicalize(&base_name) {
+            Ok(path) => path.to_string_lossy().into_owned(),
+            Err(_) => base_name,
+        },
         base,
         hash,
     })
 }
 
 /// The model that an adapter folder names as its base.
-fn base_of(adapter: &Path) -> anyhow::Result<PathBuf> {
+fn base_of(adapter: &Path) -> anyhow::Result<String> {
     let path = adapter.join(ADAPTER_CONFIG);
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let config: Value = serde_json::from_slice(&bytes)
@@ -85,8 +98,7 @@ fn base_of(adapter: &Path) -> anyhow::Result<PathBuf> {
         .get("base_model_name_or_path")
         .and_then(Value::as_str)
     {
-        Some(base) if !base.is_empty() => hub::resolve_model(base)
-            .with_context(|| format!("the base model of the adapter {}", adapter.display())),
+        Some(base) if !base.is_empty() => Ok(base.to_owned()),
         _ => bail!("{} names no base_model_name_or_path", path.display()),
     }
 }
@@ -112,23 +124,39 @@ fn hash_weights(folder: &Path) -> anyhow::Result<String> {
 }
 
 impl LoadedModel {
-    /// Writes the model as a Hugging Face folder: whole, or as an adapter if `adapter` says so. The
-    /// folder that stood there before is replaced once the new one is complete.
+    /// Whether the folder is one that this model was read from, so that writing there would take its
+    /// ground away.
+    pub(crate) fn stands_in(&self, folder: &Path) -> bool {
+        let same = |own: &Path| match (fs::canonicalize(own), fs::canonicalize(folder)) {
+            (Ok(own), Ok(folder)) => own == folder,
+            _ => false,
+        };
+        same(&self.folder) || same(&self.base)
+    }
+
+    /// Writes the model as a Hugging Face folder: whole, or as an adapter if `adapter` says so. A
+    /// model that stood there before is replaced once the new one is complete.
     pub(crate) fn save(
         &mut self,
         folder: &Path,
         adapter: Option<&LoraConfig>,
         precision: Precision,
     ) -> anyhow::Result<()> {
-        let partial = folder.with_extension("partial");
+        let (partial, old) = (beside(folder, "partial")?, beside(folder, "old")?);
+        check_replaceable(folder)?;
         remove(&partial)?;
         if let Err(error) = self.fill(&partial, adapter, precision) {
             // On a full disk, half a model only makes matters worse; the error tells the rest.
             let _ = remove(&partial);
             return Err(error);
         }
-        remove(folder)?;
-        fs::rename(&partial, folder).with_context(|| format!("cannot write {}", folder.display()))
+        let context = || format!("cannot write {}", folder.display());
+        if folder.exists() {
+            remove(&old)?;
+            fs::rename(folder, &old).with_context(context)?;
+        }
+        fs::rename(&partial, folder).with_context(context)?;
+        remove(&old)
     }
 
     fn fill(
@@ -148,17 +176,75 @@ impl LoadedModel {
         }
         match adapter {
             Some(config) => {
-                let base = fs::canonicalize(&self.base).unwrap_or_else(|_| self.base.clone());
-                self.model
-                    .save_adapter(partial, config, &base.to_string_lossy())?;
+                self.model.save_adapter(partial, config, &self.base_name)?;
             }
             None => {
-                fs::copy(self.base.join(CONFIG), partial.join(CONFIG))?;
+                self.write_config(&partial.join(CONFIG), precision)?;
                 self.model.save_weights(partial, precision)?;
             }
         }
         Ok(())
     }
+
+    /// The base's settings, with the precision that the weights are written in.
+    fn write_config(&self, path: &Path, precision: Precision) -> anyhow::Result<()> {
+        let from = self.base.join(CONFIG);
+        let bytes = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+        let mut config: Value = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not JSON", from.display()))?;
+        if let Some(fields) = config.as_object_mut() {
+            // transformers 5 writes `dtype`, earlier versions `torch_dtype`.
+            let key = match fields.contains_key("torch_dtype") {
+                true => "torch_dtype",
+                false => "dtype",
+            };
+            let name = match precision {
+                Precision::F32 => "float32",
+                Precision::F16 => "float16",
+                Precision::Bf16 => "bfloat16",
+            };
+            fields.insert(key.to_owned(), Value::String(name.to_owned()));
+        }
+        output::write_atomically(path, |file| {
+            Ok(serde_json::to_writer_pretty(file, &config)?)
+        })
+    }
+}
+
+/// Refuses a place that holds more than a model, which must not be lost.
+fn check_replaceable(folder: &Path) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder)
+        .with_context(|| format!("cannot write a model to {}", folder.display()))?;
+    for entry in entries {
+        let name = entry?.file_name();
+        let known = name.to_str().is_some_and(|name| {
+            name.ends_with(".safetensors")
+                || COMPANIONS.contains(&name)
+                || [CONFIG, INDEX, ADAPTER_CONFIG].contains(&name)
+        });
+        ensure!(
+            known,
+            "{} holds {}, which is no part of a model and would be lost: give another folder",
+            folder.display(),
+            name.display()
+        );
+    }
+    Ok(())
+}
+
+/// A place beside a folder for what is not ready to stand in it.
+fn beside(folder: &Path, what: &str) -> anyhow::Result<PathBuf> {
+    let name = folder.file_name().with_context(|| {
+        format!(
+            "{} cannot be a model's folder: name a new one",
+            folder.display()
+        )
+    })?;
+    let name = format!("{}.{what}", name.to_string_lossy());
+    Ok(folder.with_file_name(name))
 }
 
 /// Removes a folder, if it is there.

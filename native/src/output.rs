@@ -1,18 +1,18 @@
 //! Files that are whole or absent.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use rarebit_data::output::MadeFolders;
-use tempfile::NamedTempFile;
+use rarebit_data::DataError;
+use rarebit_data::output::OutputFile;
 
-/// Writes a file through a temporary one in the same folder, so that a crash, a full disk or an
-/// error of `write` leaves whatever was at `path` as it was. Missing folders are made.
+/// Writes a file beside its place and renames it into it, so that a crash, a full disk or an error
+/// of `write` leaves whatever was at `path` as it was. Missing folders are made.
 pub(crate) fn write_atomically<T>(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<T>,
+    write: impl FnOnce(&mut OutputFile) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     try_write(path, write).map_err(|error| explain(error, path))
 }
@@ -28,32 +28,16 @@ pub(crate) fn file_hash(path: &Path) -> anyhow::Result<String> {
 
 fn try_write<T>(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<T>,
+    write: impl FnOnce(&mut OutputFile) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    // Dropped after the file, so that a failed write leaves no empty folder either.
-    let _folders = MadeFolders::create(folder)?;
-    let mut file = temporary_in(folder)?;
-    let mut writer = BufWriter::new(file.as_file_mut());
-    let value = write(&mut writer)?;
-    writer.flush()?;
-    drop(writer);
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder)?;
+    let mut file = OutputFile::create(path)?;
+    let value = write(&mut file)?;
+    file.commit()?;
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => sync_folder(folder)?,
+        _ => sync_folder(Path::new("."))?,
+    }
     Ok(value)
-}
-
-fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".rarebit-");
-    // A temporary file is private by default; this one becomes a result that others may read.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 /// A rename is on disk once its folder is. Windows has no such call and needs none.
@@ -76,6 +60,9 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
              again",
             path.display()
         )
+    } else if error.is::<DataError>() {
+        // It names the path itself.
+        error
     } else {
         error.context(format!("cannot write {}", path.display()))
     }
@@ -84,6 +71,7 @@ fn explain(error: anyhow::Error, path: &Path) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write;
 
     use super::*;
 

@@ -86,7 +86,7 @@ impl Progress {
     /// Takes the bar away and leaves one line that says what was done.
     pub(crate) fn finish(&self, summary: &str) {
         self.bar.finish_and_clear();
-        eprintln!("{}: {summary}", self.what);
+        note(&format!("{}: {summary}", self.what));
     }
 
     fn plain_line(&self) {
@@ -94,7 +94,7 @@ impl Progress {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= PLAIN_INTERVAL {
             *last = Instant::now();
-            eprintln!("{}", self.plain_text());
+            note(&self.plain_text());
         }
     }
 

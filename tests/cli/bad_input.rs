@@ -470,13 +470,8 @@ fn bad_flags_are_refused_with_exit_code_2() {
         ("--max-steps many", &["'many'", "--max-steps"]),
         ("--maximal-steps 3", &["--maximal-steps"]),
     ] {
-        let mut command = std::process::Command::new(super::sandbox::RAREBIT);
-        command
-            .arg("train")
-            .args(arguments.split(' '))
-            .current_dir(sandbox.path(""));
-        let command = assert_cmd::Command::from_std(command);
-        assert_holds(&sandbox.refused_by(command, 2, arguments), parts);
+        let arguments = format!("train {arguments}");
+        assert_holds(&sandbox.refused(2, &arguments), parts);
     }
 }
 
@@ -512,6 +507,61 @@ fn generation_needs_prompts_and_sane_sampling() {
         &sandbox.refused(1, &arguments),
         &["prompts.jsonl, line 2", "`prompt`"],
     );
+}
+
+#[test]
+fn outputs_replace_only_what_is_of_their_kind() {
+    let sandbox = Sandbox::new();
+    let policy = policy();
+    sandbox.write_groups("rows.jsonl");
+    sandbox.write("mine/letter.txt", "dear");
+    sandbox.write("mine/config.json", "{}");
+    for folder in ["mine", "mine/."] {
+        let error = sandbox.refused(1, &format!("export {policy} --output {folder}"));
+        assert_holds(&error, &["mine", "holds letter.txt", "give another folder"]);
+    }
+    let error = sandbox.refused(1, &format!("export {policy} --output .."));
+    assert_holds(&error, &["name a new one"]);
+    sandbox.succeeds(&format!("export {policy} --output model --dtype bfloat16"));
+    sandbox.succeeds(&format!("export {policy} --output model/"));
+    sandbox.succeeds("generate model --prompt p --max-new-tokens 2");
+    let error = sandbox.refused(1, "export model --output model/");
+    assert_holds(&error, &["model/ is what is being exported"]);
+
+    for arguments in [
+        format!("prepare rows.jsonl {LEXICAL} --output"),
+        format!("deviation rows.jsonl {LEXICAL} --output"),
+        format!("evaluate rows.jsonl --resamples 20 {LEXICAL} --output"),
+        format!("generate {policy} --prompt p --max-new-tokens 2 --output"),
+    ] {
+        for place in ["rows.jsonl/x.jsonl", "mine"] {
+            if arguments.starts_with("prepare") && place == "mine" {
+                continue;
+            }
+            let error = sandbox.refused(1, &format!("{arguments} {place}"));
+            assert_holds(&error, &[place.split('/').next().unwrap_or(place)]);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_not_replaced_by_a_result() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    // A link to the device and not the device itself, in case it goes wrong.
+    std::os::unix::fs::symlink("/dev/null", sandbox.path("null")).expect("a link");
+    for arguments in [
+        format!("evaluate rows.jsonl --resamples 20 {LEXICAL} --output null"),
+        format!(
+            "generate {} --prompt p --max-new-tokens 2 --output null",
+            policy()
+        ),
+    ] {
+        let error = fails(&mut sandbox.rarebit(&arguments), 1, &arguments);
+        assert_holds(&error, &["cannot write null", "give another name"]);
+        assert!(sandbox.path("null").is_symlink(), "{error}");
+    }
 }
 
 #[test]
@@ -651,9 +701,14 @@ fn training_on_a_full_disk_goes_on_once_there_is_space() {
 
     // The trained model is written last: a full disk then leaves the old one.
     let error = fails(&mut sandbox.limited(20, &arguments), 1, &arguments);
-    assert_holds(&error, &["cannot write run/model"]);
+    assert_holds(&error, &["cannot write run/", "model.safetensors"]);
     assert!(sandbox.tree("run/model") == trained);
-    assert!(!sandbox.path("run/model.partial").exists());
+    let run: Vec<_> = sandbox.tree("run").into_keys().collect();
+    assert!(
+        !run.iter()
+            .any(|path| path.to_string_lossy().contains("partial")),
+        "{run:?}"
+    );
 }
 
 #[cfg(unix)]

@@ -211,6 +211,19 @@ fn an_adapter_is_trained_further_and_written_with() {
     let told =
         sandbox.succeeds("generate runs/ddpo/model --prompt Tale -n 2 --max-new-tokens 5 --json");
     assert_eq!(rows(&told).len(), 2);
+
+    // Folded into its base, it says the same.
+    sandbox.succeeds("export runs/ddpo/model --merge --output merged");
+    let greedy = |model: &str| {
+        sandbox.succeeds(&format!(
+            "generate {model} --prompt Tale -n 1 --max-new-tokens 20 --greedy"
+        ))
+    };
+    assert_eq!(greedy("merged"), greedy("runs/ddpo/model"));
+    let error = sandbox.refused(1, "export runs/ddpo/model --output other");
+    assert_holds(&error, &["runs/ddpo/model is an adapter", "--merge"]);
+    let error = sandbox.refused(1, "export merged --merge --output other");
+    assert_holds(&error, &["merged is a whole model"]);
 }
 
 #[test]
@@ -313,6 +326,51 @@ fn one_text_is_streamed_as_it_is_written() {
             .expect("text")
             .trim_end_matches('\n')
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_has_read_enough_ends_the_program_quietly() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    for arguments in [
+        format!("deviation rows.jsonl --limit 0 {LEXICAL}"),
+        format!("deviation rows.jsonl --json {LEXICAL}"),
+        format!(
+            "generate {} --prompt Tale -n 9 --max-new-tokens 20 --batch-size 1 --json",
+            policy()
+        ),
+    ] {
+        // The end that would be read is closed before anything is written.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut process = sandbox.process(&arguments);
+        let output = process.stdout(writer).output().expect("the program runs");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments}\n{error}");
+        assert!(!error.contains("error"), "{arguments}\n{error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_driver_auto_takes_the_cpu_and_a_gpu_is_refused() {
+    let sandbox = Sandbox::new();
+    let generate = format!(
+        "generate {} --prompt Tale -n 1 --max-new-tokens 2 --device",
+        policy()
+    );
+    let auto = sandbox
+        .rarebit(&format!("{generate} auto"))
+        .output()
+        .expect("the program runs");
+    let told = String::from_utf8_lossy(&auto.stderr);
+    assert!(auto.status.success(), "{told}");
+    assert_holds(&told, &["device: CPU: wgpu finds no"]);
+    for device in ["gpu", "gpu:99"] {
+        let error = sandbox.refused(1, &format!("{generate} {device}"));
+        assert_holds(&error, &["rarebit devices", "--device cpu"]);
+    }
 }
 
 #[test]

@@ -164,6 +164,28 @@ fn a_finished_run_is_left_as_it_is() {
 }
 
 #[test]
+fn a_damaged_checkpoint_is_named_and_the_one_before_it_serves() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 40", "");
+    sandbox.succeeds(&arguments);
+    let expected = outcome(&sandbox);
+    let last = "run/checkpoints/step-00000012";
+    for file in ["state.json", "parameters.safetensors", "optimizer.burnpack"] {
+        let path = format!("{last}/{file}");
+        let whole = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
+        for length in [0, 30, whole.len() / 2] {
+            sandbox.write(&path, &whole[..length]);
+            let error = sandbox.refused(1, &arguments);
+            assert_holds(&error, &[&path, "is damaged", "remove its folder"]);
+        }
+        sandbox.write(&path, whole);
+    }
+    fs::remove_dir_all(sandbox.path(last)).expect("a checkpoint");
+    sandbox.succeeds(&arguments);
+    assert!(outcome(&sandbox) == expected);
+}
+
+#[test]
 fn a_run_folder_of_other_settings_is_refused() {
     let sandbox = sandbox();
     let arguments = ddpo("--max-steps 6 --use-peft --lora-alpha 8").replace("--max-steps 40", "");

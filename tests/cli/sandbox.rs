@@ -54,7 +54,8 @@ impl Sandbox {
         rows(&self.read(name))
     }
 
-    /// The program with this command line, on the CPU, with a cache in the sandbox.
+    /// The program with this command line, on the CPU unless it names a device, with a cache in the
+    /// sandbox.
     pub(super) fn rarebit(&self, arguments: &str) -> Command {
         Command::from_std(self.process(arguments))
     }
@@ -63,8 +64,7 @@ impl Sandbox {
     pub(super) fn process(&self, arguments: &str) -> std::process::Command {
         let mut command = std::process::Command::new(RAREBIT);
         self.prepare(&mut command);
-        command.args(arguments.split_whitespace());
-        command.args(["--device", "cpu", "--cache-dir", "cache"]);
+        command.args(with_defaults(arguments));
         command
     }
 
@@ -75,8 +75,7 @@ impl Sandbox {
         // Ignored, the signal of the limit becomes an error of `write`, as on a full disk.
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         command.args(["-c", script.as_str(), RAREBIT]);
-        command.args(arguments.split_whitespace());
-        command.args(["--device", "cpu", "--cache-dir", "cache"]);
+        command.args(with_defaults(arguments));
         Command::from_std(command)
     }
 
@@ -180,6 +179,17 @@ impl Sandbox {
             );
         }
     }
+}
+
+fn with_defaults(arguments: &str) -> impl Iterator<Item = &str> {
+    let device = match arguments.contains("--device") {
+        true => "",
+        false => "--device cpu",
+    };
+    let words = arguments.split_whitespace();
+    words
+        .chain(device.split_whitespace())
+        .chain(["--cache-dir", "cache"])
 }
 
 /// Standard error of a command that fails in the proper way.

@@ -108,6 +108,7 @@ fn request<'a>(prompts: &'a [Vec<u32>], samples: usize, eos: &'a [u32]) -> Reque
     Request {
         prompts,
         first_prompt: 0,
+        first_sample: 0,
         samples,
         eos,
         pad: 0,

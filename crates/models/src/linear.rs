@@ -7,7 +7,7 @@ use burn::tensor::{Distribution, Tensor, module::linear};
 use crate::error::ModelError;
 use crate::lora::LoraConfig;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights, param};
+use crate::weights::{NamedTensors, Weights, contiguous_transpose, param};
 
 /// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
 ///
@@ -104,7 +104,7 @@ impl Linear {
                 [columns, rows],
                 &old.device(),
             )?;
-            *value = Some(param(&format!("{name}.{part}"), read.transpose()));
+            *value = Some(param(&format!("{name}.{part}"), contiguous_transpose(read)));
         }
         Ok(true)
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ModelError;
 use crate::llama::LlamaForCausalLm;
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::NamedTensors;
+use crate::weights::{NamedTensors, contiguous_transpose};
 
 /// File of an adapter's settings.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -125,7 +125,12 @@ impl LlamaForCausalLm {
                 .tensor_of(&key("lora_A"), [config.r, input], &device)
                 .and_then(|a| Ok((a, file.tensor_of(&key("lora_B"), [out, config.r], &device)?)));
             match parts {
-                Ok((a, b)) => linear.set_lora(name, a.transpose(), b.transpose(), &config),
+                Ok((a, b)) => linear.set_lora(
+                    name,
+                    contiguous_transpose(a),
+                    contiguous_transpose(b),
+                    &config,
+                ),
                 Err(error) => failure = Some(error),
             }
             used += 2;

@@ -52,7 +52,7 @@ pub fn param_id(name: &str) -> ParamId {
 }
 
 /// The transpose laid out in its own order: a strided view would be read strided in every step.
-fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
+pub(crate) fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
     let device = tensor.device();
     Tensor::from_data(tensor.transpose().into_data(), &device)
 }

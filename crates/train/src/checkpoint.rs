@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::optim::ModuleOptimizer;
+use rarebit_models::ModelError;
+use rarebit_models::NamedTensors;
 use rarebit_models::llama::LlamaForCausalLm;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use serde::{Deserialize, Serialize};
@@ -67,13 +69,13 @@ impl Checkpoints {
     pub(crate) fn save(
         &self,
         state: &RunState,
-        model: &LlamaForCausalLm,
+        parameters: &NamedTensors,
         optimizer: &ModuleOptimizer,
     ) -> Result<PathBuf, TrainError> {
         let place = self.path(state.step);
         let partial = self.folder.join(format!("{PARTIAL}{}", state.step));
         let written = clear(&partial)
-            .and_then(|()| write(&partial, state, model, optimizer))
+            .and_then(|()| write(&partial, state, parameters, optimizer))
             .and_then(|()| clear(&place));
         if let Err(error) = written {
             // On a full disk, half a checkpoint only makes matters worse; the error tells the rest.
@@ -115,7 +117,11 @@ impl Checkpoints {
         step: u64,
         model: LlamaForCausalLm,
     ) -> Result<LlamaForCausalLm, TrainError> {
-        let file = TensorFile::open(self.path(step).join(WEIGHTS))?;
+        let file =
+            TensorFile::open(self.path(step).join(WEIGHTS)).map_err(|error| match error {
+                ModelError::DamagedWeights { path, reason } => TrainError::Damaged { path, reason },
+                other => other.into(),
+            })?;
         Ok(model.with_trained_tensors(&file)?)
     }
 
@@ -153,13 +159,13 @@ impl Checkpoints {
 fn write(
     folder: &Path,
     state: &RunState,
-    model: &LlamaForCausalLm,
+    parameters: &NamedTensors,
     optimizer: &ModuleOptimizer,
 ) -> Result<(), TrainError> {
     fs::create_dir_all(folder).map_err(TrainError::write(folder))?;
     save(
         &folder.join(WEIGHTS),
-        &model.trained_tensors(),
+        parameters,
         Precision::F32,
         &BTreeMap::new(),
     )?;

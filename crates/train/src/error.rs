@@ -23,7 +23,9 @@ pub enum TrainError {
     NoExamples,
     /// An example has no rejected completion though the objective compares, or has one though it
     /// does not.
-    #[error("the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions")]
+    #[error(
+        "the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions"
+    )]
     Unfit {
         /// The example.
         id: String,
@@ -46,6 +48,17 @@ pub enum TrainError {
         /// Where to go on from.
         last_good: String,
     },
+    /// The parameters, or the loss in evaluation, are no numbers any more.
+    #[error(
+        "the model is no longer finite after step {step}; {last_good}. A lower learning_rate or a \
+         max_grad_norm may help"
+    )]
+    Diverged {
+        /// The step that did it, or a later one.
+        step: u64,
+        /// Where to go on from.
+        last_good: String,
+    },
     /// A checkpoint does not belong to this run.
     #[error("{} was made with other settings ({what}): give another output_dir, or remove it to start anew", path.display())]
     OtherRun {
@@ -65,8 +78,8 @@ pub enum TrainError {
         #[source]
         source: std::io::Error,
     },
-    /// A file of the run folder is damaged.
-    #[error("{} is damaged: {reason}", path.display())]
+    /// A file of a checkpoint is damaged.
+    #[error("{} is damaged: {reason}; remove its folder to go on from the checkpoint before it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use burn::tensor::TensorData;
 use rarebit_models::llama::LlamaForCausalLm;
 use rarebit_models::lora::LoraConfig;
 
@@ -122,6 +123,21 @@ pub fn train(
     if let Some(example) = examples.find(|example| !fits(example)) {
         let id = example.id.clone();
         return Err(TrainError::Unfit { id });
+    }
+    let evaluates = !run.eval.is_empty();
+    if run.arguments.early_stopping_patience > 0 && !(evaluates && run.arguments.eval_steps > 0) {
+        return Err(TrainError::Setting {
+            key: "early_stopping_patience",
+            value: run.arguments.early_stopping_patience.to_string(),
+            reason: "stopping early needs evaluation data and eval_steps",
+        });
+    }
+    if run.arguments.load_best_model_at_end && !evaluates {
+        return Err(TrainError::Setting {
+            key: "load_best_model_at_end",
+            value: "true".to_owned(),
+            reason: "finding the best model needs evaluation data",
+        });
     }
     run.check_folder()?;
     std::fs::create_dir_all(run.output_dir).map_err(TrainError::write(run.output_dir))?;
@@ -352,13 +368,17 @@ impl<'a> Course<'a> {
                 .flatten()
                 .map(|&i| self.run.train[i].id.clone())
                 .collect(),
-            last_good: match self.saved {
-                Some(step) => format!(
-                    "the last good checkpoint is {}",
-                    self.checkpoints.path(step).display()
-                ),
-                None => "there is no checkpoint before it".to_owned(),
-            },
+            last_good: self.last_good(),
+        }
+    }
+
+    fn last_good(&self) -> String {
+        match self.saved {
+            Some(step) => format!(
+                "the last good checkpoint is {}",
+                self.checkpoints.path(step).display()
+            ),
+            None => "there is no checkpoint before it".to_owned(),
         }
     }
 
@@ -422,6 +442,12 @@ impl<'a> Course<'a> {
                 total: lengths.len(),
             });
         })?;
+        if !report.loss.is_finite() {
+            return Err(TrainError::Diverged {
+                step: self.state.step,
+                last_good: self.last_good(),
+            });
+        }
         self.evaluated = Some(self.state.step);
         let mut values = BTreeMap::from([
             ("eval_loss".to_owned(), report.loss),
@@ -461,9 +487,18 @@ impl<'a> Course<'a> {
         if self.saved == Some(self.state.step) {
             return Ok(());
         }
-        let path =
-            self.checkpoints
-                .save(&self.state, &self.learner.model, &self.learner.optimizer)?;
+        let parameters = self.learner.model.trained_tensors();
+        // A step's loss is of the parameters before it: what it made of them shows here first.
+        let finite = |data: &TensorData| data.as_slice().is_ok_and(all_finite);
+        if !parameters.iter().all(|(_, data)| finite(data)) {
+            return Err(TrainError::Diverged {
+                step: self.state.step,
+                last_good: self.last_good(),
+            });
+        }
+        let path = self
+            .checkpoints
+            .save(&self.state, &parameters, &self.learner.optimizer)?;
         self.saved = Some(self.state.step);
         self.checkpoints.prune(
             self.run.arguments.save_total_limit,
@@ -494,6 +529,10 @@ impl<'a> Course<'a> {
             last_loss: self.last_loss,
         })
     }
+}
+
+fn all_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
 }
 
 impl Run<'_> {

@@ -37,16 +37,16 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Prompts to train on
-    #[arg(long, default_value_t = 320)]
+    #[arg(long, default_value_t = 320, value_parser = at_least_one)]
     train_prompts: usize,
     /// Tales to each of them
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = at_least_one)]
     responses: usize,
     /// Held-out prompts to write to
-    #[arg(long, default_value_t = 48)]
+    #[arg(long, default_value_t = 48, value_parser = at_least_one)]
     test_prompts: usize,
     /// Samples of each model to each of them
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     samples: usize,
     /// Steps of DPO and of DDPO
     #[arg(long, default_value_t = 210)]
@@ -80,6 +80,14 @@ const WORLD: u64 = 42;
 /// The world's own tales, as a system beside the models.
 const GOLD: &str = "gold";
 const BASELINE: &str = "dpo";
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(error) => Err(format!("{error}")),
+    }
+}
 
 pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();

@@ -43,6 +43,11 @@ enum Dtype {
 pub(crate) fn run(args: ExportArgs, global: &Global) -> anyhow::Result<()> {
     let mut loaded = model::load(&args.model, &global.open_device()?)?;
     ensure!(
+        !loaded.stands_in(&args.output),
+        "{} is what is being exported: give another --output",
+        args.output.display()
+    );
+    ensure!(
         loaded.adapter.is_some() || !args.merge,
         "{} is a whole model: there is no adapter to merge",
         args.model

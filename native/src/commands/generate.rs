@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use rarebit_data::output::check_place;
 use rarebit_data::{SourceOptions, read_samples};
 use rarebit_models::generation::{
     FinishReason, Generated, GenerationConfig, LogitsProcessors, Request, generate,
@@ -224,6 +225,19 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// What is asked of the model: `samples` responses to a stretch of the prompts, whose first one
+    /// has the place `first_prompt` in the whole job.
+    fn request<'b>(&'b self, prompts: &'b [Vec<u32>], first_prompt: usize) -> Request<'b> {
+        Request {
+            prompts,
+            first_prompt: first_prompt as u64,
+            first_sample: 0,
+            samples: self.samples,
+            eos: &self.loaded.tokenizer.eos,
+            pad: self.loaded.tokenizer.pad,
+        }
+    }
+
     /// The rows of a stretch of the prompts; `first` is the place of its first one in the whole job.
     fn batch(
         &self,
@@ -233,13 +247,7 @@ impl Writer<'_> {
     ) -> anyhow::Result<Vec<Sample>> {
         let tokenizer = &self.loaded.tokenizer;
         let ids = self.encode(prompts)?;
-        let request = Request {
-            prompts: &ids,
-            first_prompt: first as u64,
-            samples: self.samples,
-            eos: &tokenizer.eos,
-            pad: tokenizer.pad,
-        };
+        let request = self.request(&ids, first);
         let generated = generate(&self.loaded.model, request, self.config, on_token)?;
         let row = |(i, generated): (usize, Generated)| -> anyhow::Result<Sample> {
             let prompt = &prompts[i / self.samples];
@@ -285,6 +293,7 @@ impl Writer<'_> {
     pub(crate) fn to_file(&self, prompts: &[Prompt], path: &Path) -> anyhow::Result<()> {
         // A prompt that is too long is told now, not when its turn comes.
         self.encode(prompts)?;
+        check_place(path).with_context(|| format!("cannot write {}", path.display()))?;
         let partial = path.with_extension(format!("{}.partial", self.fingerprint(prompts)));
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
@@ -340,7 +349,9 @@ impl Writer<'_> {
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))
             .collect();
-        let done = whole.len() / self.samples;
+        // Only whole batches: the rest is written again in the company it would have had.
+        let batch = self.prompts_per_batch();
+        let done = whole.len() / self.samples / batch * batch;
         let kept = whole[..done * self.samples].concat();
         std::fs::write(partial, kept)
             .with_context(|| format!("cannot write {}", partial.display()))?;
@@ -358,41 +369,46 @@ impl Writer<'_> {
         blake3::hash((self.loaded.hash.clone() + &settings).as_bytes()).to_hex()[..12].to_owned()
     }
 
-    /// Streams a single response token by token; several as each batch is done.
+    /// Prints rows as each batch is done, or streams text token by token.
     fn to_terminal(&self, prompts: &[Prompt], json: bool) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
-        if !json && self.samples == 1 {
-            for (i, prompt) in prompts.iter().enumerate() {
-                if prompts.len() > 1 {
-                    writeln!(out, "── {}", prompt.text)?;
+        if !json {
+            for (place, prompt) in prompts.iter().enumerate() {
+                for sample in 0..self.samples {
+                    if prompts.len() * self.samples > 1 {
+                        writeln!(out, "── {} [{}]", prompt.text, sample + 1)?;
+                    }
+                    self.stream(prompt, place, sample, &mut out)?;
                 }
-                self.stream(prompt, i, &mut out)?;
             }
             return Ok(());
         }
         for (batch, stretch) in prompts.chunks(self.prompts_per_batch()).enumerate() {
             for row in self.batch(stretch, batch * self.prompts_per_batch(), &mut |_, _| {})? {
-                match json {
-                    true => writeln!(out, "{}", serde_json::to_string(&row)?)?,
-                    false => writeln!(
-                        out,
-                        "── {} [{}]\n{}\n",
-                        row.prompt,
-                        row.sample + 1,
-                        row.response
-                    )?,
-                }
+                writeln!(out, "{}", serde_json::to_string(&row)?)?;
             }
             out.flush()?;
         }
         Ok(())
     }
 
-    fn stream(&self, prompt: &Prompt, place: usize, out: &mut impl Write) -> anyhow::Result<()> {
+    fn stream(
+        &self,
+        prompt: &Prompt,
+        place: usize,
+        sample: usize,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let ids = self.encode(std::slice::from_ref(prompt))?;
+        let request = Request {
+            first_sample: sample as u64,
+            samples: 1,
+            ..self.request(&ids, place)
+        };
         let mut tokens = Vec::new();
         let mut printed = String::new();
         let mut failure = None;
-        self.batch(std::slice::from_ref(prompt), place, &mut |_, token| {
+        generate(&self.loaded.model, request, self.config, &mut |_, token| {
             tokens.push(token);
             // A token can end inside a character: text is shown once it cannot change any more.
             let Ok(text) = self.loaded.tokenizer.decode(&tokens) else {
@@ -411,7 +427,8 @@ impl Writer<'_> {
         if let Some(error) = failure {
             return Err(error.into());
         }
-        writeln!(out)?;
+        let text = self.loaded.tokenizer.decode(&tokens)?;
+        writeln!(out, "{}", text.strip_prefix(&printed).unwrap_or_default())?;
         Ok(())
     }
 }

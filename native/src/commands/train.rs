@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{bail, ensure};
 use rarebit_deviation::Kinds;
 use rarebit_models::safetensors_file::Precision;
 use rarebit_train::schedule::LrSchedulerType;
@@ -207,9 +208,20 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         truncation_mode: config.arguments.truncation_mode,
     };
     let data = training_data::read(config, &encoder)?;
+    let result = output_dir.join("model");
+    ensure!(
+        !loaded.stands_in(&result),
+        "the run would write over the model it starts from, {}: give another output_dir",
+        result.display()
+    );
     let adapter = match (loaded.adapter.clone(), config.lora()) {
-        // An adapter that is there is trained further.
-        (Some(adapter), _) => Some(adapter),
+        // An adapter that is there is trained further, as it is.
+        (Some(adapter), None) if config.model.use_peft != Some(false) => Some(adapter),
+        (Some(_), _) => bail!(
+            "{} is an adapter, which is trained further with its own settings: remove use_peft and the lora_ settings, \
+             or fold it into its base with `rarebit export --merge` first",
+            config.model.model_name_or_path
+        ),
         (None, Some(lora)) => {
             device.seed(config.arguments.seed);
             loaded.model = loaded.model.with_lora(&lora)?;
@@ -224,7 +236,12 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         train: &data.train,
         eval: &data.eval,
         pad: loaded.tokenizer.pad,
-        policy: loaded.hash.clone(),
+        policy: format!(
+            "{} {} {}",
+            env!("CARGO_PKG_VERSION"),
+            global.device,
+            loaded.hash
+        ),
         adapter: adapter.as_ref(),
         reference_cache: Some(cache::folder(
             global.cache_dir.as_deref(),
@@ -238,7 +255,7 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     let outcome = train(loaded.model, &run, &mut |event| view.show(&event))?;
     drop(view);
     loaded.model = outcome.model.clone();
-    loaded.save(&output_dir.join("model"), adapter.as_ref(), Precision::F32)?;
+    loaded.save(&result, adapter.as_ref(), Precision::F32)?;
     Ok(outcome)
 }
 

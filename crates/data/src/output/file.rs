@@ -27,9 +27,7 @@ impl OutputFile {
         let name = path
             .file_name()
             .ok_or_else(|| error(io::Error::other("it does not name a file")))?;
-        if path.is_dir() {
-            return Err(error(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
+        check_place(path).map_err(error)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let folders = MadeFolders::create(folder).map_err(error)?;
         let partial = folder.join(format!(".{}.partial", name.to_string_lossy()));
@@ -97,6 +95,21 @@ impl Drop for OutputFile {
         }
         // Nothing can be told from here.
         let _ = fs::remove_file(&self.partial);
+    }
+}
+
+/// Whether a file may be renamed to `path`: a folder cannot be replaced, and a device such as
+/// `/dev/null` must not be.
+///
+/// # Errors
+/// When something is there that is no file.
+pub fn check_place(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(there) if !there.is_file() => Err(io::Error::other(
+            "it is no regular file, and results replace what is there: give another name",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,6 @@ mod file;
 mod rows;
 mod table;
 
-pub use file::{MadeFolders, OutputFile};
+pub use file::{MadeFolders, OutputFile, check_place};
 pub use rows::{GroupRow, PairRow, group_rows, pair_rows};
 pub use table::{Compression, TableRow, TableWriter};

@@ -54,6 +54,8 @@ pub struct Request<'a> {
     /// What distinguishes the prompts' random streams: their place in the whole job, so that the
     /// split into batches does not show.
     pub first_prompt: u64,
+    /// The same for a prompt's completions: the number of the first one.
+    pub first_sample: u64,
     /// Completions per prompt.
     pub samples: usize,
     /// Tokens that end a completion.
@@ -213,7 +215,8 @@ fn rows(request: Request<'_>, config: &GenerationConfig, longest: usize) -> Vec<
     for (prompt, tokens) in request.prompts.iter().enumerate() {
         for sample in 0..request.samples {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-            rng.set_stream((request.first_prompt + prompt as u64) << 20 | sample as u64);
+            let sample_number = request.first_sample + sample as u64;
+            rng.set_stream((request.first_prompt + prompt as u64) << 20 | sample_number);
             rows.push(Row {
                 index: prompt * request.samples + sample,
                 padding: longest - tokens.len(),
