@@ -60,7 +60,7 @@ fn examples(
     let bar = progress::spinner(what);
     let source = Source::open(path, &SourceOptions::default(), &mut |_| ())?;
     let is_preference = source.survey().shape == Shape::Preference;
-    let examples = match config.objective().is_pairwise() {
+    let mut examples = match config.objective().is_pairwise() {
         true => {
             ensure!(
                 is_preference,
@@ -74,7 +74,25 @@ fn examples(
         false => completions(&source, encoder),
     }
     .with_context(|| format!("cannot train on {}", path.display()))?;
-    bar.finish(&format!("{}: {} examples", path.display(), examples.len()));
+    let read = examples.len();
+    examples.retain(has_completion);
+    let mut summary = format!("{}: {} examples", path.display(), examples.len());
+    if examples.len() < read {
+        summary += &format!(
+            ", {} dropped: nothing of their completion is within max_length",
+            read - examples.len()
+        );
+    }
+    let reaches = |example: &&Example| {
+        encoder
+            .max_length
+            .is_some_and(|max| example.length() >= max)
+    };
+    let long = examples.iter().filter(reaches).count();
+    if long > 0 {
+        summary += &format!(", {long} reach max_length");
+    }
+    bar.finish(&summary);
     Ok(examples)
 }
 
@@ -97,7 +115,7 @@ fn completions(source: &Source, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Exa
                 rejected: None,
                 weight: 1.0,
             };
-            examples.extend(Some(example).filter(has_completion));
+            examples.push(example);
         }
     }
     Ok(examples)
@@ -116,7 +134,6 @@ fn chosen(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Res
                 weight: 1.0,
             })
         })
-        .filter(|example| example.as_ref().map_or(true, has_completion))
         .collect()
 }
 
@@ -134,7 +151,7 @@ fn pairs(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Resu
             rejected: Some(encoder.sequence(&row.prompt, &row.rejected)?),
             weight: weight as f32,
         };
-        examples.extend(Some(example).filter(has_completion));
+        examples.push(example);
     }
     Ok(examples)
 }

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::sandbox::{Sandbox, Tree, assert_holds, fails, policy, rows};
 
-/// Forty steps with evaluations and checkpoints, long enough that a kill lands among them.
+/// Sixty steps with evaluations and checkpoints, long enough that a kill lands among them.
 fn ddpo(extra: &str) -> String {
     format!(
         "train --objective ddpo --model-name-or-path {} --train-file pairs.jsonl --output-dir run \
-         --eval-file held-out.jsonl --max-steps 40 --save-steps 5 --eval-steps 10 --logging-steps 3 \
+         --eval-file held-out.jsonl --max-steps 60 --save-steps 5 --eval-steps 10 --logging-steps 3 \
          --per-device-train-batch-size 4 --learning-rate 1e-3 {extra}",
         policy()
     )
@@ -91,7 +91,7 @@ fn resumed_run_equals_unbroken(extra: &str) {
     // Moments from before the first checkpoint to the second half; the delays lead anywhere
     // between two checkpoints, and into the writing of one.
     let mut kills = 0;
-    for (step, delay) in [(0, 30), (5, 7), (10, 0), (15, 23)] {
+    for (step, delay) in [(0, 20), (5, 7), (10, 0), (15, 23)] {
         let delay = Duration::from_millis(delay);
         kills += usize::from(kill(&killed, &arguments, delay, || {
             last_checkpoint(&run) >= step
@@ -111,7 +111,7 @@ fn resumed_run_equals_unbroken(extra: &str) {
 
     let (expected_log, expected) = outcome(&unbroken);
     let (log, tree) = outcome(&killed);
-    assert_eq!(expected_log.last().expect("a row")["step"], 40);
+    assert_eq!(expected_log.last().expect("a row")["step"], 60);
     assert_eq!(log, expected_log);
     let names = |tree: &Tree| tree.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&tree), names(&expected));
@@ -144,7 +144,7 @@ fn a_run_stopped_between_last_step_and_end_is_evaluated_all_the_same() {
     );
     // No checkpoint of the last step is there before the evaluation is in the log, so that a run
     // killed in between takes the last steps again.
-    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000040")).expect("a checkpoint");
+    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000060")).expect("a checkpoint");
     let expected = outcome(&sandbox).0;
     sandbox.succeeds(&arguments.replace("--eval-steps 10", ""));
     assert_eq!(outcome(&sandbox).0, expected);
@@ -153,7 +153,7 @@ fn a_run_stopped_between_last_step_and_end_is_evaluated_all_the_same() {
 #[test]
 fn a_finished_run_is_left_as_it_is() {
     let sandbox = sandbox();
-    let arguments = ddpo("--max-steps 6").replace("--max-steps 40", "");
+    let arguments = ddpo("--max-steps 6").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
     let finished = sandbox.tree("run");
     sandbox.succeeds(&arguments);
@@ -166,7 +166,7 @@ fn a_finished_run_is_left_as_it_is() {
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_it_serves() {
     let sandbox = sandbox();
-    let arguments = ddpo("--max-steps 12").replace("--max-steps 40", "");
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
     let expected = outcome(&sandbox);
     let last = "run/checkpoints/step-00000012";
@@ -188,7 +188,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_serves() {
 #[test]
 fn a_run_folder_of_other_settings_is_refused() {
     let sandbox = sandbox();
-    let arguments = ddpo("--max-steps 6 --use-peft --lora-alpha 8").replace("--max-steps 40", "");
+    let arguments = ddpo("--max-steps 6 --use-peft --lora-alpha 8").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
     for (from, to) in [
         ("--learning-rate 1e-3", "--learning-rate 2e-3"),

@@ -204,7 +204,10 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     let encoder = Encoder {
         tokenizer: &loaded.tokenizer,
         template: &loaded.template,
-        max_length: config.arguments.max_length(),
+        max_length: Some(max_length(
+            config,
+            loaded.model.config().max_position_embeddings,
+        )),
         truncation_mode: config.arguments.truncation_mode,
     };
     let data = training_data::read(config, &encoder)?;
@@ -257,6 +260,21 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     loaded.model = outcome.model.clone();
     loaded.save(&result, adapter.as_ref(), Precision::F32)?;
     Ok(outcome)
+}
+
+/// The longest sequence: no longer than the model reads.
+fn max_length(config: &RunConfig, model: usize) -> usize {
+    match config.arguments.max_length() {
+        Some(asked) if asked <= model => asked,
+        asked => {
+            if let Some(asked) = asked {
+                progress::note(&format!(
+                    "max_length {asked} is more than the model reads: {model} it is"
+                ));
+            }
+            model
+        }
+    }
 }
 
 fn save_config(config: &RunConfig, output_dir: &Path) -> anyhow::Result<()> {
