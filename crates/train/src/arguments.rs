@@ -139,6 +139,9 @@ impl TrainingArguments {
                 return wrong(key, "0".to_owned(), "it must be at least 1");
             }
         }
+        if self.max_steps == Some(0) || self.num_train_epochs == 0.0 && self.max_steps.is_none() {
+            return wrong("max_steps", "0".to_owned(), "a run takes at least one step");
+        }
         Ok(())
     }
 

@@ -66,19 +66,19 @@ pub(crate) struct SamplingArgs {
     #[arg(long)]
     pub(crate) greedy: bool,
     /// Divides the logits
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) temperature: f32,
     /// Keep the k likeliest tokens; 0 keeps all
     #[arg(long, default_value_t = 50)]
     pub(crate) top_k: usize,
     /// Keep the likeliest tokens that together reach this probability; 1 keeps all
-    #[arg(long, default_value_t = 0.95)]
+    #[arg(long, default_value_t = 0.95, allow_negative_numbers = true)]
     pub(crate) top_p: f32,
     /// Keep tokens at least this probable beside the likeliest; 0 keeps all
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) min_p: f32,
     /// Make tokens that stand already less likely; 1 does nothing
-    #[arg(long, default_value_t = 1.1)]
+    #[arg(long, default_value_t = 1.1, allow_negative_numbers = true)]
     pub(crate) repetition_penalty: f32,
     /// Decides the draws
     #[arg(long, default_value_t = 42)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
+use burn::tensor::Device;
 use rarebit_deviation::Kinds;
 use rarebit_models::safetensors_file::Precision;
 use rarebit_train::schedule::LrSchedulerType;
@@ -232,6 +233,13 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         }
         (None, None) => None,
     };
+    // Another backend, or another version of this program, may compute other last digits.
+    let backend = match device.clone().inner() == Device::flex() {
+        true => "cpu",
+        false => "gpu",
+    };
+    let computed_by = format!("{}-{backend}", env!("CARGO_PKG_VERSION"));
+    let reference_cache = cache::folder(global.cache_dir.as_deref(), "reference-logps")?;
     let run = Run {
         output_dir,
         arguments: &config.arguments,
@@ -239,17 +247,9 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         train: &data.train,
         eval: &data.eval,
         pad: loaded.tokenizer.pad,
-        policy: format!(
-            "{} {} {}",
-            env!("CARGO_PKG_VERSION"),
-            global.device,
-            loaded.hash
-        ),
+        policy: loaded.hash.clone(),
         adapter: adapter.as_ref(),
-        reference_cache: Some(cache::folder(
-            global.cache_dir.as_deref(),
-            "reference-logps",
-        )?),
+        reference_cache: Some(reference_cache.join(computed_by)),
     };
     // The configuration of another run stays as it is.
     run.check_folder()?;
