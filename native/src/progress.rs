@@ -72,6 +72,12 @@ impl Progress {
         self.plain_line();
     }
 
+    /// Begins at a position that was reached before: the time left is reckoned from here on.
+    pub(crate) fn start_at(&self, position: u64) {
+        self.bar.set_position(position);
+        self.bar.reset_eta();
+    }
+
     /// Moves to an absolute position.
     pub(crate) fn set_position(&self, position: u64) {
         self.bar.set_position(position);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use rarebit_deviation::{EmbedError, Embedder};
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::Tokenizer;
 
 use crate::bert::{BertConfig, BertModel};
 use crate::error::ModelError;
@@ -13,7 +13,7 @@ use crate::length_batches::length_batches;
 use crate::pooling::Pooling;
 use crate::safetensors_file::TensorFile;
 use crate::sentence_folder::SentenceFolder;
-use crate::tokenizer::TOKENIZER;
+use crate::tokenizer::{TOKENIZER, read_plain};
 
 /// Tokens that one forward pass reads, padding counted: enough to fill the processor, little enough
 /// that the widest activations stay near it.
@@ -65,7 +65,7 @@ impl SentenceTransformer {
             .max_tokens
             .unwrap_or(usize::MAX)
             .min(config.max_tokens());
-        let tokenizer = read_tokenizer(encoder, config.vocab_size, max_tokens)?;
+        let tokenizer = read_plain(encoder, config.vocab_size, Some(max_tokens))?;
         let weights = TensorFile::open(encoder)?;
         let device = device.clone().inner();
         let bert = BertModel::load(&weights, &config, &device)?;
@@ -198,45 +198,6 @@ struct Sequence {
 
 fn length(vector: &[f32]) -> f32 {
     vector.iter().map(|value| value * value).sum::<f32>().sqrt()
-}
-
-fn read_tokenizer(
-    folder: &Path,
-    vocab_size: usize,
-    max_tokens: usize,
-) -> Result<Tokenizer, ModelError> {
-    let path = folder.join(TOKENIZER);
-    if !path.is_file() {
-        let (folder, file) = (folder.to_owned(), TOKENIZER.to_owned());
-        return Err(ModelError::MissingFile { folder, file });
-    }
-    let failed = |error: tokenizers::Error| ModelError::Tokenizer {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
-    let mut tokenizer = Tokenizer::from_file(&path).map_err(failed)?;
-    let largest = tokenizer
-        .get_vocab(true)
-        .into_iter()
-        .max_by_key(|(_, id)| *id);
-    if let Some((token, id)) = largest.filter(|(_, id)| *id as usize >= vocab_size) {
-        return Err(ModelError::Vocabulary {
-            folder: folder.to_owned(),
-            token,
-            id,
-            vocab_size,
-        });
-    }
-    // The folder's tokenizer may cut shorter than the model reads, and pads what is batched here.
-    tokenizer.with_padding(None);
-    let truncation = TruncationParams {
-        max_length: max_tokens,
-        ..TruncationParams::default()
-    };
-    tokenizer
-        .with_truncation(Some(truncation))
-        .map_err(failed)?;
-    Ok(tokenizer)
 }
 
 /// A hash of the files' names in the folder and their contents.

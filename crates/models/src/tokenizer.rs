@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokenizers::TruncationParams;
 
 use crate::error::ModelError;
 
@@ -33,36 +34,7 @@ impl Tokenizer {
     /// `vocab_size` embeddings) has none.
     pub fn read(folder: &Path, vocab_size: usize) -> Result<Self, ModelError> {
         let path = folder.join(TOKENIZER);
-        if !path.is_file() {
-            return Err(ModelError::MissingFile {
-                folder: folder.to_owned(),
-                file: TOKENIZER.to_owned(),
-            });
-        }
-        let mut inner =
-            tokenizers::Tokenizer::from_file(&path).map_err(|error| ModelError::Tokenizer {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
-        // A folder's tokenizer may carry the padding and truncation of whoever saved it.
-        inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|error| ModelError::Tokenizer {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
-
-        let largest = inner.get_vocab(true).into_iter().max_by_key(|(_, id)| *id);
-        if let Some((token, id)) = largest.filter(|(_, id)| *id as usize >= vocab_size) {
-            return Err(ModelError::Vocabulary {
-                folder: folder.to_owned(),
-                token,
-                id,
-                vocab_size,
-            });
-        }
-
+        let inner = read_plain(folder, vocab_size, None)?;
         let settings = read_json(&folder.join(TOKENIZER_CONFIG))?;
         let id_of = |key: &str| {
             let token = settings.get(key)?;
@@ -126,6 +98,44 @@ impl Tokenizer {
             path: self.path.clone(),
             reason: error.to_string(),
         }
+    }
+}
+
+/// A folder's tokenizer without the padding and truncation of whoever saved it; `max_length` cuts
+/// what it encodes, special tokens counted.
+pub(crate) fn read_plain(
+    folder: &Path,
+    vocab_size: usize,
+    max_length: Option<usize>,
+) -> Result<tokenizers::Tokenizer, ModelError> {
+    let path = folder.join(TOKENIZER);
+    if !path.is_file() {
+        return Err(ModelError::MissingFile {
+            folder: folder.to_owned(),
+            file: TOKENIZER.to_owned(),
+        });
+    }
+    let failed = |error: tokenizers::Error| ModelError::Tokenizer {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    let mut tokenizer = tokenizers::Tokenizer::from_file(&path).map_err(failed)?;
+    tokenizer.with_padding(None);
+    let truncation = max_length.map(|max_length| TruncationParams {
+        max_length,
+        ..TruncationParams::default()
+    });
+    tokenizer.with_truncation(truncation).map_err(failed)?;
+    let vocabulary = tokenizer.get_vocab(true);
+    let largest = vocabulary.into_iter().max_by_key(|(_, id)| *id);
+    match largest.filter(|(_, id)| *id as usize >= vocab_size) {
+        None => Ok(tokenizer),
+        Some((token, id)) => Err(ModelError::Vocabulary {
+            folder: folder.to_owned(),
+            token,
+            id,
+            vocab_size,
+        }),
     }
 }
 

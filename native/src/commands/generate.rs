@@ -315,7 +315,7 @@ impl Writer<'_> {
         let bar = progress::bar(total, "generating");
         let (mut written, mut tokens) = (done * self.samples, 0);
         let started = std::time::Instant::now();
-        bar.set_position(written as u64);
+        bar.start_at(written as u64);
         for (batch, stretch) in prompts[done..].chunks(self.prompts_per_batch()).enumerate() {
             let first = done + batch * self.prompts_per_batch();
             let rows = self.batch(stretch, first, &mut |_, _| tokens += 1)?;

@@ -306,8 +306,8 @@ impl View {
     fn show(&mut self, event: &Event<'_>) {
         match event {
             Event::Reference { done, total } => {
-                self.bar(Stage::Reference, *total as u64, "reference log-probs")
-                    .set_position(*done as u64);
+                let (done, total) = (*done as u64, *total as u64);
+                self.bar(Stage::Reference, done, total, "reference log-probs");
             }
             Event::Resumed { step } => {
                 progress::note(&format!("going on from the checkpoint of step {step}"))
@@ -326,13 +326,12 @@ impl View {
                     details += &format!("  margin {margin:.3}  accuracy {accuracy:.2}");
                 }
                 details += &format!("  {tokens_per_second:.0} tokens/s");
-                let bar = self.bar(Stage::Training, *total, "training");
-                bar.set_position(*step);
-                bar.set_message(details);
+                self.bar(Stage::Training, *step, *total, "training")
+                    .set_message(details);
             }
             Event::Evaluating { done, total } => {
-                self.bar(Stage::Evaluating, *total as u64, "evaluating")
-                    .set_position(*done as u64);
+                let (done, total) = (*done as u64, *total as u64);
+                self.bar(Stage::Evaluating, done, total, "evaluating");
             }
             Event::Evaluated { step, report } => {
                 self.stage = None;
@@ -349,18 +348,22 @@ impl View {
         }
     }
 
-    fn bar(&mut self, stage: Stage, total: u64, what: &str) -> &Progress {
-        if self
+    /// The stage's bar, at `done`.
+    fn bar(&mut self, stage: Stage, done: u64, total: u64, what: &str) -> &Progress {
+        let is_new = self
             .stage
             .as_ref()
-            .is_none_or(|(current, _)| *current != stage)
-        {
+            .is_none_or(|(current, _)| *current != stage);
+        if is_new {
             // The old bar goes before the new one comes.
             self.stage = None;
         }
-        &self
-            .stage
-            .get_or_insert_with(|| (stage, progress::bar(total, what)))
-            .1
+        let (_, bar) = self.stage.get_or_insert_with(|| {
+            let bar = progress::bar(total, what);
+            bar.start_at(done.saturating_sub(1));
+            (stage, bar)
+        });
+        bar.set_position(done);
+        bar
     }
 }
