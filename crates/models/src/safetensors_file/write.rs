@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
+
+use super::LENGTH_FIELD;
+use crate::error::ModelError;
+
+/// The number format that weights are saved in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits: what training computes in.
+    F32,
+    /// IEEE half precision: half the size, three digits.
+    F16,
+    /// Brain float: half the size, the range of f32, two digits.
+    Bf16,
+}
+
+impl Precision {
+    pub(super) fn dtype(self) -> Dtype {
+        match self {
+            Precision::F32 => Dtype::F32,
+            Precision::F16 => Dtype::F16,
+            Precision::Bf16 => Dtype::BF16,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16 => "f16",
+            Precision::Bf16 => "bf16",
+        }
+    }
+
+    /// Nearest representable values, little-endian, or the value that would become infinite.
+    fn encode(self, values: &[f32]) -> Result<Vec<u8>, f32> {
+        let mut bytes = Vec::with_capacity(values.len() * self.dtype().bitsize() / 8);
+        for &value in values {
+            let overflows = match self {
+                Precision::F32 => {
+                    bytes.extend(value.to_le_bytes());
+                    false
+                }
+                Precision::F16 => {
+                    let half = f16::from_f32(value);
+                    bytes.extend(half.to_le_bytes());
+                    half.is_infinite()
+                }
+                Precision::Bf16 => {
+                    let half = bf16::from_f32(value);
+                    bytes.extend(half.to_le_bytes());
+                    half.is_infinite()
+                }
+            };
+            if overflows && value.is_finite() {
+                return Err(value);
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Writes tensors as one safetensors file, beside its place and then renamed into it.
+///
+/// The same tensors and metadata give the same bytes: tensors are ordered by name and metadata by
+/// key (the safetensors crate's own writer orders metadata by a random hash).
+///
+/// # Errors
+///
+/// When a tensor's values are not floats or do not fit the precision, or the disk refuses. The
+/// file that stood at `path` is then untouched.
+pub fn save(
+    path: &Path,
+    tensors: &[(String, TensorData)],
+    precision: Precision,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), ModelError> {
+    let tensors: BTreeMap<&str, &TensorData> = tensors
+        .iter()
+        .map(|(name, data)| (name.as_str(), data))
+        .collect();
+    let header = header(&tensors, precision, metadata).map_err(|source| ModelError::Json {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.partial", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let written = write_parts(&temporary, path, &header, &tensors, precision).and_then(|()| {
+        std::fs::rename(&temporary, path).map_err(|source| ModelError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    });
+    if written.is_err() {
+        // The first error is the one to tell; a leftover partial file harms nobody.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// The header's JSON, padded with spaces so that the numbers behind it are aligned.
+fn header(
+    tensors: &BTreeMap<&str, &TensorData>,
+    precision: Precision,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut entries = serde_json::Map::new();
+    if !metadata.is_empty() {
+        entries.insert("__metadata__".to_owned(), serde_json::to_value(metadata)?);
+    }
+    let width = precision.dtype().bitsize() / 8;
+    let mut start = 0;
+    for (name, data) in tensors {
+        let end = start + data.num_elements() * width;
+        let info = TensorInfo {
+            dtype: precision.dtype(),
+            shape: data.shape().to_vec(),
+            data_offsets: (start, end),
+        };
+        entries.insert((*name).to_owned(), serde_json::to_value(info)?);
+        start = end;
+    }
+    let mut json = serde_json::to_vec(&entries)?;
+    json.resize(json.len().next_multiple_of(LENGTH_FIELD as usize), b' ');
+    Ok(json)
+}
+
+fn write_parts(
+    temporary: &Path,
+    path: &Path,
+    header: &[u8],
+    tensors: &BTreeMap<&str, &TensorData>,
+    precision: Precision,
+) -> Result<(), ModelError> {
+    let failed = |source| ModelError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = BufWriter::new(File::create(temporary).map_err(failed)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .map_err(failed)?;
+    file.write_all(header).map_err(failed)?;
+    for (name, data) in tensors {
+        let values = data.try_to_vec_as::<f32>().map_err(|_| ModelError::Dtype {
+            path: path.to_owned(),
+            name: (*name).to_owned(),
+            dtype: format!("{:?}", data.dtype()),
+        })?;
+        let bytes = precision
+            .encode(&values)
+            .map_err(|value| ModelError::Overflow {
+                path: path.to_owned(),
+                name: (*name).to_owned(),
+                value,
+                precision: precision.name(),
+            })?;
+        file.write_all(&bytes).map_err(failed)?;
+    }
+    let file = file
+        .into_inner()
+        .map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)
+}
