@@ -248,7 +248,11 @@ fn group_weights(
             responses
                 .iter()
                 .map(|(_, deviations)| match deviations[kind as usize] {
-                    Some(deviation) => Ok(deviation),
+                    Some(deviation) if deviation.is_finite() => Ok(deviation),
+                    Some(deviation) => bail!(
+                        "{} holds {deviation} as a {kind} deviation of the prompt {prompt}: make it again with `rarebit prepare`",
+                        path.display()
+                    ),
                     None if responses.len() == 1 => Ok(0.0),
                     None => bail!(
                         "{} holds no {kind} deviation of the prompt {prompt}",
@@ -272,4 +276,61 @@ fn group_weights(
         }
     }
     Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use rarebit_data::GroupRow;
+    use rarebit_data::output::{Compression, TableWriter};
+
+    use super::*;
+
+    fn groups(deviations: [f64; 3]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("groups.parquet");
+        let mut table = TableWriter::create(&path, Compression::None).unwrap();
+        for (response_id, deviation) in deviations.into_iter().enumerate() {
+            let row = GroupRow {
+                prompt_id: "a".to_owned(),
+                prompt: "Tell.".to_owned(),
+                response_id: response_id as u32,
+                response: "A tale.".to_owned(),
+                score: None,
+                transformed_score: None,
+                deviation_semantic: Some(deviation),
+                deviation_style: Some(deviation),
+                normalized_semantic: None,
+                normalized_style: None,
+                weight: 1.0,
+            };
+            table.write(row).unwrap();
+        }
+        table.finish().unwrap().commit().unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn weights_are_made_again_from_a_files_deviations() {
+        let (_folder, path) = groups([0.2, 0.3, 0.4]);
+        let made = group_weights(&path, &Weighting::default()).unwrap();
+        let weight = |id| made[&("a".to_owned(), id)];
+        assert_eq!(
+            [weight(0), weight(1), weight(2)].map(|w| (w * 1e9).round() / 1e9),
+            [0.0, 1.0, 2.0]
+        );
+    }
+
+    #[test]
+    fn a_deviation_that_is_no_number_is_an_error_that_names_file_and_prompt() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let (_folder, path) = groups([0.2, bad, 0.4]);
+            let error = group_weights(&path, &Weighting::default())
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("groups.parquet") && error.contains("prompt a"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -12,13 +12,11 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Int, Tensor, activation, module};
 use serde::Deserialize;
 
+use crate::config_file;
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::safetensors_file::TensorFile;
 use crate::weights::Weights;
-
-/// File of the model's settings.
-const CONFIG: &str = "config.json";
 
 /// `BertConfig` of transformers, as far as inference reads it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -90,20 +88,11 @@ impl BertConfig {
     /// # Errors
     /// When there is none, or it describes another architecture, or a value that no encoder has.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join(CONFIG);
-        if !path.is_file() {
-            let (folder, file) = (folder.to_owned(), CONFIG.to_owned());
-            return Err(ModelError::MissingFile { folder, file });
-        }
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let (path, value) = config_file::read(folder)?;
         let json = |source| ModelError::Json {
             path: path.clone(),
             source,
         };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
         let model_type = value.get("model_type").and_then(|kind| kind.as_str());
         if !matches!(
             model_type,
@@ -121,24 +110,15 @@ impl BertConfig {
     }
 
     fn check(&self, path: &Path) -> Result<(), ModelError> {
-        let wrong = |key: &str, reason: String| {
-            Err(ModelError::Setting {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                reason,
-            })
-        };
-        for (key, value) in [
+        let wrong = |key: &str, reason| Err(config_file::wrong(path, key, reason));
+        let sizes = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
             ("type_vocab_size", self.type_vocab_size),
-        ] {
-            if value == 0 {
-                return wrong(key, "is 0".to_owned());
-            }
-        }
+        ];
+        config_file::check_sizes(path, &sizes)?;
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let (heads, hidden) = (self.num_attention_heads, self.hidden_size);
             return wrong(

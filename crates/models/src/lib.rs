@@ -16,6 +16,7 @@
 //! ```
 
 pub mod chat;
+mod config_file;
 pub mod error;
 pub mod generation;
 pub mod init;

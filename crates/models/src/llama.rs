@@ -17,7 +17,9 @@ mod causal_lm;
 mod config;
 
 pub use causal_lm::LlamaForCausalLm;
-pub use config::{CONFIG, LlamaConfig};
+pub use config::LlamaConfig;
+
+pub use crate::config_file::CONFIG;
 
 /// `x / √(mean(x²) + ε) · weight` over the last dimension.
 #[derive(Module, Debug)]

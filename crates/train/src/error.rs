@@ -30,6 +30,9 @@ pub enum TrainError {
         /// The example.
         id: String,
     },
+    /// DPO was asked for on examples without the reference's log-probabilities.
+    #[error("an example has no reference log-probabilities, which DPO compares with")]
+    NoReference,
     /// The loss is not a number any more.
     #[error(
         "the loss became {loss} (gradient norm {grad_norm}) at step {step}, on the examples {ids}; {last_good}. \

@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 use rarebit_core::{CompletionLogps, PairLogps, loss, numerics::log_sigmoid};
 use serde::{Deserialize, Serialize};
 
+use crate::error::TrainError;
+
 /// The training objective.
 ///
 /// A weighted objective is its plain sibling times the pair's weight; plain ones see weight 1.
@@ -76,19 +78,18 @@ impl Objective {
         completions: &CompletionLogps,
         reference: Option<&PairLogps>,
         weight: Tensor<1>,
-    ) -> Losses {
-        match self {
+    ) -> Result<Losses, TrainError> {
+        Ok(match self {
             Self::Sft => Losses {
                 per_example: loss::sft(completions.logps.clone(), weight),
                 sums: vec![("logps/chosen", completions.logps.clone().detach().sum())],
             },
             Self::Dpo { beta, .. } => {
                 let policy = completions.pairs(false);
-                // A DPO batch is built with its reference log-probs; zeros would be a uniform pull.
-                let reference = reference.cloned().unwrap_or_else(|| detached(&policy));
-                let rewards = loss::dpo_rewards(&detached(&policy), &reference, beta);
+                let reference = reference.ok_or(TrainError::NoReference)?;
+                let rewards = loss::dpo_rewards(&detached(&policy), reference, beta);
                 Losses {
-                    per_example: loss::dpo(&policy, &reference, weight, beta),
+                    per_example: loss::dpo(&policy, reference, weight, beta),
                     sums: pair_metrics(&rewards, &detached(&policy)),
                 }
             }
@@ -115,7 +116,7 @@ impl Objective {
                 };
                 Losses { per_example, sums }
             }
-        }
+        })
     }
 }
 
@@ -139,4 +140,24 @@ fn pair_metrics(rewards: &PairLogps, logps: &PairLogps) -> Vec<(&'static str, Te
         ("logps/chosen", logps.chosen.clone().sum()),
         ("logps/rejected", logps.rejected.clone().sum()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn dpo_without_a_reference_is_an_error() {
+        let device = Device::flex();
+        let completions =
+            CompletionLogps::new(Tensor::zeros([2], &device), Tensor::ones([2, 2], &device));
+        let dpo = Objective::Dpo {
+            beta: 0.1,
+            weighted: true,
+        };
+        let losses = dpo.losses(&completions, None, Tensor::ones([1], &device));
+        assert!(matches!(losses, Err(TrainError::NoReference)));
+    }
 }

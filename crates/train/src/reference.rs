@@ -12,6 +12,7 @@ use crate::batch::{Batch, by_length};
 use crate::checkpoint::fingerprint;
 use crate::error::TrainError;
 use crate::example::Example;
+use crate::step;
 
 const NAME: &str = "reference_logps";
 
@@ -62,13 +63,11 @@ pub fn reference_logps(
     let mut done = 0;
     for places in by_length(&lengths, batch_size) {
         let batch: Vec<&Example> = places.iter().map(|&i| &examples[i]).collect();
-        let values = Batch::new(&batch, pad, &device)
-            .completion_logps(&model)
-            .logps
-            .try_into_vec_as::<f32>()
-            .map_err(|error| TrainError::Device {
-                reason: error.to_string(),
-            })?;
+        let values = step::read(
+            Batch::new(&batch, pad, &device)
+                .completion_logps(&model)
+                .logps,
+        )?;
         let (chosen, rejected) = values.split_at(places.len());
         for (place, (&chosen, &rejected)) in places.iter().zip(chosen.iter().zip(rejected)) {
             logps[*place] = [chosen, rejected];

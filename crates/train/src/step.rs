@@ -119,7 +119,7 @@ impl Learner {
         let mut gradients = GradientsAccumulator::new();
         let mut tally = Tally::default();
         for items in micro_batches {
-            let loss = tally.add(self.objective, &self.model, items, self.pad, &device) * share;
+            let loss = tally.add(self.objective, &self.model, items, self.pad, &device)? * share;
             gradients.accumulate(
                 &self.model,
                 GradientsParams::from_grads(loss.backward(), &self.model),
@@ -146,7 +146,7 @@ impl Learner {
         let device = model.device();
         let mut tally = Tally::default();
         for items in micro_batches {
-            tally.add(self.objective, &model, items, self.pad, &device);
+            tally.add(self.objective, &model, items, self.pad, &device)?;
             tally.settle(None)?;
             done(items.len());
         }
@@ -183,7 +183,7 @@ impl Tally {
         items: &[Item<'_>],
         pad: u32,
         device: &Device,
-    ) -> Tensor<1> {
+    ) -> Result<Tensor<1>, TrainError> {
         let examples: Vec<&Example> = items.iter().map(|item| item.example).collect();
         let batch = Batch::new(&examples, pad, device);
         let reference = reference(items, device);
@@ -192,7 +192,7 @@ impl Tally {
             true => batch.weight.clone(),
             false => batch.weight.ones_like(),
         };
-        let losses = objective.losses(&completions, reference.as_ref(), weight);
+        let losses = objective.losses(&completions, reference.as_ref(), weight)?;
         let loss = losses.per_example.sum();
 
         self.names = std::iter::once("loss")
@@ -211,7 +211,7 @@ impl Tally {
             .iter()
             .map(|example| example.tokens())
             .sum::<usize>();
-        loss
+        Ok(loss)
     }
 
     /// Reads what is pending, and `extra` with it: the one wait for the device.
@@ -263,7 +263,7 @@ impl Tally {
     }
 }
 
-fn read(tensor: Tensor<1>) -> Result<Vec<f32>, TrainError> {
+pub(crate) fn read(tensor: Tensor<1>) -> Result<Vec<f32>, TrainError> {
     tensor
         .try_into_vec_as::<f32>()
         .map_err(|error| TrainError::Device {

@@ -111,11 +111,20 @@ impl References {
     }
 }
 
-fn item<'a>(examples: &'a [Example], references: &[[f32; 2]], i: usize) -> Item<'a> {
-    Item {
+/// Batches of places as batches of examples with their references.
+fn items<'a>(
+    examples: &'a [Example],
+    references: &[[f32; 2]],
+    batches: &[Vec<usize>],
+) -> Vec<Vec<Item<'a>>> {
+    let item = |&i: &usize| Item {
         example: &examples[i],
         reference: references.get(i).copied(),
-    }
+    };
+    batches
+        .iter()
+        .map(|batch| batch.iter().map(item).collect())
+        .collect()
 }
 
 /// A run under way.
@@ -201,15 +210,7 @@ impl<'a> Course<'a> {
         self.learner
             .device()
             .seed(self.run.arguments.seed.wrapping_add(self.state.step));
-        let items: Vec<Vec<Item<'_>>> = micro_batches
-            .iter()
-            .map(|batch| {
-                batch
-                    .iter()
-                    .map(|&i| item(self.run.train, &self.references.train, i))
-                    .collect()
-            })
-            .collect();
+        let items = items(self.run.train, &self.references.train, &micro_batches);
         let report = self.learner.step(&items, learning_rate)?;
         self.state.step += 1;
         if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
@@ -338,16 +339,8 @@ impl<'a> Course<'a> {
         }
         let started = Instant::now();
         let lengths: Vec<usize> = self.run.eval.iter().map(Example::length).collect();
-        let items: Vec<Vec<Item<'_>>> =
-            by_length(&lengths, self.run.arguments.per_device_eval_batch_size)
-                .iter()
-                .map(|batch| {
-                    batch
-                        .iter()
-                        .map(|&i| item(self.run.eval, &self.references.eval, i))
-                        .collect()
-                })
-                .collect();
+        let batches = by_length(&lengths, self.run.arguments.per_device_eval_batch_size);
+        let items = items(self.run.eval, &self.references.eval, &batches);
         let mut done = 0;
         let report = self.learner.evaluate(&items, |count| {
             done += count;

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config_file;
 use crate::error::ModelError;
 use crate::rope::Llama3Scaling;
-
-/// File of a model's settings.
-pub const CONFIG: &str = "config.json";
 
 /// `LlamaConfig` of transformers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,22 +58,11 @@ impl LlamaConfig {
     /// # Errors
     /// When there is none, or it describes another architecture, or a value that no LLaMA has.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let path = folder.join(CONFIG);
-        if !path.is_file() {
-            return Err(ModelError::MissingFile {
-                folder: folder.to_owned(),
-                file: CONFIG.to_owned(),
-            });
-        }
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let (path, value) = config_file::read(folder)?;
         let json = |source| ModelError::Json {
             path: path.clone(),
             source,
         };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(json)?;
         let unsupported = |what: String| {
             Err(ModelError::Unsupported {
                 path: path.clone(),
@@ -122,14 +109,8 @@ impl LlamaConfig {
     }
 
     fn check(&self, path: &Path) -> Result<(), ModelError> {
-        let wrong = |key: &str, reason: String| {
-            Err(ModelError::Setting {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                reason,
-            })
-        };
-        for (key, value) in [
+        let wrong = |key: &str, reason| Err(config_file::wrong(path, key, reason));
+        let sizes = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("intermediate_size", self.intermediate_size),
@@ -137,11 +118,8 @@ impl LlamaConfig {
             ("num_attention_heads", self.num_attention_heads),
             ("num_key_value_heads", self.kv_heads()),
             ("max_position_embeddings", self.max_position_embeddings),
-        ] {
-            if value == 0 {
-                return wrong(key, "is 0".to_owned());
-            }
-        }
+        ];
+        config_file::check_sizes(path, &sizes)?;
         if !self.num_attention_heads.is_multiple_of(self.kv_heads()) {
             return wrong(
                 "num_key_value_heads",
