@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
+use rarebit_models::CONFIG;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::chat::ChatTemplate;
-use rarebit_models::llama::{CONFIG, LlamaForCausalLm};
 use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL, LoraConfig};
 use rarebit_models::safetensors_file::{INDEX, Precision, SINGLE};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG, Tokenizer};
@@ -26,7 +27,7 @@ const COMPANIONS: [&str; 6] = [
 
 /// A model, ready to train or to write.
 pub(crate) struct LoadedModel {
-    pub(crate) model: LlamaForCausalLm,
+    pub(crate) model: CausalLm,
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: ChatTemplate,
     /// The adapter's settings, if the folder is one.
@@ -56,7 +57,7 @@ pub(crate) fn load(name: &str, device: &Device) -> anyhow::Result<LoadedModel> {
     } else {
         folder.clone()
     };
-    let model = LlamaForCausalLm::load(&base, device)?;
+    let model = CausalLm::load(&base, device)?;
     let mut hash = hash_weights(&base)? + &output::file_hash(&base.join(CONFIG))?;
     let (model, adapter) = if is_adapter {
         let (model, config) = model.with_adapter(&folder)?;
@@ -71,7 +72,7 @@ pub(crate) fn load(name: &str, device: &Device) -> anyhow::Result<LoadedModel> {
     } else {
         base.clone()
     };
-    let tokenizer = Tokenizer::read(&folder, model.config().vocab_size)?;
+    let tokenizer = Tokenizer::read(&folder, model.config().vocab_size())?;
     let template = ChatTemplate::read(&folder, &tokenizer)?;
     Ok(LoadedModel {
         model,

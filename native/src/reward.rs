@@ -5,7 +5,8 @@ use burn::tensor::Device;
 use rarebit_eval::SystemSamples;
 use rarebit_models::chat::{ChatTemplate, Message};
 use rarebit_models::lora::ADAPTER_CONFIG;
-use rarebit_models::reward::{LlamaForSequenceClassification, pair_text};
+use rarebit_models::reward::pair_text;
+use rarebit_models::sequence_classifier::SequenceClassifier;
 use rarebit_models::tokenizer::Tokenizer;
 
 use crate::{hub, progress};
@@ -27,7 +28,7 @@ pub(crate) enum RewardFormat {
 /// A reward model with what it needs to read text.
 pub(crate) struct RewardModel {
     name: String,
-    model: LlamaForSequenceClassification,
+    model: SequenceClassifier,
     tokenizer: Tokenizer,
     /// None for tags.
     template: Option<ChatTemplate>,
@@ -44,8 +45,8 @@ impl RewardModel {
             );
         }
         let open = || -> anyhow::Result<Self> {
-            let model = LlamaForSequenceClassification::load(&folder, device)?;
-            let tokenizer = Tokenizer::read(&folder, model.config().vocab_size)?;
+            let model = SequenceClassifier::load_reward(&folder, device)?;
+            let tokenizer = Tokenizer::read(&folder, model.config().vocab_size())?;
             let template = match format {
                 RewardFormat::Tags => None,
                 RewardFormat::Chat => Some(ChatTemplate::read(&folder, &tokenizer)?),
@@ -81,7 +82,7 @@ impl RewardModel {
                 responses.map(|response| self.encode(&prompt.prompt, &response.text))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let limit = self.model.config().max_position_embeddings;
+        let limit = self.model.config().max_position_embeddings();
         let longer = sequences.iter().filter(|ids| ids.len() > limit).count();
         if longer > 0 {
             progress::note(&format!(

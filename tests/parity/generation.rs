@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use burn::tensor::Device;
 use rarebit_models::ModelError;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{
     FinishReason, Generated, GenerationConfig, LogitsProcessors, Request, generate,
 };
-use rarebit_models::llama::LlamaForCausalLm;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -88,10 +88,9 @@ struct GreedyRun {
     new_ids: Vec<Vec<u32>>,
 }
 
-fn greedy() -> (Greedy, LlamaForCausalLm) {
+fn greedy() -> (Greedy, CausalLm) {
     let greedy: Greedy = json("generate/greedy.json");
-    let model =
-        LlamaForCausalLm::load(&path(&greedy.model), &Device::flex()).expect("a model folder");
+    let model = CausalLm::load(&path(&greedy.model), &Device::flex()).expect("a model folder");
     (greedy, model)
 }
 
@@ -115,11 +114,7 @@ fn request<'a>(prompts: &'a [Vec<u32>], samples: usize, eos: &'a [u32]) -> Reque
     }
 }
 
-fn run(
-    model: &LlamaForCausalLm,
-    request: Request<'_>,
-    config: &GenerationConfig,
-) -> Vec<Generated> {
+fn run(model: &CausalLm, request: Request<'_>, config: &GenerationConfig) -> Vec<Generated> {
     let mut heard = vec![Vec::new(); request.prompts.len() * request.samples];
     let done = generate(model, request, config, &mut |row, token| {
         heard[row].push(token)
@@ -246,7 +241,7 @@ fn draws_follow_the_models_distribution() {
     );
     let hidden = model
         .forward(ids, None, None)
-        .reshape([1, model.config().hidden_size]);
+        .reshape([1, model.config().hidden_size()]);
     let mut expected = super::fixture::values(model.logits(hidden));
     logits.apply(&mut expected, &[]);
     let sum: f32 = expected.iter().map(|logit| logit.exp()).sum();
@@ -268,7 +263,7 @@ fn draws_follow_the_models_distribution() {
 #[test]
 fn a_text_ends_where_the_model_does() {
     let (greedy, model) = greedy();
-    let limit = model.config().max_position_embeddings;
+    let limit = model.config().max_position_embeddings();
     let prompt: Vec<u32> = (0..limit as u32 - 3).map(|i| 5 + i % 200).collect();
     let done = run(
         &model,
@@ -291,7 +286,7 @@ fn a_text_ends_where_the_model_does() {
 #[test]
 fn prompts_that_cannot_be_read_are_refused() {
     let (_, model) = greedy();
-    let too_long = vec![5; model.config().max_position_embeddings];
+    let too_long = vec![5; model.config().max_position_embeddings()];
     for prompt in [Vec::new(), too_long] {
         let error = generate(
             &model,

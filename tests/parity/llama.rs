@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Bool, Device, Int, Tensor};
 use rarebit_core::token_logps;
-use rarebit_models::llama::{CONFIG, LlamaForCausalLm};
+use rarebit_models::CONFIG;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::safetensors_file::{Precision, TensorFile};
 
 use super::fixture::{Array, TOLERANCE, Tensors, assert_close, path, values};
@@ -13,8 +14,8 @@ use super::fixture::{Array, TOLERANCE, Tensors, assert_close, path, values};
 const FOLDERS: [&str; 4] = ["llama", "llama/tied", "llama/llama3", "llama/bias"];
 const SIDES: [&str; 2] = ["right", "left"];
 
-fn load(folder: &str) -> LlamaForCausalLm {
-    LlamaForCausalLm::load(&path(folder), &Device::flex()).expect("a model folder")
+fn load(folder: &str) -> CausalLm {
+    CausalLm::load(&path(folder), &Device::flex()).expect("a model folder")
 }
 
 fn expected(folder: &str) -> Tensors {
@@ -47,14 +48,10 @@ fn real(values: &[f32], mask: &Array<i64>) -> Vec<f32> {
 }
 
 /// Logits of every position, `[batch, seq, vocab]` flattened.
-fn logits(
-    model: &LlamaForCausalLm,
-    ids: Tensor<2, Int>,
-    mask: Option<Tensor<2, Bool>>,
-) -> Vec<f32> {
+fn logits(model: &CausalLm, ids: Tensor<2, Int>, mask: Option<Tensor<2, Bool>>) -> Vec<f32> {
     let [batch, seq] = ids.dims();
     let hidden = model.forward(ids, mask, None);
-    values(model.logits(hidden.reshape([batch * seq, model.config().hidden_size])))
+    values(model.logits(hidden.reshape([batch * seq, model.config().hidden_size()])))
 }
 
 #[test]
@@ -108,7 +105,7 @@ fn log_probabilities_of_next_tokens_are_transformers() {
             };
             let ids = ids.ids(&Device::flex());
             let hidden = model.forward(ids.clone(), needed(side, &mask), None);
-            let width = model.config().hidden_size;
+            let width = model.config().hidden_size();
             let logits = model.logits(
                 hidden
                     .narrow(1, 0, seq - 1)
@@ -221,9 +218,9 @@ fn a_saved_model_is_read_back_to_the_last_bit() {
         model
             .save_weights(copy.path(), Precision::F32)
             .expect("weights are written");
-        let again = LlamaForCausalLm::load(copy.path(), &Device::flex()).expect("the copy");
+        let again = CausalLm::load(copy.path(), &Device::flex()).expect("the copy");
         let (ids, mask) = batch(&io, "left");
-        let of = |model: &LlamaForCausalLm| {
+        let of = |model: &CausalLm| {
             logits(
                 model,
                 ids.ids(&Device::flex()),

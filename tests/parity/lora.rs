@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use rarebit_models::ModelError;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::{
     ADAPTER_CONFIG, ADAPTER_MODEL, LoraConfig, TargetModules, read_adapter_config,
 };
@@ -15,14 +15,14 @@ use super::pairs::{PAD, examples, model};
 
 const ADAPTER: &str = "train/adapter";
 
-fn adapted(device: &Device) -> (LlamaForCausalLm, LoraConfig) {
+fn adapted(device: &Device) -> (CausalLm, LoraConfig) {
     model("policy", device)
         .with_adapter(&path(ADAPTER))
         .expect("an adapter that fits")
 }
 
 /// Log-probabilities of the first four pairs, chosen ones first.
-fn logps(model: &LlamaForCausalLm) -> Vec<f32> {
+fn logps(model: &CausalLm) -> Vec<f32> {
     let examples = examples();
     let batch: Vec<&Example> = examples.iter().take(4).collect();
     values(
@@ -32,12 +32,12 @@ fn logps(model: &LlamaForCausalLm) -> Vec<f32> {
     )
 }
 
-fn logits(model: &LlamaForCausalLm) -> Vec<f32> {
+fn logits(model: &CausalLm) -> Vec<f32> {
     let examples = examples();
     let batch = Batch::new(&examples.iter().collect::<Vec<_>>(), PAD, &model.device());
     let [rows, seq] = batch.input_ids.dims();
     let hidden = model.forward(batch.input_ids, None, None);
-    values(model.logits(hidden.reshape([rows * seq, model.config().hidden_size])))
+    values(model.logits(hidden.reshape([rows * seq, model.config().hidden_size()])))
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn trained_tensors_are_read_back() {
 fn adapters_that_do_not_fit_are_refused() {
     let device = Device::flex();
     // The adapter is for hidden size 16.
-    let wider = LlamaForCausalLm::load(&path("llama"), &device).expect("a model folder");
+    let wider = CausalLm::load(&path("llama"), &device).expect("a model folder");
     assert!(matches!(
         wider.with_adapter(&path(ADAPTER)),
         Err(ModelError::Shape { .. })

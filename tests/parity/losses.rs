@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use rarebit_core::{CompletionLogps, PairLogps, loss};
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::param_id;
 use rarebit_train::{Batch, Example};
 use serde::Deserialize;
@@ -76,7 +76,7 @@ fn first_four() -> Vec<Example> {
     examples().into_iter().take(4).collect()
 }
 
-fn completion_logps(examples: &[Example], model: &LlamaForCausalLm) -> CompletionLogps {
+fn completion_logps(examples: &[Example], model: &CausalLm) -> CompletionLogps {
     let examples: Vec<&Example> = examples.iter().collect();
     Batch::new(&examples, PAD, &model.device()).completion_logps(model)
 }

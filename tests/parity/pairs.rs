@@ -1,7 +1,7 @@
 //! The twelve preference pairs that losses and training runs share (`pairs.py`).
 
 use burn::tensor::Device;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_train::{Example, Sequence};
 use serde::Deserialize;
 
@@ -38,6 +38,6 @@ pub(crate) fn examples() -> Vec<Example> {
 }
 
 /// The tiny `policy` or `reference`.
-pub(crate) fn model(name: &str, device: &Device) -> LlamaForCausalLm {
-    LlamaForCausalLm::load(&path(&format!("losses/{name}")), device).expect("a model folder")
+pub(crate) fn model(name: &str, device: &Device) -> CausalLm {
+    CausalLm::load(&path(&format!("losses/{name}")), device).expect("a model folder")
 }

@@ -1,13 +1,14 @@
-//! The reward model against transformers' `LlamaForSequenceClassification`, and as the judge of
+//! The reward model against transformers' `SequenceClassifier`, and as the judge of
 //! `rarebit evaluate` (`reward.py`).
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rarebit_models::CONFIG;
 use rarebit_models::chat::{ChatTemplate, Message};
-use rarebit_models::llama::CONFIG;
-use rarebit_models::reward::{LlamaForSequenceClassification, pair_text};
+use rarebit_models::reward::pair_text;
 use rarebit_models::safetensors_file::{Precision, SINGLE, TensorFile, save};
+use rarebit_models::sequence_classifier::SequenceClassifier;
 use rarebit_models::tokenizer::Tokenizer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,8 +42,8 @@ fn expected() -> Expected {
     fixture::json("reward/expected.json")
 }
 
-fn model() -> LlamaForSequenceClassification {
-    LlamaForSequenceClassification::load(&path("reward"), &Device::flex()).expect("a model folder")
+fn model() -> SequenceClassifier {
+    SequenceClassifier::load_reward(&path("reward"), &Device::flex()).expect("a model folder")
 }
 
 fn tokenizer() -> Tokenizer {
@@ -154,7 +155,7 @@ fn folder_with_head(labels: Option<usize>) -> tempfile::TempDir {
 #[test]
 fn a_classifier_of_several_labels_is_no_reward_model() {
     let error = |labels| {
-        LlamaForSequenceClassification::load(folder_with_head(labels).path(), &Device::flex())
+        SequenceClassifier::load_reward(folder_with_head(labels).path(), &Device::flex())
             .expect_err("no reward model")
             .to_string()
     };

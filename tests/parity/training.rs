@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_train::schedule::{LrSchedulerType, Schedule};
 use rarebit_train::{
     AdamW, Example, Item, Learner, Objective, OrpoWeight, StepReport, reference_logps,
@@ -112,7 +112,7 @@ impl Settings {
 
 impl Run {
     /// The policy before the first step.
-    fn policy(&self, device: &Device) -> LlamaForCausalLm {
+    fn policy(&self, device: &Device) -> CausalLm {
         let policy = model("policy", device);
         match self.train.as_str() {
             "full" => policy,
@@ -216,7 +216,7 @@ impl Run {
     /// Ten steps of 1e-3 move a parameter by up to 1e-2, all together to 1e-6. A single one may be
     /// further off: AdamW divides by the gradient's own size, so that where a gradient is nearly 0
     /// its rounding decides the direction.
-    fn compare_parameters(&self, model: &LlamaForCausalLm) {
+    fn compare_parameters(&self, model: &CausalLm) {
         let expected = Tensors::read(&path(&format!("train/{}.safetensors", self.name)));
         let trained = model.trained_tensors();
         assert_eq!(trained.len(), expected.names().len(), "{}", self.name);

@@ -4,30 +4,30 @@ use burn::tensor::TensorData;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::llama::LlamaConfig;
+use crate::decoder::DecoderConfig;
 use crate::weights::NamedTensors;
 
 /// Standard deviation of transformers' `initializer_range`.
 const DEVIATION: f32 = 0.02;
 
-/// Random weights as transformers initialises a LLaMA: matrices normal with deviation 0.02, norms
+/// Random weights as transformers initialises a Llama, to which `config` must belong: matrices normal with deviation 0.02, norms
 /// 1, biases 0. The same seed gives the same weights on every machine.
-pub fn random_llama(config: &LlamaConfig, seed: u64) -> NamedTensors {
+pub fn random_llama(config: &DecoderConfig, seed: u64) -> NamedTensors {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (hidden, inner, head_dim) = (
         config.hidden_size,
         config.intermediate_size,
-        config.head_dim(),
+        config.head_dim,
     );
     let (q, kv) = (
         config.num_attention_heads * head_dim,
-        config.kv_heads() * head_dim,
+        config.num_key_value_heads * head_dim,
     );
     let mut tensors = vec![(
         "model.embed_tokens.weight".to_owned(),
         normal(&mut rng, [config.vocab_size, hidden]),
     )];
-    for i in 0..config.num_hidden_layers {
+    for i in 0..config.layers.len() {
         let mut linear = |part: &str, [out, input]: [usize; 2], bias: bool| {
             tensors.push((
                 format!("model.layers.{i}.{part}.weight"),
@@ -37,10 +37,10 @@ pub fn random_llama(config: &LlamaConfig, seed: u64) -> NamedTensors {
                 tensors.push((format!("model.layers.{i}.{part}.bias"), constant(0.0, out)));
             }
         };
-        linear("self_attn.q_proj", [q, hidden], config.attention_bias);
-        linear("self_attn.k_proj", [kv, hidden], config.attention_bias);
-        linear("self_attn.v_proj", [kv, hidden], config.attention_bias);
-        linear("self_attn.o_proj", [hidden, q], config.attention_bias);
+        linear("self_attn.q_proj", [q, hidden], config.qkv_bias);
+        linear("self_attn.k_proj", [kv, hidden], config.qkv_bias);
+        linear("self_attn.v_proj", [kv, hidden], config.qkv_bias);
+        linear("self_attn.o_proj", [hidden, q], config.o_bias);
         linear("mlp.gate_proj", [inner, hidden], config.mlp_bias);
         linear("mlp.up_proj", [inner, hidden], config.mlp_bias);
         linear("mlp.down_proj", [hidden, inner], config.mlp_bias);

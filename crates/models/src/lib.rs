@@ -15,25 +15,35 @@
 //! assert_eq!(logits, [f32::NEG_INFINITY, 3.0, 2.0]);
 //! ```
 
+mod activation;
+mod backbone;
+pub mod causal_lm;
 pub mod chat;
 mod config_file;
+pub mod decoder;
 pub mod error;
 pub mod generation;
+pub mod gpt2;
 pub mod init;
 mod jinja;
 mod kv_cache;
 mod length_batches;
 mod linear;
-pub mod llama;
 pub mod lora;
+mod norm;
 pub mod reward;
 mod rope;
 pub mod safetensors_file;
+pub mod sequence_classifier;
 pub mod tokenizer;
 mod weights;
 
+pub use activation::Activation;
+pub use backbone::BackboneConfig;
+pub use config_file::CONFIG;
 pub use error::ModelError;
 pub use kv_cache::KvCache;
+pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScaling};
 pub use weights::{NamedTensors, param_id};
 
 pub mod bert;

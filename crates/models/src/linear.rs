@@ -15,7 +15,7 @@ use crate::weights::{NamedTensors, Weights, contiguous_transpose, param};
 /// a gradient nor the memory for one (Hu et al., arXiv 2106.09685).
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
-    /// `[in, out]`; checkpoints hold its transpose.
+    /// `[in, out]`; most checkpoints hold its transpose.
     weight: Param<Tensor<2>>,
     /// `[out]`
     bias: Option<Param<Tensor<1>>>,
@@ -25,6 +25,8 @@ pub(crate) struct Linear {
     lora_b: Option<Param<Tensor<2>>>,
     lora_scale: f64,
     lora_dropout: Dropout,
+    /// Whether the checkpoint holds the weight as it is here, as GPT-2's `Conv1D` does.
+    conv1d: bool,
 }
 
 impl Linear {
@@ -44,6 +46,20 @@ impl Linear {
         ))
     }
 
+    /// Reads a layer with a bias that is stored `[in, out]`.
+    pub(crate) fn load_conv1d(
+        weights: &Weights<'_>,
+        name: &str,
+        [input, out]: [usize; 2],
+    ) -> Result<Self, ModelError> {
+        let weight = weights.param(&format!("{name}.weight"), [input, out])?;
+        let bias = weights.param(&format!("{name}.bias"), [out])?;
+        Ok(Self {
+            conv1d: true,
+            ..Self::new(weight, Some(bias))
+        })
+    }
+
     fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
         Self {
             weight,
@@ -52,6 +68,7 @@ impl Linear {
             lora_b: None,
             lora_scale: 0.0,
             lora_dropout: DropoutConfig::new(0.0).init(),
+            conv1d: false,
         }
     }
 
@@ -126,10 +143,11 @@ impl Linear {
 
     /// The layer's own parameters as a checkpoint holds them.
     pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
-        into.push((
-            format!("{name}.weight"),
-            self.weight.val().transpose().into_data(),
-        ));
+        let weight = match self.conv1d {
+            true => self.weight.val(),
+            false => self.weight.val().transpose(),
+        };
+        into.push((format!("{name}.weight"), weight.into_data()));
         if let Some(bias) = &self.bias {
             into.push((format!("{name}.bias"), bias.val().into_data()));
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
-use crate::llama::LlamaForCausalLm;
 use crate::safetensors_file::{Precision, TensorFile, save};
 use crate::weights::{NamedTensors, contiguous_transpose};
 
@@ -75,7 +75,7 @@ struct AdapterFile<'a> {
     config: &'a LoraConfig,
 }
 
-impl LlamaForCausalLm {
+impl CausalLm {
     /// Freezes the model and adds fresh adapters to its target layers.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl LlamaForCausalLm {
         use burn::module::Module;
         let mut model = self.no_grad();
         let mut attached = 0;
-        model.model.for_each_linear(&mut |name, linear| {
+        model.backbone.for_each_linear(&mut |name, linear| {
             if config.target_modules.takes(name) {
                 linear.attach_lora(name, config);
                 attached += 1;
@@ -115,7 +115,7 @@ impl LlamaForCausalLm {
         let mut model = self.no_grad();
         let mut failure = None;
         let mut used = 0;
-        model.model.for_each_linear(&mut |name, linear| {
+        model.backbone.for_each_linear(&mut |name, linear| {
             let key = |part: &str| format!("{PREFIX}{name}.{part}.weight");
             if failure.is_some() || !file.contains(&key("lora_A")) {
                 return;
@@ -157,7 +157,7 @@ impl LlamaForCausalLm {
     /// What training changes: the adapters if there are any, else every parameter.
     pub fn trained_tensors(&self) -> NamedTensors {
         let mut adapters = Vec::new();
-        self.model
+        self.backbone
             .clone()
             .for_each_linear(&mut |name, linear| linear.collect_lora(name, &mut adapters));
         if adapters.is_empty() {
@@ -173,7 +173,7 @@ impl LlamaForCausalLm {
     /// When a tensor is missing or has another shape.
     pub fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
         let mut result = Ok(false);
-        self.model.for_each_linear(&mut |name, linear| {
+        self.backbone.for_each_linear(&mut |name, linear| {
             if let Ok(any) = &result {
                 result = linear.read_lora(name, file).map(|read| read || *any);
             }
@@ -186,7 +186,7 @@ impl LlamaForCausalLm {
 
     /// Folds the adapters into the weights they adapt.
     pub fn merge_lora(mut self) -> Self {
-        self.model
+        self.backbone
             .for_each_linear(&mut |_, linear| linear.merge_lora());
         self
     }
@@ -202,7 +202,7 @@ impl LlamaForCausalLm {
         base: &str,
     ) -> Result<(), ModelError> {
         let mut tensors = Vec::new();
-        self.model.for_each_linear(&mut |name, linear| {
+        self.backbone.for_each_linear(&mut |name, linear| {
             linear.collect_lora(&format!("{PREFIX}{name}"), &mut tensors)
         });
         save(

@@ -1,10 +1,41 @@
 //! Rotary position embeddings (Su et al., arXiv 2104.09864) in Hugging Face's half-split layout.
 
-use burn::tensor::{Device, Int, Tensor};
-use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
 
-/// How long contexts stretch the rotation, from `rope_scaling` (or `rope_parameters`) of config.json.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+use burn::tensor::{Device, Int, Tensor};
+use serde::Deserialize;
+
+/// How a layer turns its queries and keys: one entry of `rope_parameters` in config.json.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RopeConfig {
+    /// Base of the frequencies.
+    pub theta: f64,
+    /// How many of a head's dimensions turn; the rest pass.
+    pub dims: usize,
+    /// How long contexts stretch the turning.
+    pub scaling: RopeScaling,
+}
+
+/// How long contexts stretch the frequencies: transformers' `ROPE_INIT_FUNCTIONS`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    Default,
+    /// All frequencies are divided by a factor.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// Llama 3.1: slow frequencies are divided, fast ones left alone.
+    Llama3(Llama3Scaling),
+    /// YaRN (Peng et al., arXiv 2309.00071).
+    Yarn(YarnScaling),
+    /// LongRoPE (Ding et al., arXiv 2402.13753).
+    LongRope(LongRopeScaling),
+}
+
+/// Settings of `llama3`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Llama3Scaling {
     /// How much the slow frequencies are slowed further.
     pub factor: f64,
@@ -13,10 +44,147 @@ pub struct Llama3Scaling {
     /// Wavelengths below `original_max_position_embeddings / high_freq_factor` are left alone.
     pub high_freq_factor: f64,
     /// The context length of pre-training.
-    pub original_max_position_embeddings: usize,
+    pub original_max_position_embeddings: f64,
 }
 
-/// The angles' cosines and sines for consecutive positions, `[positions, head_dim]` each.
+/// Settings of `yarn`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct YarnScaling {
+    /// How much longer the context is than in pre-training.
+    pub factor: f64,
+    /// Factor of cosines and sines; follows from `factor` when absent.
+    pub attention_factor: Option<f64>,
+    /// With `mscale_all_dim`, what `attention_factor` follows from instead.
+    pub mscale: Option<f64>,
+    /// See `mscale`.
+    pub mscale_all_dim: Option<f64>,
+    /// Rotations over the original context above which a frequency is left alone.
+    #[serde(default = "beta_fast")]
+    pub beta_fast: f64,
+    /// Rotations over the original context below which a frequency is scaled whole.
+    #[serde(default = "beta_slow")]
+    pub beta_slow: f64,
+    /// The context length of pre-training.
+    pub original_max_position_embeddings: f64,
+    /// Whether the bounds of the ramp between are whole dimensions.
+    #[serde(default = "truncate")]
+    pub truncate: bool,
+}
+
+fn beta_fast() -> f64 {
+    32.0
+}
+
+fn beta_slow() -> f64 {
+    1.0
+}
+
+fn truncate() -> bool {
+    true
+}
+
+/// Settings of `longrope`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LongRopeScaling {
+    /// Divisors of the frequencies in sequences up to the original context length.
+    pub short_factor: Vec<f64>,
+    /// Divisors in longer ones.
+    pub long_factor: Vec<f64>,
+    /// Factor of cosines and sines.
+    pub attention_factor: f64,
+    /// The context length of pre-training.
+    pub original_max_position_embeddings: f64,
+}
+
+impl RopeConfig {
+    /// The angle per position of each pair of dimensions, in a sequence of `length` positions.
+    fn frequencies(&self, length: usize) -> Vec<f64> {
+        let plain = (0..self.dims / 2).map(|i| self.theta.powf(-2.0 * i as f64 / self.dims as f64));
+        match &self.scaling {
+            RopeScaling::Default => plain.collect(),
+            RopeScaling::Linear { factor } => plain.map(|frequency| frequency / factor).collect(),
+            RopeScaling::Llama3(llama3) => {
+                plain.map(|frequency| llama3.scaled(frequency)).collect()
+            }
+            RopeScaling::Yarn(yarn) => {
+                let ramp = yarn.ramp(self.theta, self.dims);
+                plain
+                    .enumerate()
+                    .map(|(i, frequency)| {
+                        let scaled = ramp(i);
+                        frequency * ((1.0 - scaled) + scaled / yarn.factor)
+                    })
+                    .collect()
+            }
+            RopeScaling::LongRope(long) => {
+                let factors = match length as f64 > long.original_max_position_embeddings {
+                    true => &long.long_factor,
+                    false => &long.short_factor,
+                };
+                plain
+                    .zip(factors)
+                    .map(|(frequency, factor)| frequency / factor)
+                    .collect()
+            }
+        }
+    }
+
+    /// What cosines and sines are multiplied with.
+    fn attention_factor(&self) -> f64 {
+        match &self.scaling {
+            RopeScaling::Yarn(yarn) => yarn.attention_factor(),
+            RopeScaling::LongRope(long) => long.attention_factor,
+            _ => 1.0,
+        }
+    }
+}
+
+impl Llama3Scaling {
+    /// transformers' `_compute_llama3_parameters`.
+    fn scaled(&self, frequency: f64) -> f64 {
+        let wavelength = 2.0 * PI / frequency;
+        let original = self.original_max_position_embeddings;
+        if wavelength < original / self.high_freq_factor {
+            return frequency;
+        }
+        if wavelength > original / self.low_freq_factor {
+            return frequency / self.factor;
+        }
+        let smooth = (original / wavelength - self.low_freq_factor)
+            / (self.high_freq_factor - self.low_freq_factor);
+        (1.0 - smooth) * frequency / self.factor + smooth * frequency
+    }
+}
+
+impl YarnScaling {
+    fn attention_factor(&self) -> f64 {
+        let scale = |by: f64| 0.1 * by * self.factor.max(1.0).ln() + 1.0;
+        match (self.attention_factor, self.mscale, self.mscale_all_dim) {
+            (Some(factor), _, _) => factor,
+            (None, Some(one), Some(all)) if one != 0.0 && all != 0.0 => scale(one) / scale(all),
+            _ => scale(1.0),
+        }
+    }
+
+    /// How far the i-th frequency is scaled, 0 to 1: transformers' `_compute_yarn_parameters`.
+    fn ramp(&self, theta: f64, dims: usize) -> impl Fn(usize) -> f64 {
+        let dimension = |rotations: f64| {
+            let positions = self.original_max_position_embeddings;
+            dims as f64 * (positions / (rotations * 2.0 * PI)).ln() / (2.0 * theta.ln())
+        };
+        let (mut low, mut high) = (dimension(self.beta_fast), dimension(self.beta_slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        let (low, mut high) = (low.max(0.0), high.min(dims as f64 - 1.0));
+        if low == high {
+            high += 0.001;
+        }
+        move |i| ((i as f64 - low) / (high - low)).clamp(0.0, 1.0)
+    }
+}
+
+/// The angles' cosines and sines for consecutive positions, `[positions, dims]` each.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotation {
     cos: Tensor<2>,
@@ -25,28 +193,27 @@ pub(crate) struct Rotation {
 
 impl Rotation {
     /// The rotation of positions `start..start + length`.
-    pub(crate) fn new(
-        start: usize,
-        length: usize,
-        head_dim: usize,
-        theta: f64,
-        scaling: Option<&Llama3Scaling>,
-        device: &Device,
-    ) -> Self {
-        let frequencies: Vec<f32> = (0..head_dim / 2)
-            .map(|i| scaled(theta.powf(-2.0 * i as f64 / head_dim as f64), scaling) as f32)
+    pub(crate) fn new(start: usize, length: usize, config: &RopeConfig, device: &Device) -> Self {
+        let end = start + length;
+        let frequencies: Vec<f32> = config
+            .frequencies(end)
+            .into_iter()
+            .map(|frequency| frequency as f32)
             .collect();
         // The halves rotate together, so each frequency stands twice.
         let frequencies = Tensor::<1>::from_floats(
             [frequencies.clone(), frequencies].concat().as_slice(),
             device,
         );
-        let positions =
-            Tensor::<1, Int>::arange(start as i64..(start + length) as i64, device).float();
-        let angles = positions.unsqueeze_dim::<2>(1) * frequencies.unsqueeze_dim::<2>(0); // [positions, head_dim]
-        Self {
-            cos: angles.clone().cos(),
-            sin: angles.sin(),
+        let positions = Tensor::<1, Int>::arange(start as i64..end as i64, device).float();
+        let angles = positions.unsqueeze_dim::<2>(1) * frequencies.unsqueeze_dim::<2>(0); // [positions, dims]
+        let (cos, sin) = (angles.clone().cos(), angles.sin());
+        match config.attention_factor() {
+            1.0 => Self { cos, sin },
+            factor => Self {
+                cos: cos * factor,
+                sin: sin * factor,
+            },
         }
     }
 
@@ -54,7 +221,17 @@ impl Rotation {
     /// `[batch, heads, positions, head_dim]` in and out
     pub(crate) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         let [_, _, _, head_dim] = x.dims();
-        let half = head_dim / 2;
+        let [_, dims] = self.cos.dims();
+        if dims < head_dim {
+            let turned = self.turn(x.clone().narrow(3, 0, dims));
+            return Tensor::cat(vec![turned, x.narrow(3, dims, head_dim - dims)], 3);
+        }
+        self.turn(x)
+    }
+
+    fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, _, dims] = x.dims();
+        let half = dims / 2;
         let rotated = Tensor::cat(
             vec![
                 -x.clone().narrow(3, half, half),
@@ -64,22 +241,4 @@ impl Rotation {
         );
         x * self.cos.clone().unsqueeze::<4>() + rotated * self.sin.clone().unsqueeze::<4>()
     }
-}
-
-/// transformers' `_compute_llama3_parameters`.
-fn scaled(frequency: f64, scaling: Option<&Llama3Scaling>) -> f64 {
-    let Some(scaling) = scaling else {
-        return frequency;
-    };
-    let wavelength = 2.0 * std::f64::consts::PI / frequency;
-    let original = scaling.original_max_position_embeddings as f64;
-    if wavelength < original / scaling.high_freq_factor {
-        return frequency;
-    }
-    if wavelength > original / scaling.low_freq_factor {
-        return frequency / scaling.factor;
-    }
-    let smooth = (original / wavelength - scaling.low_freq_factor)
-        / (scaling.high_freq_factor - scaling.low_freq_factor);
-    (1.0 - smooth) * frequency / scaling.factor + smooth * frequency
 }

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rarebit_core::{CompletionLogps, token_logps};
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 
 use crate::example::{Example, Sequence};
 
@@ -80,7 +80,7 @@ impl Batch {
     ///
     /// The head sees only the positions that have a label: prompts and padding never meet the
     /// vocabulary.
-    pub fn completion_logps(&self, model: &LlamaForCausalLm) -> CompletionLogps {
+    pub fn completion_logps(&self, model: &CausalLm) -> CompletionLogps {
         let hidden = model.forward(self.input_ids.clone(), None, None);
         let [rows, seq, width] = hidden.dims();
         let hidden = hidden

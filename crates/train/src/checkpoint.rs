@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::optim::ModuleOptimizer;
 use rarebit_models::ModelError;
 use rarebit_models::NamedTensors;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use serde::{Deserialize, Serialize};
 
@@ -112,11 +112,7 @@ impl Checkpoints {
         })
     }
 
-    pub(crate) fn load_model(
-        &self,
-        step: u64,
-        model: LlamaForCausalLm,
-    ) -> Result<LlamaForCausalLm, TrainError> {
+    pub(crate) fn load_model(&self, step: u64, model: CausalLm) -> Result<CausalLm, TrainError> {
         let file =
             TensorFile::open(self.path(step).join(WEIGHTS)).map_err(|error| match error {
                 ModelError::DamagedWeights { path, reason } => TrainError::Damaged { path, reason },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::TensorData;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 
 use crate::batch::{Batch, by_length};
@@ -45,7 +45,7 @@ impl ReferenceCache {
 /// # Errors
 /// When the device fails or the cache cannot be written.
 pub fn reference_logps(
-    policy: &LlamaForCausalLm,
+    policy: &CausalLm,
     examples: &[Example],
     batch_size: usize,
     pad: u32,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::LoraConfig;
 
 use crate::arguments::TrainingArguments;
@@ -84,7 +84,7 @@ pub enum Event<'a> {
 /// How a run ended.
 pub struct Outcome {
     /// The policy: the last, or the best evaluated one if the settings ask for it.
-    pub model: LlamaForCausalLm,
+    pub model: CausalLm,
     /// Steps taken.
     pub steps: u64,
     /// Whether evaluation stopped improving before the last step.

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use rarebit_core::PairLogps;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 
 use crate::batch::Batch;
 use crate::clip::clip_grad_norm;
@@ -53,7 +53,7 @@ pub struct StepReport {
 /// The policy and its optimizer.
 pub struct Learner {
     /// The policy, on an autodiff device.
-    pub model: LlamaForCausalLm,
+    pub model: CausalLm,
     pub(crate) optimizer: ModuleOptimizer,
     objective: Objective,
     max_grad_norm: Option<f64>,
@@ -63,7 +63,7 @@ pub struct Learner {
 impl Learner {
     /// A learner with a fresh optimizer.
     pub fn new(
-        model: LlamaForCausalLm,
+        model: CausalLm,
         objective: Objective,
         adam: AdamW,
         max_grad_norm: Option<f64>,
@@ -179,7 +179,7 @@ impl Tally {
     fn add(
         &mut self,
         objective: Objective,
-        model: &LlamaForCausalLm,
+        model: &CausalLm,
         items: &[Item<'_>],
         pad: u32,
         device: &Device,
@@ -290,7 +290,7 @@ fn reference(items: &[Item<'_>], device: &Device) -> Option<PairLogps> {
 }
 
 /// The parameters of rank 1: norms and biases.
-fn vectors(model: &LlamaForCausalLm) -> ParamGroup {
+fn vectors(model: &CausalLm) -> ParamGroup {
     struct Collect(Vec<ParamId>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use burn::tensor::TensorData;
-use rarebit_models::llama::LlamaForCausalLm;
+use rarebit_models::causal_lm::CausalLm;
 
 use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};
@@ -24,7 +24,7 @@ use crate::step::{Item, Learner, StepReport};
 /// When settings are out of range, there is nothing to learn from, the run folder belongs to
 /// another run or cannot be written, the device fails, or the loss is no number any more.
 pub fn train(
-    model: LlamaForCausalLm,
+    model: CausalLm,
     run: &Run<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
@@ -73,7 +73,7 @@ struct References {
 
 impl References {
     fn compute(
-        model: &LlamaForCausalLm,
+        model: &CausalLm,
         run: &Run<'_>,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, TrainError> {
@@ -148,7 +148,7 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn start(
-        mut model: LlamaForCausalLm,
+        mut model: CausalLm,
         run: &'a Run<'a>,
         references: References,
         on_event: &mut dyn FnMut(Event<'_>),

@@ -266,7 +266,7 @@ impl Writer<'_> {
 
     /// The prompts' tokens, if the model can read them all.
     fn encode(&self, prompts: &[Prompt]) -> anyhow::Result<Vec<Vec<u32>>> {
-        let limit = self.loaded.model.config().max_position_embeddings;
+        let limit = self.loaded.model.config().max_position_embeddings();
         prompts
             .iter()
             .map(|prompt| {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use rarebit_data::{SourceOptions, read_samples};
+use rarebit_models::CONFIG;
+use rarebit_models::decoder::DecoderConfig;
 use rarebit_models::init::random_llama;
-use rarebit_models::llama::{CONFIG, LlamaConfig};
 use rarebit_models::safetensors_file::{Precision, SINGLE, save};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG};
 use rarebit_tales::{Plot, Prompt, Reading, Split, Voice, World, mode_coverage, read};
@@ -265,33 +266,27 @@ fn base(args: &BaseArgs) -> anyhow::Result<()> {
         .flat_map(|(prompt, tale)| [prompt.text.clone(), tale.text])
         .collect();
     train_tokenizer(&texts, args.vocab_size, &folder.join(TOKENIZER))?;
-    let config = LlamaConfig {
-        vocab_size: args.vocab_size,
-        hidden_size: args.hidden_size,
-        intermediate_size: args.intermediate_size,
-        num_hidden_layers: args.num_hidden_layers,
-        num_attention_heads: args.num_attention_heads,
-        num_key_value_heads: Some(args.num_attention_heads),
-        head_dim: None,
-        rms_norm_eps: 1e-5,
-        rope_theta: 10_000.0,
-        rope_scaling: None,
-        max_position_embeddings: 512,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        mlp_bias: false,
-    };
-    let mut json = serde_json::to_value(&config)?;
-    if let Value::Object(fields) = &mut json {
-        fields.extend([
-            ("architectures".to_owned(), json!(["LlamaForCausalLM"])),
-            ("model_type".to_owned(), json!("llama")),
-            ("hidden_act".to_owned(), json!("silu")),
-            ("pad_token_id".to_owned(), json!(0)),
-            ("eos_token_id".to_owned(), json!(1)),
-            ("bos_token_id".to_owned(), Value::Null),
-        ]);
-    }
+    let json = json!({
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": args.vocab_size,
+        "hidden_size": args.hidden_size,
+        "intermediate_size": args.intermediate_size,
+        "num_hidden_layers": args.num_hidden_layers,
+        "num_attention_heads": args.num_attention_heads,
+        "num_key_value_heads": args.num_attention_heads,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10_000.0,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": true,
+        "attention_bias": false,
+        "mlp_bias": false,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": null,
+    });
+    let config = DecoderConfig::from_json(&folder.join(CONFIG), &json)?;
     write_json(&folder.join(CONFIG), &json)?;
     let settings = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",

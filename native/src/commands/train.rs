@@ -207,7 +207,7 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         template: &loaded.template,
         max_length: Some(max_length(
             config,
-            loaded.model.config().max_position_embeddings,
+            loaded.model.config().max_position_embeddings(),
         )),
         truncation_mode: config.arguments.truncation_mode,
     };

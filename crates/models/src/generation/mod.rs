@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 pub use logits::LogitsProcessors;
 
+use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
-use crate::llama::LlamaForCausalLm;
 
 /// transformers' `GenerationConfig`, as far as it applies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,13 +85,13 @@ struct Row {
 /// # Errors
 /// When a prompt is empty or longer than the model reads, or the device fails.
 pub fn generate(
-    model: &LlamaForCausalLm,
+    model: &CausalLm,
     request: Request<'_>,
     config: &GenerationConfig,
     on_token: &mut dyn FnMut(usize, u32),
 ) -> Result<Vec<Generated>, ModelError> {
     let longest = request.prompts.iter().map(Vec::len).max().unwrap_or(0);
-    let limit = model.config().max_position_embeddings;
+    let limit = model.config().max_position_embeddings();
     if request.prompts.iter().any(Vec::is_empty) {
         return Err(ModelError::Prompt {
             reason: "a prompt has no tokens".to_owned(),
@@ -169,7 +169,7 @@ pub fn generate(
 
 /// Reads each prompt once and spreads cache and logits over its samples.
 fn read_prompts(
-    model: &LlamaForCausalLm,
+    model: &CausalLm,
     request: Request<'_>,
     longest: usize,
     capacity: usize,
@@ -230,7 +230,7 @@ fn rows(request: Request<'_>, config: &GenerationConfig, longest: usize) -> Vec<
 }
 
 /// `[batch, total]`, or none when nothing is padded.
-fn mask(padding: &[usize], total: usize, model: &LlamaForCausalLm) -> Option<Tensor<2, Bool>> {
+fn mask(padding: &[usize], total: usize, model: &CausalLm) -> Option<Tensor<2, Bool>> {
     if padding.iter().all(|&padding| padding == 0) {
         return None;
     }
@@ -245,7 +245,7 @@ fn mask(padding: &[usize], total: usize, model: &LlamaForCausalLm) -> Option<Ten
 }
 
 /// Logits of `[rows, 1, hidden]`, row after row.
-fn read_logits(model: &LlamaForCausalLm, hidden: Tensor<3>) -> Result<Vec<f32>, ModelError> {
+fn read_logits(model: &CausalLm, hidden: Tensor<3>) -> Result<Vec<f32>, ModelError> {
     let [rows, _, width] = hidden.dims();
     model
         .logits(hidden.reshape([rows, width]))

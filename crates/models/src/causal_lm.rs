@@ -1,11 +1,12 @@
-//! A LLaMA that predicts the next token.
+//! A decoder that predicts the next token.
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use super::{LlamaConfig, LlamaModel};
+use crate::backbone::{Backbone, BackboneConfig};
+use crate::decoder::soft_cap;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
@@ -13,21 +14,24 @@ use crate::lora::format_metadata;
 use crate::safetensors_file::{Precision, SINGLE, TensorFile, save};
 use crate::weights::{NamedTensors, Weights};
 
-/// A LLaMA with its language-modelling head.
+/// A decoder with its language-modelling head: transformers' `AutoModelForCausalLM`.
 #[derive(Module, Debug)]
-pub struct LlamaForCausalLm {
-    pub(crate) model: LlamaModel,
+pub struct CausalLm {
+    pub(crate) backbone: Backbone,
     /// Absent when the head is the embedding's transpose.
     lm_head: Option<Linear>,
+    #[module(skip)]
+    config: BackboneConfig,
 }
 
-impl LlamaForCausalLm {
+impl CausalLm {
     /// Reads a Hugging Face folder onto a device. On an autodiff device its parameters are trained.
     ///
     /// # Errors
-    /// When `config.json` or the weights are missing, damaged or do not fit each other.
+    /// When `config.json` or the weights are missing, damaged or do not fit each other, or the
+    /// architecture is not known.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
-        let config = LlamaConfig::read(folder)?;
+        let config = BackboneConfig::read(folder)?;
         let file = TensorFile::open(folder)?;
         Self::from_tensors(&file, config, device)
     }
@@ -38,54 +42,74 @@ impl LlamaForCausalLm {
     /// When a tensor is missing or has another shape than the configuration says.
     pub fn from_tensors(
         file: &TensorFile,
-        config: LlamaConfig,
+        config: BackboneConfig,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let weights = Weights { file, device };
-        let lm_head = if config.tie_word_embeddings {
+        let lm_head = if config.tie_word_embeddings() {
             None
         } else {
-            let shape = [config.vocab_size, config.hidden_size];
+            let shape = [config.vocab_size(), config.hidden_size()];
             Some(Linear::load(&weights, "lm_head", shape, false)?)
         };
         Ok(Self {
-            model: LlamaModel::load(&weights, config)?,
+            backbone: Backbone::load(&weights, config.clone())?,
             lm_head,
+            config,
         })
     }
 
     /// The settings it was built from.
-    pub fn config(&self) -> &LlamaConfig {
-        self.model.config()
+    pub fn config(&self) -> &BackboneConfig {
+        &self.config
     }
 
     /// The device it lives on.
     pub fn device(&self) -> Device {
-        self.model.device()
+        self.backbone.device()
     }
 
     /// An empty cache for this many sequences of up to `capacity` tokens.
     pub fn new_cache(&self, batch: usize, capacity: usize) -> KvCache {
-        self.model.new_cache(batch, capacity)
+        self.backbone.new_cache(batch, capacity)
     }
 
-    /// The decoder's last hidden states: [`LlamaModel::forward`].
+    /// The decoder's last hidden states, after the final norm.
+    ///
+    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
+    /// pass `attention_mask`. Rotary attention sees only the differences of positions; learned
+    /// positions count a row's tokens, padding left out.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - `attention_mask`: `[batch, past + seq]`, true where there is a token
+    /// - output: `[batch, seq, hidden]`
     pub fn forward(
         &self,
         input_ids: Tensor<2, Int>,
         attention_mask: Option<Tensor<2, Bool>>,
         cache: Option<&mut KvCache>,
     ) -> Tensor<3> {
-        self.model.forward(input_ids, attention_mask, cache)
+        self.backbone
+            .run(input_ids, attention_mask, cache, &mut |_| {})
     }
 
-    /// The decoder's hidden states, layer by layer: [`LlamaModel::hidden_states`].
+    /// The embedding's output, each block's, and the final norm's: what transformers returns as
+    /// `hidden_states`, but for its last entry, which there is the final norm's in place of the
+    /// last block's.
     pub fn hidden_states(
         &self,
         input_ids: Tensor<2, Int>,
         attention_mask: Option<Tensor<2, Bool>>,
     ) -> Vec<Tensor<3>> {
-        self.model.hidden_states(input_ids, attention_mask)
+        let mut states = Vec::new();
+        let last = self
+            .backbone
+            .run(input_ids, attention_mask, None, &mut |state| {
+                states.push(state.clone())
+            });
+        states.push(last);
+        states
     }
 
     /// Logits of hidden states: pick the positions that matter first, the vocabulary is wide.
@@ -93,15 +117,20 @@ impl LlamaForCausalLm {
     /// # Shapes
     /// `[tokens, hidden]` to `[tokens, vocab]`
     pub fn logits(&self, hidden_states: Tensor<2>) -> Tensor<2> {
-        match &self.lm_head {
+        let logits = match &self.lm_head {
             Some(head) => head.forward(hidden_states.unsqueeze::<3>()).squeeze_dim(0),
-            None => hidden_states.matmul(self.model.embed_tokens.val().transpose()),
+            None => hidden_states.matmul(self.backbone.embedding().val().transpose()),
+        };
+        match self.config.final_logit_softcapping() {
+            Some(cap) => soft_cap(logits, cap),
+            None => logits,
         }
     }
 
     /// The model's parameters under Hugging Face's names and in its layout.
     pub fn named_tensors(&self) -> NamedTensors {
-        let mut tensors = self.model.named_tensors();
+        let mut tensors = Vec::new();
+        self.backbone.collect(&mut tensors);
         if let Some(head) = &self.lm_head {
             head.collect("lm_head", &mut tensors);
         }

@@ -1,0 +1,195 @@
+//! The decoders behind one face: what a head is put upon.
+
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use serde_json::Value;
+
+use crate::config_file;
+use crate::decoder::{Decoder, DecoderConfig, families::FAMILIES};
+use crate::error::ModelError;
+use crate::gpt2::{Gpt2Config, Gpt2Model};
+use crate::kv_cache::KvCache;
+use crate::linear::Linear;
+use crate::weights::{NamedTensors, Weights};
+
+/// The value of `model_type` that [`Gpt2Model`] computes.
+const GPT2: &str = "gpt2";
+
+/// The settings of a decoder of any architecture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BackboneConfig {
+    /// Llama and its descendants.
+    Decoder(DecoderConfig),
+    /// GPT-2.
+    Gpt2(Gpt2Config),
+}
+
+impl BackboneConfig {
+    /// Reads `config.json` of a model folder.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`], and when there is none.
+    pub fn read(folder: &Path) -> Result<Self, ModelError> {
+        let (path, value) = config_file::read(folder)?;
+        Self::from_json(&path, &value)
+    }
+
+    /// The settings in a parsed `config.json`; `path` is for messages.
+    ///
+    /// # Errors
+    /// When it describes an unknown architecture, or a value that the architecture does not have.
+    pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
+        let unsupported = |what: String| {
+            Err(ModelError::Unsupported {
+                path: path.to_owned(),
+                what,
+            })
+        };
+        match value.get("model_type").and_then(Value::as_str) {
+            Some(GPT2) => Gpt2Config::from_json(path, value).map(Self::Gpt2),
+            Some(family) if FAMILIES.contains(&family) => {
+                DecoderConfig::from_json(path, value).map(Self::Decoder)
+            }
+            Some(other) => unsupported(format!(
+                "the architecture `{other}` (known: {}, {GPT2})",
+                FAMILIES.join(", ")
+            )),
+            None => unsupported("no architecture (`model_type` is absent)".to_owned()),
+        }
+    }
+
+    /// Number of token embeddings.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::Decoder(config) => config.vocab_size,
+            Self::Gpt2(config) => config.vocab_size,
+        }
+    }
+
+    /// Width of the residual stream.
+    pub fn hidden_size(&self) -> usize {
+        match self {
+            Self::Decoder(config) => config.hidden_size,
+            Self::Gpt2(config) => config.n_embd,
+        }
+    }
+
+    /// Longest sequence.
+    pub fn max_position_embeddings(&self) -> usize {
+        match self {
+            Self::Decoder(config) => config.max_position_embeddings,
+            Self::Gpt2(config) => config.n_positions,
+        }
+    }
+
+    /// Whether the head is the embedding's transpose.
+    pub fn tie_word_embeddings(&self) -> bool {
+        match self {
+            Self::Decoder(config) => config.tie_word_embeddings,
+            Self::Gpt2(config) => config.tie_word_embeddings,
+        }
+    }
+
+    /// Bound of the head's logits, `c tanh(x / c)`.
+    pub fn final_logit_softcapping(&self) -> Option<f64> {
+        match self {
+            Self::Decoder(config) => config.final_logit_softcapping,
+            Self::Gpt2(_) => None,
+        }
+    }
+
+    /// What stands before the backbone's keys in a checkpoint that has a head.
+    pub(crate) fn prefix(&self) -> &'static str {
+        match self {
+            Self::Decoder(_) => "model.",
+            Self::Gpt2(_) => "transformer.",
+        }
+    }
+
+    /// The key of the token embeddings.
+    fn embedding(&self) -> &'static str {
+        match self {
+            Self::Decoder(_) => "embed_tokens.weight",
+            Self::Gpt2(_) => "wte.weight",
+        }
+    }
+}
+
+/// A decoder without a head.
+#[derive(Module, Debug)]
+pub(crate) enum Backbone {
+    Decoder(Decoder),
+    Gpt2(Gpt2Model),
+}
+
+impl Backbone {
+    /// Reads the backbone, whether the file's keys start with its prefix or not.
+    pub(crate) fn load(weights: &Weights<'_>, config: BackboneConfig) -> Result<Self, ModelError> {
+        let prefix = match weights.file.contains(config.embedding()) {
+            true => "",
+            false => config.prefix(),
+        };
+        Ok(match config {
+            BackboneConfig::Decoder(config) => {
+                Self::Decoder(Decoder::load(weights, prefix, config)?)
+            }
+            BackboneConfig::Gpt2(config) => Self::Gpt2(Gpt2Model::load(weights, prefix, config)?),
+        })
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.embedding().val().device()
+    }
+
+    /// The token embeddings, `[vocab, hidden]`.
+    pub(crate) fn embedding(&self) -> &Param<Tensor<2>> {
+        match self {
+            Self::Decoder(decoder) => &decoder.embed_tokens,
+            Self::Gpt2(gpt2) => &gpt2.wte,
+        }
+    }
+
+    pub(crate) fn new_cache(&self, batch: usize, capacity: usize) -> KvCache {
+        match self {
+            Self::Decoder(decoder) => decoder.new_cache(batch, capacity),
+            Self::Gpt2(gpt2) => gpt2.new_cache(batch, capacity),
+        }
+    }
+
+    /// The last hidden states, after the final norm; `visit` sees the embedding's output and each
+    /// block's.
+    ///
+    /// # Shapes
+    /// As [`Decoder::forward`].
+    pub(crate) fn run(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        cache: Option<&mut KvCache>,
+        visit: &mut dyn FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
+        match self {
+            Self::Decoder(decoder) => decoder.run(input_ids, attention_mask, cache, visit),
+            Self::Gpt2(gpt2) => gpt2.run(input_ids, attention_mask, cache, visit),
+        }
+    }
+
+    /// Calls `f` with the name and the layer of every linear layer. The names are the full ones,
+    /// whatever the file left out.
+    pub(crate) fn for_each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear)) {
+        match self {
+            Self::Decoder(decoder) => decoder.for_each_linear("model.", f),
+            Self::Gpt2(gpt2) => gpt2.for_each_linear("transformer.", f),
+        }
+    }
+
+    /// The parameters under Hugging Face's names and in its layout.
+    pub(crate) fn collect(&self, into: &mut NamedTensors) {
+        match self {
+            Self::Decoder(decoder) => decoder.collect("model.", into),
+            Self::Gpt2(gpt2) => gpt2.collect("transformer.", into),
+        }
+    }
+}

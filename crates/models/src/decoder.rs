@@ -1,0 +1,177 @@
+//! The rotary decoder: pre-norm blocks of attention with rotary positions and a gated feed-forward
+//! layer (Touvron et al., arXiv 2302.13971, and its descendants).
+//!
+//! Llama, Mistral, Qwen2, Qwen3, SmolLM, Gemma 2 and 3 and Phi-3 are this one computation with other
+//! settings: [`families`] reads them. Fields are named after the keys of a Hugging Face checkpoint.
+//! Checked against transformers' model of every family: hidden states, logits, gradients.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Int, Tensor, module::embedding};
+
+use crate::error::ModelError;
+use crate::kv_cache::KvCache;
+use crate::linear::Linear;
+use crate::norm::RmsNorm;
+use crate::rope::Rotation;
+use crate::weights::{NamedTensors, Weights};
+
+mod attention;
+mod config;
+pub mod families;
+mod layer;
+mod mask;
+
+pub use config::{DecoderConfig, LayerKind};
+
+pub(crate) use attention::soft_cap;
+use layer::DecoderLayer;
+pub(crate) use mask::hidden_keys;
+
+/// The decoder without a head: what a checkpoint holds under `model.`.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    /// `[vocab, hidden]`
+    pub(crate) embed_tokens: Param<Tensor<2>>,
+    layers: Vec<DecoderLayer>,
+    norm: RmsNorm,
+    #[module(skip)]
+    config: DecoderConfig,
+}
+
+/// What the layers of one forward pass share.
+struct Context {
+    rotations: Vec<Rotation>,
+    /// Which keys a query of a layer without window must not see, `[batch or 1, 1, seq, total]`; none
+    /// where it sees all.
+    hidden: Option<Tensor<4, Bool>>,
+    /// The same for a layer with a window.
+    hidden_by_window: Option<Tensor<4, Bool>>,
+}
+
+impl Decoder {
+    /// `prefix` is what the file puts before the keys: `model.`, or nothing where the decoder was
+    /// saved without a head.
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        prefix: &str,
+        config: DecoderConfig,
+    ) -> Result<Self, ModelError> {
+        let hidden = config.hidden_size;
+        let layers = (0..config.layers.len())
+            .map(|i| DecoderLayer::load(weights, &format!("{prefix}layers.{i}"), &config, i))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            embed_tokens: weights.param(
+                &format!("{prefix}embed_tokens.weight"),
+                [config.vocab_size, hidden],
+            )?,
+            layers,
+            norm: RmsNorm::load(
+                weights,
+                &format!("{prefix}norm"),
+                hidden,
+                config.rms_norm_eps,
+                config.norms_from_one,
+            )?,
+            config,
+        })
+    }
+
+    /// The settings it was built from.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// The device it lives on.
+    pub fn device(&self) -> Device {
+        self.embed_tokens.val().device()
+    }
+
+    /// An empty cache for this many sequences of up to `capacity` tokens.
+    pub fn new_cache(&self, batch: usize, capacity: usize) -> KvCache {
+        let (heads, head_dim) = (self.config.num_key_value_heads, self.config.head_dim);
+        let shape = [batch, heads, capacity, head_dim];
+        KvCache::new(self.layers.len(), shape, &self.device())
+    }
+
+    /// The last hidden states, after the final norm.
+    ///
+    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
+    /// pass `attention_mask`; positions are counted from the row's first place either way, since
+    /// rotary attention sees only their differences.
+    ///
+    /// # Shapes
+    /// - `input_ids`: `[batch, seq]`
+    /// - `attention_mask`: `[batch, past + seq]`, true where there is a token
+    /// - output: `[batch, seq, hidden]`
+    pub fn forward(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        cache: Option<&mut KvCache>,
+    ) -> Tensor<3> {
+        self.run(input_ids, attention_mask, cache, &mut |_| {})
+    }
+
+    /// [`Self::forward`], showing `visit` the embedding's output and each block's.
+    pub(crate) fn run(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        mut cache: Option<&mut KvCache>,
+        visit: &mut dyn FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
+        let [_, seq] = input_ids.dims();
+        let past = cache.as_ref().map_or(0, |cache| cache.length);
+        let context = self.context(past, seq, attention_mask);
+        let mut x = embedding(self.embed_tokens.val(), input_ids); // [batch, seq, hidden]
+        if let Some(scale) = self.config.embedding_scale {
+            x = x * scale;
+        }
+        visit(&x);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let cache = cache.as_mut().map(|cache| (&mut cache.layers[i], past));
+            x = layer.forward(x, &context, cache);
+            visit(&x);
+        }
+        if let Some(cache) = cache {
+            cache.length = past + seq;
+        }
+        self.norm.forward(x)
+    }
+
+    fn context(&self, past: usize, seq: usize, attention_mask: Option<Tensor<2, Bool>>) -> Context {
+        let device = self.device();
+        let config = &self.config;
+        let has = |sliding| config.layers.iter().any(|layer| layer.sliding == sliding);
+        let hidden = |window| hidden_keys(past, seq, window, attention_mask.clone(), &device);
+        Context {
+            rotations: config
+                .ropes
+                .iter()
+                .map(|rope| Rotation::new(past, seq, rope, &device))
+                .collect(),
+            hidden: has(false).then(|| hidden(None)).flatten(),
+            hidden_by_window: has(true).then(|| hidden(config.sliding_window)).flatten(),
+        }
+    }
+
+    /// Calls `f` with the name and the layer of every linear layer.
+    pub(crate) fn for_each_linear(&mut self, prefix: &str, f: &mut dyn FnMut(&str, &mut Linear)) {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            layer.for_each_linear(&format!("{prefix}layers.{i}"), f);
+        }
+    }
+
+    /// The decoder's parameters under Hugging Face's names and in its layout.
+    pub(crate) fn collect(&self, prefix: &str, into: &mut NamedTensors) {
+        into.push((
+            format!("{prefix}embed_tokens.weight"),
+            self.embed_tokens.val().into_data(),
+        ));
+        for (i, layer) in self.layers.iter().enumerate() {
+            layer.collect(&format!("{prefix}layers.{i}"), into);
+        }
+        self.norm.collect(&format!("{prefix}norm"), into);
+    }
+}

@@ -1,0 +1,74 @@
+//! Normalisation layers.
+
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::Tensor;
+
+use crate::error::ModelError;
+use crate::weights::{NamedTensors, Weights};
+
+/// `x / √(mean(x²) + ε) · weight` over the last dimension (Zhang and Sennrich, arXiv 1910.07467).
+#[derive(Module, Debug)]
+pub(crate) struct RmsNorm {
+    /// `[width]`
+    weight: Param<Tensor<1>>,
+    eps: f64,
+    /// Gemma stores how far the weight is from 1.
+    from_one: bool,
+}
+
+impl RmsNorm {
+    pub(crate) fn load(
+        weights: &Weights<'_>,
+        name: &str,
+        width: usize,
+        eps: f64,
+        from_one: bool,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            weight: weights.param(&format!("{name}.weight"), [width])?,
+            eps,
+            from_one,
+        })
+    }
+
+    /// # Shapes
+    /// `[.., width]` in and out
+    pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let scale = (x.clone().square().mean_dim(D - 1) + self.eps)
+            .sqrt()
+            .recip();
+        let weight = match self.from_one {
+            true => self.weight.val() + 1.0,
+            false => self.weight.val(),
+        };
+        x * scale * weight.unsqueeze()
+    }
+
+    pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
+        into.push((format!("{name}.weight"), self.weight.val().into_data()));
+    }
+}
+
+/// Reads a layer norm of that width.
+pub(crate) fn layer_norm(
+    weights: &Weights<'_>,
+    name: &str,
+    width: usize,
+    eps: f64,
+) -> Result<LayerNorm, ModelError> {
+    let mut norm = LayerNormConfig::new(width)
+        .with_epsilon(eps)
+        .init(weights.device);
+    norm.gamma = weights.param(&format!("{name}.weight"), [width])?;
+    norm.beta = Some(weights.param(&format!("{name}.bias"), [width])?);
+    Ok(norm)
+}
+
+/// A layer norm's parameters as a checkpoint holds them.
+pub(crate) fn collect_layer_norm(norm: &LayerNorm, name: &str, into: &mut NamedTensors) {
+    into.push((format!("{name}.weight"), norm.gamma.val().into_data()));
+    if let Some(beta) = &norm.beta {
+        into.push((format!("{name}.bias"), beta.val().into_data()));
+    }
+}
