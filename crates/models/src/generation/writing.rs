@@ -1,0 +1,216 @@
+//! Completions as they grow, one token of each at a time.
+
+use burn::tensor::{Bool, Int, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{FinishReason, Generated, GenerationConfig, Request, sampler};
+use crate::causal_lm::CausalLm;
+use crate::error::ModelError;
+use crate::kv_cache::KvCache;
+
+/// Completions that are being written.
+///
+/// A step ends where the logits have to leave the device, so that a program reads them as it must: at
+/// once, or, in a browser, by waiting. [`super::generate`] is the loop that reads them at once.
+#[derive(Debug)]
+pub struct Writing<'a> {
+    model: &'a CausalLm,
+    config: &'a GenerationConfig,
+    eos: &'a [u32],
+    pad: u32,
+    cache: KvCache,
+    rows: Vec<Row>,
+    done: Vec<Generated>,
+}
+
+/// A sequence that is being written.
+#[derive(Debug)]
+struct Row {
+    /// Its place in the answer.
+    index: usize,
+    /// Places of padding before it.
+    padding: usize,
+    /// Prompt and completion.
+    tokens: Vec<u32>,
+    prompt_length: usize,
+    rng: ChaCha8Rng,
+}
+
+impl<'a> Writing<'a> {
+    /// Reads each prompt once, and returns the logits of the next token, `[rows, vocab]`; none if
+    /// there is nothing to write.
+    ///
+    /// # Errors
+    /// When a prompt is empty or longer than the model reads.
+    pub fn begin(
+        model: &'a CausalLm,
+        request: Request<'a>,
+        config: &'a GenerationConfig,
+    ) -> Result<(Self, Option<Tensor<2>>), ModelError> {
+        let longest = request.prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let limit = model.config().max_position_embeddings();
+        if request.prompts.iter().any(Vec::is_empty) {
+            return Err(ModelError::Prompt {
+                reason: "a prompt has no tokens".to_owned(),
+            });
+        }
+        if longest >= limit {
+            return Err(ModelError::Prompt {
+                reason: format!("a prompt has {longest} tokens, the model reads {limit}"),
+            });
+        }
+        // Padding takes room but none of the model's length: a completion is as long beside longer
+        // prompts as alone.
+        let shortest = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
+        let capacity = longest + config.max_new_tokens.min(limit + 1 - shortest);
+        let unfinished = Generated {
+            tokens: Vec::new(),
+            finish_reason: FinishReason::Length,
+        };
+        let mut writing = Self {
+            model,
+            config,
+            eos: request.eos,
+            pad: request.pad,
+            // Not every device has tensors of no rows.
+            cache: model.new_cache(request.prompts.len().max(1), capacity),
+            rows: rows(request, config, longest),
+            done: vec![unfinished; request.prompts.len() * request.samples],
+        };
+        let nothing = writing.rows.is_empty() || config.max_new_tokens == 0;
+        let logits = (!nothing).then(|| writing.read_prompts(request, longest));
+        Ok((writing, logits))
+    }
+
+    /// Reads the prompts and spreads cache and logits over their samples.
+    fn read_prompts(&mut self, request: Request<'_>, longest: usize) -> Tensor<2> {
+        let device = self.model.device();
+        let prompts = request.prompts.len();
+        let mut ids = Vec::with_capacity(prompts * longest);
+        for prompt in request.prompts {
+            let padding = longest - prompt.len();
+            ids.extend(std::iter::repeat_n(i64::from(request.pad), padding));
+            ids.extend(prompt.iter().map(|&id| i64::from(id)));
+        }
+        let padding: Vec<usize> = (request.prompts.iter())
+            .map(|prompt| longest - prompt.len())
+            .collect();
+        let input = Tensor::<2, Int>::from_data(TensorData::new(ids, [prompts, longest]), &device);
+        let mask = self.mask(&padding, longest);
+        let hidden = self.model.forward(input, mask, Some(&mut self.cache));
+        let [_, _, width] = hidden.dims();
+        let last = hidden.narrow(1, longest - 1, 1).reshape([prompts, width]);
+        let sources: Vec<usize> = (0..prompts)
+            .flat_map(|prompt| std::iter::repeat_n(prompt, request.samples))
+            .collect();
+        self.cache.keep(&sources, &device);
+        let sources: Vec<i64> = sources.into_iter().map(|prompt| prompt as i64).collect();
+        let sources = Tensor::<1, Int>::from_ints(sources.as_slice(), &device);
+        self.model.logits(last).select(0, sources)
+    }
+
+    /// Draws a token for each completion from the logits, `[rows, vocab]` flattened, and reads it.
+    /// Returns the logits of the tokens after; none when every completion has ended.
+    ///
+    /// `on_token` hears each token, with the place of its completion in the answer.
+    pub fn step(
+        &mut self,
+        mut logits: Vec<f32>,
+        on_token: &mut dyn FnMut(usize, u32),
+    ) -> Option<Tensor<2>> {
+        let limit = self.model.config().max_position_embeddings();
+        let vocab = logits.len() / self.rows.len();
+        let mut going = Vec::with_capacity(self.rows.len());
+        for (place, row) in self.rows.iter_mut().enumerate() {
+            let scores = &mut logits[place * vocab..(place + 1) * vocab];
+            self.config.logits.apply(scores, &row.tokens);
+            let token = match self.config.do_sample {
+                true => sampler::draw(scores, row.rng.random()),
+                false => sampler::likeliest(scores),
+            };
+            if self.eos.contains(&token) {
+                self.done[row.index].finish_reason = FinishReason::Stop;
+                continue;
+            }
+            on_token(row.index, token);
+            self.done[row.index].tokens.push(token);
+            row.tokens.push(token);
+            if row.tokens.len() - row.prompt_length < self.config.max_new_tokens
+                && row.tokens.len() <= limit
+            {
+                going.push(place);
+            }
+        }
+        if going.is_empty() {
+            return None;
+        }
+        self.keep(&going);
+        Some(self.read_last())
+    }
+
+    /// The completions, in the prompts' order.
+    pub fn finish(self) -> Vec<Generated> {
+        self.done
+    }
+
+    /// Lets the completions that have ended leave the batch.
+    fn keep(&mut self, going: &[usize]) {
+        if going.len() == self.rows.len() {
+            return;
+        }
+        self.cache.keep(going, &self.model.device());
+        let mut place = 0;
+        self.rows.retain(|_| {
+            place += 1;
+            going.binary_search(&(place - 1)).is_ok()
+        });
+    }
+
+    /// Reads the token that each completion ends with.
+    fn read_last(&mut self) -> Tensor<2> {
+        let device = self.model.device();
+        let last: Vec<i64> = (self.rows.iter())
+            .map(|row| i64::from(row.tokens.last().copied().unwrap_or(self.pad)))
+            .collect();
+        let rows = self.rows.len();
+        let input = Tensor::<2, Int>::from_data(TensorData::new(last, [rows, 1]), &device);
+        let padding: Vec<usize> = self.rows.iter().map(|row| row.padding).collect();
+        let mask = self.mask(&padding, self.cache.len() + 1);
+        let hidden = self.model.forward(input, mask, Some(&mut self.cache));
+        let [rows, _, width] = hidden.dims();
+        self.model.logits(hidden.reshape([rows, width]))
+    }
+
+    /// `[batch, total]`, or none when nothing is padded.
+    fn mask(&self, padding: &[usize], total: usize) -> Option<Tensor<2, Bool>> {
+        if padding.iter().all(|&padding| padding == 0) {
+            return None;
+        }
+        let seen: Vec<bool> = padding
+            .iter()
+            .flat_map(|&padding| (0..total).map(move |i| i >= padding))
+            .collect();
+        let seen = TensorData::new(seen, [padding.len(), total]);
+        Some(Tensor::from_data(seen, &self.model.device()))
+    }
+}
+
+fn rows(request: Request<'_>, config: &GenerationConfig, longest: usize) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(request.prompts.len() * request.samples);
+    for (prompt, tokens) in request.prompts.iter().enumerate() {
+        for sample in 0..request.samples {
+            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+            let sample_number = request.first_sample + sample as u64;
+            rng.set_stream((request.first_prompt + prompt as u64) << 20 | sample_number);
+            rows.push(Row {
+                index: prompt * request.samples + sample,
+                padding: longest - tokens.len(),
+                tokens: tokens.clone(),
+                prompt_length: tokens.len(),
+                rng,
+            });
+        }
+    }
+    rows
+}
