@@ -75,6 +75,23 @@ pub enum ModelError {
         /// The key of the weight.
         name: String,
     },
+    /// There is a weight for which the model has no place.
+    #[error(
+        "{} holds tensor `{name}`{}, for which a `{model_type}` model with the settings beside it \
+         has no place: settings and weights do not belong together",
+        path.display(),
+        and_others(*others)
+    )]
+    ExtraTensor {
+        /// The file or folder of weights.
+        path: PathBuf,
+        /// The key of the weight.
+        name: String,
+        /// How many more there are.
+        others: usize,
+        /// The architecture that the settings name.
+        model_type: String,
+    },
     /// A weight has another shape than the configuration gives it.
     #[error("tensor `{name}` has shape {found:?}, not {expected:?}, in {}", path.display())]
     Shape {
@@ -160,4 +177,11 @@ pub enum ModelError {
         /// What the device said.
         reason: String,
     },
+}
+
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        _ => format!(" and {others} more"),
+    }
 }

@@ -29,10 +29,12 @@ impl Weights<'_> {
     pub(crate) fn transposed(
         &self,
         name: &str,
-        [out, input]: [usize; 2],
+        shape: [usize; 2],
     ) -> Result<Param<Tensor<2>>, ModelError> {
-        let stored: Tensor<2> = self.file.tensor_of(name, [out, input], self.device)?;
-        Ok(param(name, contiguous_transpose(stored)))
+        Ok(param(
+            name,
+            self.file.transposed_of(name, shape, self.device)?,
+        ))
     }
 }
 

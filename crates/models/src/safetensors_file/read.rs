@@ -1,42 +1,61 @@
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use half::{bf16, f16};
-use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
 
+use super::floats::{Order, floats};
+use super::header::Header;
+use super::source::Source;
 use super::{INDEX, LENGTH_FIELD, MAX_HEADER, SINGLE};
 use crate::error::ModelError;
+
+/// What a checkpoint may hold beside the weights of the model that is read from it, as transformers
+/// passes it over, too: tables that older versions saved and that are computed today, and the head
+/// of a language model where another head is wanted or the embedding serves as one.
+const PASSED_OVER: [&str; 8] = [
+    ".rotary_emb.inv_freq",
+    ".attn.bias",
+    ".attn.masked_bias",
+    ".attention.bias",
+    ".attention.masked_bias",
+    "embeddings.position_ids",
+    "lm_head.weight",
+    "lm_head.bias",
+];
 
 /// The weights of a model, open for reading.
 pub struct TensorFile {
     path: PathBuf,
     parts: Vec<Part>,
-    /// Tensor name to the part that holds it.
-    names: BTreeMap<String, usize>,
+    tensors: BTreeMap<String, Place>,
 }
 
 impl std::fmt::Debug for TensorFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TensorFile")
             .field("path", &self.path)
-            .field("tensors", &self.names.len())
+            .field("tensors", &self.tensors.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Where a tensor is.
+struct Place {
+    /// Number of its part.
+    part: usize,
+    info: TensorInfo,
+    was_read: AtomicBool,
 }
 
 impl TensorFile {
     /// Opens a model folder, one safetensors file, or a `*.index.json` of shards.
     ///
     /// # Errors
-    ///
-    /// When there is no such file, or it is truncated or damaged, or an index names a file outside
-    /// its own folder.
+    /// When there is no such file, or it is truncated or damaged, or an index names a file that is
+    /// not in its own folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
         if path.is_dir() {
@@ -57,36 +76,30 @@ impl TensorFile {
         {
             return Self::open_sharded(path);
         }
-        Ok(Self::of_one_part(path, Part::open(path)?))
+        Self::of_one_part(path, Source::open(path))
     }
 
     /// Reads weights that are in memory already; `name` stands for the file in messages.
     ///
     /// # Errors
-    ///
     /// When the bytes are not one whole safetensors file.
     pub fn from_bytes(
         name: impl AsRef<Path>,
-        bytes: impl AsRef<[u8]> + Send + 'static,
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
     ) -> Result<Self, ModelError> {
-        let name = name.as_ref();
-        let length = bytes.as_ref().len() as u64;
-        let part = Part::read(name, Box::new(Cursor::new(bytes)), length)?;
-        Ok(Self::of_one_part(name, part))
+        Self::of_one_part(name.as_ref(), Ok(Source::Memory(Box::new(bytes))))
     }
 
-    fn of_one_part(path: &Path, part: Part) -> Self {
-        let names = part
-            .header
-            .offset_keys()
-            .into_iter()
-            .map(|name| (name, 0))
-            .collect();
-        Self {
+    fn of_one_part(path: &Path, source: std::io::Result<Source>) -> Result<Self, ModelError> {
+        let (part, tensors) = Part::read(path, source)?;
+        Ok(Self {
             path: path.to_owned(),
             parts: vec![part],
-            names,
-        }
+            tensors: tensors
+                .into_iter()
+                .map(|(name, info)| (name, Place::new(0, info)))
+                .collect(),
+        })
     }
 
     fn open_sharded(index: &Path) -> Result<Self, ModelError> {
@@ -104,38 +117,51 @@ impl TensorFile {
                 source,
             })?;
         let folder = index.parent().unwrap_or(Path::new("."));
+        let wrong = |name: &str, reason: String| ModelError::Setting {
+            path: index.to_owned(),
+            key: name.to_owned(),
+            reason,
+        };
 
-        let mut parts: Vec<Part> = Vec::new();
-        let mut opened: BTreeMap<String, usize> = BTreeMap::new();
-        let mut names = BTreeMap::new();
-        for (name, file) in weight_map {
-            let part = match opened.get(&file) {
-                Some(&part) => part,
-                None => {
-                    if !is_plain_file_name(&file) {
-                        return Err(ModelError::Setting {
-                            path: index.to_owned(),
-                            key: name,
-                            reason: format!("`{file}` is not a file of this folder"),
-                        });
-                    }
-                    parts.push(Part::open(&folder.join(&file))?);
-                    opened.insert(file, parts.len() - 1);
-                    parts.len() - 1
-                }
-            };
-            if parts[part].header.info(&name).is_none() {
+        // A file to the tensors that are looked for in it.
+        let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, file) in &weight_map {
+            files.entry(file.as_str()).or_default().push(name.as_str());
+        }
+        let mut parts = Vec::new();
+        let mut tensors = BTreeMap::new();
+        for (file, names) in files {
+            if !is_plain_file_name(file) {
+                let reason = format!("`{file}` is not a file of this folder");
+                return Err(wrong(names[0], reason));
+            }
+            let path = folder.join(file);
+            if !path.exists() {
+                let reason = format!(
+                    "its file {file} is not there: the model is incomplete, fetch that file, too"
+                );
+                return Err(wrong(names[0], reason));
+            }
+            let (part, found) = Part::read(&path, Source::open(&path))?;
+            if let Some(name) = names.into_iter().find(|&name| !found.contains_key(name)) {
                 return Err(ModelError::MissingTensor {
-                    path: parts[part].path.clone(),
-                    name,
+                    path,
+                    name: name.to_owned(),
                 });
             }
-            names.insert(name, part);
+            for (name, info) in found {
+                // The index decides where a tensor is that two files hold. One that it does not
+                // know is kept, so that nobody takes the model for read while it is not.
+                if weight_map.get(&name).is_none_or(|place| place == file) {
+                    tensors.insert(name, Place::new(parts.len(), info));
+                }
+            }
+            parts.push(part);
         }
         Ok(Self {
             path: index.to_owned(),
             parts,
-            names,
+            tensors,
         })
     }
 
@@ -151,84 +177,96 @@ impl TensorFile {
 
     /// The names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(String::as_str)
+        self.tensors.keys().map(String::as_str)
     }
 
     /// Whether there is a tensor of that name.
     pub fn contains(&self, name: &str) -> bool {
-        self.names.contains_key(name)
+        self.tensors.contains_key(name)
     }
 
     /// The shape of a tensor, if it is there.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        let &part = self.names.get(name)?;
-        self.parts[part]
-            .header
-            .info(name)
-            .map(|info| info.shape.as_slice())
+        Some(&self.tensors.get(name)?.info.shape)
+    }
+
+    /// The names of the tensors whose values nobody has asked for, sorted.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.tensors
+            .iter()
+            .filter(|(_, place)| !place.was_read.load(Ordering::Relaxed))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// To be called once a model has read its weights: refuses a file that holds more of them, since
+    /// its settings then describe another model than the one that was saved.
+    ///
+    /// Buffers that are computed and unused heads are passed over, and so are names for which
+    /// `is_ignored` says yes: what the architecture leaves aside. `model_type` is for the message.
+    ///
+    /// # Errors
+    /// [`ModelError::ExtraTensor`], with the first such name.
+    pub fn check_all_read(
+        &self,
+        model_type: &str,
+        is_ignored: impl Fn(&str) -> bool,
+    ) -> Result<(), ModelError> {
+        let passed_over = |name: &str| PASSED_OVER.iter().any(|end| name.ends_with(end));
+        let mut extra = self
+            .unread()
+            .filter(|name| !passed_over(name) && !is_ignored(name));
+        match extra.next() {
+            None => Ok(()),
+            Some(name) => Err(ModelError::ExtraTensor {
+                path: self.path.clone(),
+                name: name.to_owned(),
+                others: extra.count(),
+                model_type: model_type.to_owned(),
+            }),
+        }
     }
 
     /// The free-form metadata in the header of the first file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
-        let header = self
-            .parts
-            .first()
-            .and_then(|part| part.header.metadata().as_ref());
-        header
-            .into_iter()
-            .flatten()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
+        let first = self.parts.first();
+        first.map(|part| part.metadata.clone()).unwrap_or_default()
     }
 
     /// The values of a tensor in row-major order, as f32 whatever they are stored as.
     ///
     /// # Errors
-    ///
     /// When it is absent, not a float, or cannot be read.
     pub fn data(&self, name: &str) -> Result<TensorData, ModelError> {
-        let missing = || ModelError::MissingTensor {
-            path: self.path.clone(),
-            name: name.to_owned(),
-        };
-        let &part = self.names.get(name).ok_or_else(missing)?;
-        let part = &self.parts[part];
-        let info = part.header.info(name).ok_or_else(missing)?;
-        let bytes = part.bytes(info)?;
-        let values = floats(info.dtype, &bytes).ok_or_else(|| ModelError::Dtype {
-            path: part.path.clone(),
-            name: name.to_owned(),
-            dtype: format!("{:?}", info.dtype),
-        })?;
-        Ok(TensorData::new(values, info.shape.clone()))
+        let place = self.place(name)?;
+        let values = self.values(name, place, Order::Stored)?;
+        Ok(TensorData::new(values, place.info.shape.clone()))
     }
 
     /// A tensor of a known rank on a device, in the device's default float type.
     ///
     /// # Errors
-    ///
     /// As [`TensorFile::data`], and when the rank is another.
     pub fn tensor<const D: usize>(
         &self,
         name: &str,
         device: &Device,
     ) -> Result<Tensor<D>, ModelError> {
-        let data = self.data(name)?;
-        if data.rank() != D {
+        if let Some(found) = self.shape(name)
+            && found.len() != D
+        {
             return Err(ModelError::Rank {
                 path: self.path.clone(),
                 name: name.to_owned(),
                 expected: D,
-                found: data.shape().to_vec(),
+                found: found.to_vec(),
             });
         }
-        Ok(Tensor::from_data(data, device))
+        Ok(Tensor::from_data(self.data(name)?, device))
     }
 
     /// A tensor of a known shape on a device, in the device's default float type.
     ///
     /// # Errors
-    ///
     /// As [`TensorFile::data`], and when the shape is another. The shape is compared before any
     /// value is read.
     pub fn tensor_of<const D: usize>(
@@ -237,45 +275,99 @@ impl TensorFile {
         expected: [usize; D],
         device: &Device,
     ) -> Result<Tensor<D>, ModelError> {
-        if let Some(found) = self.shape(name)
-            && found != expected
-        {
-            return Err(ModelError::Shape {
+        self.check_shape(name, &expected)?;
+        Ok(Tensor::from_data(self.data(name)?, device))
+    }
+
+    /// The transpose of a stored matrix: turned while it is converted, so that a linear layer's
+    /// weight is held once.
+    ///
+    /// # Shapes
+    /// `[rows, columns]` in the file, `[columns, rows]` as it is returned.
+    ///
+    /// # Errors
+    /// As [`TensorFile::tensor_of`].
+    pub fn transposed_of(
+        &self,
+        name: &str,
+        [rows, columns]: [usize; 2],
+        device: &Device,
+    ) -> Result<Tensor<2>, ModelError> {
+        self.check_shape(name, &[rows, columns])?;
+        let values = self.values(name, self.place(name)?, Order::Transposed { columns })?;
+        Ok(Tensor::from_data(
+            TensorData::new(values, [columns, rows]),
+            device,
+        ))
+    }
+
+    fn place(&self, name: &str) -> Result<&Place, ModelError> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| ModelError::MissingTensor {
+                path: self.path.clone(),
+                name: name.to_owned(),
+            })
+    }
+
+    fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
+        match self.shape(name) {
+            Some(found) if found != expected => Err(ModelError::Shape {
                 path: self.path.clone(),
                 name: name.to_owned(),
                 expected: expected.to_vec(),
                 found: found.to_vec(),
-            });
+            }),
+            _ => Ok(()),
         }
-        Ok(Tensor::from_data(self.data(name)?, device))
+    }
+
+    fn values(&self, name: &str, place: &Place, order: Order) -> Result<Vec<f32>, ModelError> {
+        let part = &self.parts[place.part];
+        let (start, end) = place.info.data_offsets;
+        let piece = part
+            .source
+            .piece(part.data_start + start as u64, part.data_start + end as u64)
+            .map_err(|source| ModelError::Read {
+                path: part.path.clone(),
+                source,
+            })?;
+        let dtype = place.info.dtype;
+        let values = floats(dtype, &piece, order).ok_or_else(|| ModelError::Dtype {
+            path: part.path.clone(),
+            name: name.to_owned(),
+            dtype: format!("{dtype:?}"),
+        })?;
+        place.was_read.store(true, Ordering::Relaxed);
+        Ok(values)
     }
 }
 
-/// What a tensor file is read from: a file on disk, or bytes in memory.
-trait Source: Read + Seek + Send {}
-impl<T: Read + Seek + Send> Source for T {}
+impl Place {
+    fn new(part: usize, info: TensorInfo) -> Self {
+        Self {
+            part,
+            info,
+            was_read: AtomicBool::new(false),
+        }
+    }
+}
 
 /// One safetensors file, its header checked.
 struct Part {
     path: PathBuf,
-    header: Metadata,
+    metadata: BTreeMap<String, String>,
     /// Where the first tensor starts.
     data_start: u64,
-    source: Mutex<Box<dyn Source>>,
+    source: Source,
 }
 
 impl Part {
-    fn open(path: &Path) -> Result<Self, ModelError> {
-        let read = |source| ModelError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(read)?;
-        let length = file.metadata().map_err(read)?.len();
-        Self::read(path, Box::new(file), length)
-    }
-
-    fn read(path: &Path, mut source: Box<dyn Source>, length: u64) -> Result<Self, ModelError> {
+    /// The file and its tensors.
+    fn read(
+        path: &Path,
+        source: std::io::Result<Source>,
+    ) -> Result<(Self, BTreeMap<String, TensorInfo>), ModelError> {
         let damaged = |reason: String| ModelError::DamagedWeights {
             path: path.to_owned(),
             reason,
@@ -284,17 +376,20 @@ impl Part {
             path: path.to_owned(),
             source,
         };
+        let source = source.map_err(failed)?;
+        let length = source.length().map_err(failed)?;
         if length < LENGTH_FIELD {
             return Err(damaged(format!(
                 "it has {length} bytes, fewer than its length field"
             )));
         }
-        let mut field = [0; LENGTH_FIELD as usize];
-        source.read_exact(&mut field).map_err(failed)?;
-        let header_length = u64::from_le_bytes(field);
+        let field = source.piece(0, LENGTH_FIELD).map_err(failed)?;
+        let header_length = field
+            .first_chunk()
+            .map_or(0, |&field| u64::from_le_bytes(field));
         if header_length > MAX_HEADER {
             return Err(damaged(format!(
-                "it claims a header of {header_length} bytes"
+                "it claims a header of {header_length} bytes, the format allows {MAX_HEADER}"
             )));
         }
         let data_start = LENGTH_FIELD + header_length;
@@ -303,37 +398,22 @@ impl Part {
                 "its header ends at byte {data_start}, it at {length}"
             )));
         }
-        let mut header = vec![0; header_length as usize];
-        source.read_exact(&mut header).map_err(failed)?;
-        let header: Metadata =
-            serde_json::from_slice(&header).map_err(|error| damaged(error.to_string()))?;
-        let promised = data_start + header.data_len() as u64;
+        let json = source.piece(LENGTH_FIELD, data_start).map_err(failed)?;
+        let header = Header::parse(&json).map_err(damaged)?;
+        let promised = data_start.saturating_add(header.data_length);
         if promised != length {
             return Err(damaged(format!(
                 "its header promises {promised} bytes, it has {length}"
             )));
         }
-        Ok(Self {
+        drop((field, json));
+        let part = Self {
             path: path.to_owned(),
-            header,
+            metadata: header.metadata,
             data_start,
-            source: Mutex::new(source),
-        })
-    }
-
-    fn bytes(&self, info: &TensorInfo) -> Result<Vec<u8>, ModelError> {
-        let (start, end) = info.data_offsets;
-        let mut bytes = vec![0; end - start];
-        // Each read seeks first, so a reader that panicked leaves nothing half done.
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        source
-            .seek(SeekFrom::Start(self.data_start + start as u64))
-            .and_then(|_| source.read_exact(&mut bytes))
-            .map_err(|source| ModelError::Read {
-                path: self.path.clone(),
-                source,
-            })?;
-        Ok(bytes)
+            source,
+        };
+        Ok((part, header.tensors))
     }
 }
 
@@ -342,23 +422,4 @@ fn is_plain_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     matches!(components.next(), Some(Component::Normal(only)) if only == name)
         && components.next().is_none()
-}
-
-/// Little-endian numbers as f32; `None` for formats that are not floats.
-fn floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|&chunk| f(chunk))
-            .collect()
-    }
-    Some(match dtype {
-        Dtype::F32 => each(bytes, f32::from_le_bytes),
-        Dtype::F16 => each(bytes, |chunk| f16::from_le_bytes(chunk).to_f32()),
-        Dtype::BF16 => each(bytes, |chunk| bf16::from_le_bytes(chunk).to_f32()),
-        Dtype::F64 => each(bytes, |chunk| f64::from_le_bytes(chunk) as f32),
-        _ => return None,
-    })
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,6 +11,9 @@ use safetensors::tensor::TensorInfo;
 
 use super::LENGTH_FIELD;
 use crate::error::ModelError;
+
+/// How many values are encoded at once.
+const BLOCK: usize = 1 << 16;
 
 /// The number format that weights are saved in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,11 @@ impl Precision {
         }
     }
 
+    /// Bytes of a number.
+    pub(super) fn width(self) -> usize {
+        self.dtype().bitsize() / 8
+    }
+
     fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
@@ -41,7 +50,7 @@ impl Precision {
 
     /// Nearest representable values, little-endian, or the value that would become infinite.
     fn encode(self, values: &[f32]) -> Result<Vec<u8>, f32> {
-        let mut bytes = Vec::with_capacity(values.len() * self.dtype().bitsize() / 8);
+        let mut bytes = Vec::with_capacity(values.len() * self.width());
         for &value in values {
             let overflows = match self {
                 Precision::F32 => {
@@ -116,10 +125,9 @@ fn header(
     if !metadata.is_empty() {
         entries.insert("__metadata__".to_owned(), serde_json::to_value(metadata)?);
     }
-    let width = precision.dtype().bitsize() / 8;
     let mut start = 0;
     for (name, data) in tensors {
-        let end = start + data.num_elements() * width;
+        let end = start + data.num_elements() * precision.width();
         let info = TensorInfo {
             dtype: precision.dtype(),
             shape: data.shape().to_vec(),
@@ -149,23 +157,35 @@ fn write_parts(
         .map_err(failed)?;
     file.write_all(header).map_err(failed)?;
     for (name, data) in tensors {
-        let values = data.try_to_vec_as::<f32>().map_err(|_| ModelError::Dtype {
-            path: path.to_owned(),
-            name: (*name).to_owned(),
-            dtype: format!("{:?}", data.dtype()),
-        })?;
-        let bytes = precision
-            .encode(&values)
-            .map_err(|value| ModelError::Overflow {
-                path: path.to_owned(),
-                name: (*name).to_owned(),
-                value,
-                precision: precision.name(),
-            })?;
-        file.write_all(&bytes).map_err(failed)?;
+        for block in f32s(path, name, data)?.chunks(BLOCK) {
+            let bytes = precision
+                .encode(block)
+                .map_err(|value| ModelError::Overflow {
+                    path: path.to_owned(),
+                    name: (*name).to_owned(),
+                    value,
+                    precision: precision.name(),
+                })?;
+            file.write_all(&bytes).map_err(failed)?;
+        }
     }
     let file = file
         .into_inner()
         .map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)
+}
+
+/// A tensor's values, borrowed where they are f32 already.
+fn f32s<'a>(path: &Path, name: &str, data: &'a TensorData) -> Result<Cow<'a, [f32]>, ModelError> {
+    match data.as_slice::<f32>() {
+        Ok(values) => Ok(Cow::Borrowed(values)),
+        Err(_) => data
+            .try_to_vec_as::<f32>()
+            .map(Cow::Owned)
+            .map_err(|_| ModelError::Dtype {
+                path: path.to_owned(),
+                name: name.to_owned(),
+                dtype: format!("{:?}", data.dtype()),
+            }),
+    }
 }
