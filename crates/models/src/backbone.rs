@@ -60,6 +60,14 @@ impl BackboneConfig {
         }
     }
 
+    /// The architecture, as config.json names it.
+    pub fn model_type(&self) -> &str {
+        match self {
+            Self::Decoder(config) => &config.model_type,
+            Self::Gpt2(_) => GPT2,
+        }
+    }
+
     /// Number of token embeddings.
     pub fn vocab_size(&self) -> usize {
         match self {

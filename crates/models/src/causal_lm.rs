@@ -39,7 +39,7 @@ impl CausalLm {
     /// Builds the model from tensors under Hugging Face's names.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape than the configuration says.
+    /// When a tensor is missing, left over, or of another shape than the configuration says.
     pub fn from_tensors(
         file: &TensorFile,
         config: BackboneConfig,
@@ -52,8 +52,10 @@ impl CausalLm {
             let shape = [config.vocab_size(), config.hidden_size()];
             Some(Linear::load(&weights, "lm_head", shape, false)?)
         };
+        let backbone = Backbone::load(&weights, config.clone())?;
+        file.check_all_read(config.model_type(), |_| false)?;
         Ok(Self {
-            backbone: Backbone::load(&weights, config.clone())?,
+            backbone,
             lm_head,
             config,
         })

@@ -49,9 +49,12 @@ impl SequenceClassifier {
             file: &file,
             device,
         };
+        let score = Linear::load(&weights, "score", [labels, config.hidden_size()], false)?;
+        let backbone = Backbone::load(&weights, config.clone())?;
+        file.check_all_read(config.model_type(), |_| false)?;
         Ok(Self {
-            score: Linear::load(&weights, "score", [labels, config.hidden_size()], false)?,
-            backbone: Backbone::load(&weights, config.clone())?,
+            score,
+            backbone,
             config,
             pad_token_id: value.get("pad_token_id").and_then(Value::as_i64),
         })

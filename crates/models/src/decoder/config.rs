@@ -6,6 +6,8 @@ use crate::rope::RopeConfig;
 /// A rotary decoder's settings, whichever family wrote them: see [`super::families`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
+    /// The family, as config.json names it.
+    pub model_type: String,
     /// Number of token embeddings.
     pub vocab_size: usize,
     /// Width of the residual stream.

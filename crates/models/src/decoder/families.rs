@@ -31,6 +31,7 @@ pub const FAMILIES: [&str; 8] = [
 /// The keys that the families share, and those that one of them has.
 #[derive(Deserialize)]
 struct File {
+    model_type: String,
     vocab_size: usize,
     hidden_size: usize,
     intermediate_size: usize,
@@ -72,7 +73,6 @@ impl DecoderConfig {
     /// # Errors
     /// When it describes an architecture that is no [`super::Decoder`], or a value that none has.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let model_type = value.get("model_type").and_then(Value::as_str);
         let file: File =
             serde_json::from_value(value.clone()).map_err(|source| ModelError::Json {
                 path: path.to_owned(),
@@ -80,7 +80,7 @@ impl DecoderConfig {
             })?;
         let reader = Reader { path, value, file };
         reader.check()?;
-        let config = match model_type.unwrap_or_default() {
+        let config = match reader.file.model_type.as_str() {
             "llama" => reader.llama(),
             "mistral" => reader.mistral(),
             "qwen2" => reader.qwen(true),
@@ -316,6 +316,7 @@ impl Reader<'_> {
         let scaling = scaling.filter(|scaling| scaling.get("full_attention").is_none());
         let theta = file.rope_theta.unwrap_or(defaults.theta);
         Ok(DecoderConfig {
+            model_type: file.model_type.clone(),
             vocab_size: file.vocab_size,
             hidden_size: file.hidden_size,
             intermediate_size: file.intermediate_size,
