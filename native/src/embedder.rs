@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use burn::tensor::Device;
 use rarebit_deviation::{Embedder, embed};
-use rarebit_models::sentence_transformer::{LongTexts, SentenceTransformer};
+use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTransformer};
 
 use crate::cache;
 use crate::embedding_cache::CachedEmbedder;
@@ -18,8 +18,10 @@ pub(crate) const DEFAULT_SEMANTIC: &str = "sentence-transformers/all-MiniLM-L6-v
 /// Opens `builtin:lexical`, `builtin:style`, a sentence-transformers folder, or one on the
 /// Hugging Face hub. Vectors of the latter two are kept in `cache_dir`, or in the user's cache.
 ///
+/// A folder or id may be followed by settings: `org/name,task=separation,truncate-dim=256`.
+///
 /// # Errors
-/// When there is no such embedder or its folder cannot be read.
+/// When there is no such embedder or its folder cannot be read, or a setting is not known.
 pub(crate) fn open_embedder(
     name: &str,
     long_texts: LongTexts,
@@ -32,11 +34,44 @@ pub(crate) fn open_embedder(
     if name.starts_with("builtin:") {
         bail!("no such embedder (the built-in ones are builtin:lexical and builtin:style): {name}");
     }
-    let folder = resolve_model(name)?;
-    let embedder = SentenceTransformer::open(&folder, &label(name), long_texts, device)
+    let (model, options) = settings(name, long_texts)?;
+    let folder = resolve_model(model)?;
+    let embedder = SentenceTransformer::open(&folder, &label(model), &options, device)
         .with_context(|| format!("cannot open the embedder {name}"))?;
     let cache = cache::folder(cache_dir, "embeddings")?;
     Ok(Box::new(CachedEmbedder::new(embedder, &cache)))
+}
+
+/// Parts a model's name from the settings behind it. A folder may have commas in its name.
+fn settings(name: &str, long_texts: LongTexts) -> anyhow::Result<(&str, EmbedOptions)> {
+    let mut options = EmbedOptions {
+        long_texts,
+        ..EmbedOptions::default()
+    };
+    if Path::new(name).is_dir() {
+        return Ok((name, options));
+    }
+    let mut parts = name.split(',');
+    let model = parts.next().unwrap_or_default();
+    for part in parts {
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        if value.is_empty() {
+            bail!("a setting of an embedder is key=value, not `{part}`: {name}");
+        }
+        match key.replace('_', "-").as_str() {
+            "prompt-name" => options.prompt_name = Some(value.to_owned()),
+            "task" => options.task = Some(value.to_owned()),
+            "truncate-dim" => {
+                let dims = value.parse();
+                options.truncate_dim =
+                    Some(dims.with_context(|| format!("truncate-dim is a number: {name}"))?);
+            }
+            _ => bail!(
+                "no setting `{key}` of an embedder (prompt-name, task and truncate-dim are): {name}"
+            ),
+        }
+    }
+    Ok((model, options))
 }
 
 /// What a person calls it: a hub id as it is, a folder by its own name.
@@ -72,6 +107,33 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let error = error(&empty.path().display().to_string());
         assert!(error.contains("no config.json in"), "{error}");
+    }
+
+    #[test]
+    fn settings_follow_the_name() {
+        let (model, options) = settings(
+            "org/name@main,task=text-matching,prompt_name=query,truncate-dim=8",
+            LongTexts::MeanOfChunks,
+        )
+        .unwrap();
+        assert_eq!(model, "org/name@main");
+        let expected = EmbedOptions {
+            long_texts: LongTexts::MeanOfChunks,
+            prompt_name: Some("query".to_owned()),
+            task: Some("text-matching".to_owned()),
+            truncate_dim: Some(8),
+        };
+        assert_eq!(options, expected);
+        assert!(error("org/name,dims=8").contains("no setting `dims`"));
+        assert!(error("org/name,task").contains("key=value, not `task`"));
+        assert!(error("org/name,truncate-dim=many").contains("truncate-dim is a number"));
+
+        let folder = tempfile::tempdir().unwrap();
+        let commas = folder.path().join("a,task=b");
+        std::fs::create_dir(&commas).unwrap();
+        let name = commas.display().to_string();
+        let (model, options) = settings(&name, LongTexts::Truncate).unwrap();
+        assert_eq!((model, options), (name.as_str(), EmbedOptions::default()));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, bail};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
+use rarebit_models::jina_v3::TASK_FOLDERS;
+use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL};
 
 use crate::progress;
 
@@ -230,10 +232,14 @@ fn wanted<'a>(files: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     files
 }
 
-/// Settings, tokenizer, template and weights, at the top or in a module's folder (`1_Pooling`).
+/// Settings, tokenizer, template and weights, at the top or in a module's folder (`1_Pooling`), and
+/// the adapters of jina-embeddings-v3.
 fn is_wanted(file: &str) -> bool {
     let name = match file.split_once('/') {
         None => file,
+        Some((task, ADAPTER_CONFIG | ADAPTER_MODEL)) if TASK_FOLDERS.contains(&task) => {
+            return true;
+        }
         Some((module, name)) => {
             let numbered = module.starts_with(|c: char| c.is_ascii_digit()) && module.contains('_');
             if !numbered || module.contains("..") {

@@ -53,21 +53,27 @@ FLAGS = {
 }
 
 
-def save_bert(path: Path) -> None:
-    """A Hugging Face BERT folder: WordPiece with BERT's normaliser, random weights with biases and norms that matter."""
+def save_wordpiece(path: Path, max_length: int, lowercase: bool = True) -> int:
+    """WordPiece with BERT's normaliser; returns its size."""
     vocab = {token: i for i, token in enumerate(VOCAB)}
     assert len(vocab) == len(VOCAB)
     wordpiece = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]", max_input_chars_per_word=100))
-    wordpiece.normalizer = normalizers.BertNormalizer(lowercase=True)
+    wordpiece.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     wordpiece.decoder = decoders.WordPiece()
     wordpiece.post_processor = processors.BertProcessing(("[SEP]", vocab["[SEP]"]), ("[CLS]", vocab["[CLS]"]))
     names = dict(pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
-    PreTrainedTokenizerFast(tokenizer_object=wordpiece, model_max_length=32, **names).save_pretrained(path)
+    PreTrainedTokenizerFast(tokenizer_object=wordpiece, model_max_length=max_length, **names).save_pretrained(path)
+    return len(vocab)
+
+
+def save_bert(path: Path) -> None:
+    """A Hugging Face BERT folder: random weights with biases and norms that matter."""
+    size = save_wordpiece(path, 32)
     torch.manual_seed(41)
     bert = BertModel(
         BertConfig(
-            vocab_size=len(vocab),
+            vocab_size=size,
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=4,
@@ -110,10 +116,11 @@ def pooling_config(kind: str) -> dict:
     return {"word_embedding_dimension": 32} | {flag: name == kind for name, flag in FLAGS.items()}
 
 
-def embed(model: SentenceTransformer, texts: list[str]) -> torch.Tensor:
+def embed(model: SentenceTransformer, texts: list[str], **options) -> torch.Tensor:
     """One row per text; every text alone gives the same as in a batch."""
-    rows = model.encode(texts, convert_to_tensor=True, batch_size=len(texts), show_progress_bar=False).float()
-    alone = torch.stack([model.encode(text, convert_to_tensor=True, show_progress_bar=False) for text in texts])
+    options |= dict(convert_to_tensor=True, show_progress_bar=False)
+    rows = model.encode(texts, batch_size=len(texts), **options).float()
+    alone = torch.stack([model.encode(text, **options) for text in texts])
     assert torch.allclose(rows, alone, atol=1e-5)
     return rows
 

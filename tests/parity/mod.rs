@@ -6,6 +6,7 @@
 //! mistake of substance makes.
 
 mod chat;
+mod embedders;
 mod fixture;
 mod generation;
 mod llama;

@@ -2,20 +2,22 @@
 //! counts positions from (Liu et al., arXiv 1907.11692).
 //!
 //! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `BertModel` through sentence-transformers.
+//! `BertModel`, `RobertaModel` and `XLMRobertaModel`, every block's hidden states.
 
 use std::path::Path;
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Bool, Device, Int, Tensor, activation, module};
+use burn::tensor::{Bool, Int, Tensor, module};
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::activation::Activation;
 use crate::config_file;
+use crate::encoder_attention::unseen_padding;
 use crate::error::ModelError;
 use crate::linear::Linear;
-use crate::safetensors_file::TensorFile;
 use crate::weights::Weights;
 
 /// `BertConfig` of transformers, as far as inference reads it.
@@ -34,7 +36,7 @@ pub struct BertConfig {
     /// Width of the feed-forward layer.
     pub intermediate_size: usize,
     /// The feed-forward layer's activation.
-    pub hidden_act: BertActivation,
+    pub hidden_act: Activation,
     /// Number of position embeddings.
     pub max_position_embeddings: usize,
     /// Number of segment embeddings; a single text uses the first.
@@ -68,44 +70,14 @@ pub enum BertFamily {
     Camembert,
 }
 
-/// Activations that checkpoints of the family name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BertActivation {
-    /// `x Φ(x)`, exact.
-    Gelu,
-    /// The tanh approximation of GELU.
-    GeluNew,
-    /// Another name of the tanh approximation.
-    GeluPytorchTanh,
-    /// `max(x, 0)`
-    Relu,
-}
-
 impl BertConfig {
-    /// Reads `config.json` of a model folder.
-    ///
-    /// # Errors
-    /// When there is none, or it describes another architecture, or a value that no encoder has.
-    pub fn read(folder: &Path) -> Result<Self, ModelError> {
-        let (path, value) = config_file::read(folder)?;
-        let json = |source| ModelError::Json {
-            path: path.clone(),
+    /// The settings in a parsed `config.json`; `path` is for messages.
+    pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
+        let config = Self::deserialize(value).map_err(|source| ModelError::Json {
+            path: path.to_owned(),
             source,
-        };
-        let model_type = value.get("model_type").and_then(|kind| kind.as_str());
-        if !matches!(
-            model_type,
-            Some("bert" | "roberta" | "xlm-roberta" | "camembert")
-        ) {
-            let what = match model_type {
-                Some(other) => format!("the architecture `{other}` as a sentence embedder"),
-                None => "no architecture (`model_type` is absent)".to_owned(),
-            };
-            return Err(ModelError::Unsupported { path, what });
-        }
-        let config: Self = serde_json::from_value(value).map_err(json)?;
-        config.check(&path)?;
+        })?;
+        config.check(path)?;
         Ok(config)
     }
 
@@ -142,18 +114,15 @@ impl BertConfig {
         }
     }
 
-    /// The position of a text's first token.
-    fn first_position(&self) -> usize {
-        match self.model_type {
-            BertFamily::Bert => 0,
-            _ => self.pad_token_id as usize + 1,
-        }
+    /// The token that positions leave out and count from, where one does.
+    fn padding(&self) -> Option<u32> {
+        (self.model_type != BertFamily::Bert).then_some(self.pad_token_id)
     }
 
     /// The longest sequence for which there are positions.
     pub fn max_tokens(&self) -> usize {
-        self.max_position_embeddings
-            .saturating_sub(self.first_position())
+        let first = self.padding().map_or(0, |padding| padding as usize + 1);
+        self.max_position_embeddings.saturating_sub(first)
     }
 }
 
@@ -187,7 +156,8 @@ pub struct BertEmbeddings {
     /// `[segments, hidden]`
     token_type_embeddings: Param<Tensor<2>>,
     layer_norm: LayerNorm,
-    first_position: usize,
+    /// RoBERTa's padding, which takes no position.
+    padding: Option<u32>,
 }
 
 impl BertEmbeddings {
@@ -200,20 +170,25 @@ impl BertEmbeddings {
             position_embeddings: table("position_embeddings", config.max_position_embeddings)?,
             token_type_embeddings: table("token_type_embeddings", config.type_vocab_size)?,
             layer_norm: layer_norm(weights, &format!("{name}.LayerNorm"), config)?,
-            first_position: config.first_position(),
+            padding: config.padding(),
         })
     }
 
     fn forward(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, seq] = input_ids.dims();
-        let words = module::embedding(self.word_embeddings.val(), input_ids); // [batch, seq, hidden]
-        let positions = self
-            .position_embeddings
-            .val()
-            .narrow(0, self.first_position, seq);
+        let table = self.position_embeddings.val();
+        let positions = match self.padding {
+            None => table.narrow(0, 0, seq).unsqueeze(), // [1, seq, hidden]
+            Some(padding) => {
+                let token = input_ids.clone().not_equal_elem(padding).int();
+                let places = token.clone().cumsum(1) * token + i64::from(padding);
+                module::embedding(table, places) // [batch, seq, hidden]
+            }
+        };
         let segment = self.token_type_embeddings.val().narrow(0, 0, 1);
+        let words = module::embedding(self.word_embeddings.val(), input_ids); // [batch, seq, hidden]
         self.layer_norm
-            .forward(words + (positions + segment).unsqueeze())
+            .forward(words + positions + segment.unsqueeze())
     }
 }
 
@@ -247,8 +222,8 @@ impl BertAttention {
         })
     }
 
-    /// `hidden` says which keys no query may see, `[batch, n_heads, seq, seq]`.
-    fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4, Bool>>) -> Tensor<3> {
+    /// `unseen` says which keys no query may see, `[batch, n_heads, seq, seq]`.
+    fn forward(&self, x: Tensor<3>, unseen: Option<&Tensor<4, Bool>>) -> Tensor<3> {
         let [batch, seq, d_model] = x.dims();
         let heads = |x: Tensor<3>| {
             x.reshape([batch, seq, self.n_heads, d_model / self.n_heads])
@@ -258,7 +233,7 @@ impl BertAttention {
             heads(self.query.forward(x.clone())),
             heads(self.key.forward(x.clone())),
             heads(self.value.forward(x.clone())),
-            hidden.cloned(),
+            unseen.cloned(),
             None,
             AttentionModuleOptions::default(),
         );
@@ -300,7 +275,7 @@ pub struct BertLayer {
     intermediate: Linear,
     output: BertOutput,
     #[module(skip)]
-    act: BertActivation,
+    act: Activation,
 }
 
 impl BertLayer {
@@ -315,16 +290,10 @@ impl BertLayer {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, hidden: Option<&Tensor<4, Bool>>) -> Tensor<3> {
-        let x = self.attention.forward(x, hidden);
+    fn forward(&self, x: Tensor<3>, unseen: Option<&Tensor<4, Bool>>) -> Tensor<3> {
+        let x = self.attention.forward(x, unseen);
         let inner = self.intermediate.forward(x.clone()); // [batch, seq, intermediate]
-        let inner = match self.act {
-            BertActivation::Gelu => activation::gelu(inner),
-            BertActivation::GeluNew | BertActivation::GeluPytorchTanh => {
-                activation::gelu_approximate(inner)
-            }
-            BertActivation::Relu => activation::relu(inner),
-        };
+        let inner = self.act.forward(inner);
         self.output.forward(inner, x)
     }
 }
@@ -338,24 +307,17 @@ pub struct BertModel {
 }
 
 impl BertModel {
-    /// Builds the encoder from the weights of a checkpoint, whether its keys start with `bert.`
-    /// (or `roberta.`) or not. Weights that the encoder does not have are left alone.
-    ///
-    /// # Errors
-    /// When a weight is missing or has another shape.
-    pub fn load(
-        file: &TensorFile,
-        config: &BertConfig,
-        device: &Device,
-    ) -> Result<Self, ModelError> {
-        let weights = Weights { file, device };
+    /// Builds the encoder from a checkpoint, whether its keys start with `bert.` (or `roberta.`) or
+    /// not. Weights that the encoder does not have are left alone.
+    pub(crate) fn load(weights: &Weights<'_>, config: &BertConfig) -> Result<Self, ModelError> {
+        let word_embeddings = "embeddings.word_embeddings.weight";
         let prefix = ["", "bert.", "roberta."]
             .into_iter()
-            .find(|prefix| file.contains(&format!("{prefix}embeddings.word_embeddings.weight")))
+            .find(|prefix| weights.file.contains(&format!("{prefix}{word_embeddings}")))
             .unwrap_or("");
-        let layer = |i| BertLayer::load(&weights, &format!("{prefix}encoder.layer.{i}"), config);
+        let layer = |i| BertLayer::load(weights, &format!("{prefix}encoder.layer.{i}"), config);
         Ok(Self {
-            embeddings: BertEmbeddings::load(&weights, &format!("{prefix}embeddings"), config)?,
+            embeddings: BertEmbeddings::load(weights, &format!("{prefix}embeddings"), config)?,
             layer: (0..config.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
@@ -363,25 +325,25 @@ impl BertModel {
         })
     }
 
-    /// The last layer's hidden states. Sequences are padded on the right; `attention_mask` is true
-    /// where there is a token, and absent where nothing is padded.
+    /// The last layer's hidden states; `visit` sees the embedding's output and each block's.
+    /// Sequences are padded on the right.
     ///
     /// # Shapes
-    /// - `input_ids`, `attention_mask`: `[batch, seq]`
+    /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`
     /// - output: `[batch, seq, hidden]`
-    pub fn forward(
+    pub(crate) fn run(
         &self,
         input_ids: Tensor<2, Int>,
         attention_mask: Option<Tensor<2, Bool>>,
+        visit: &mut dyn FnMut(&Tensor<3>),
     ) -> Tensor<3> {
-        let [batch, seq] = input_ids.dims();
-        let hidden = attention_mask.map(|mask| {
-            let padding = mask.bool_not().reshape([batch, 1, 1, seq]);
-            padding.expand([batch, self.n_heads, seq, seq])
-        });
-        let x = self.embeddings.forward(input_ids);
-        self.layer
-            .iter()
-            .fold(x, |x, layer| layer.forward(x, hidden.as_ref()))
+        let unseen = attention_mask.map(|mask| unseen_padding(mask, self.n_heads));
+        let mut x = self.embeddings.forward(input_ids);
+        visit(&x);
+        for layer in &self.layer {
+            x = layer.forward(x, unseen.as_ref());
+            visit(&x);
+        }
+        x
     }
 }

@@ -141,6 +141,7 @@ impl Gpt2Model {
                 &format!("{prefix}ln_f"),
                 width,
                 config.layer_norm_epsilon,
+                true,
             )?,
             config,
         })
@@ -253,6 +254,7 @@ impl Block {
                 &format!("{name}.{part}"),
                 config.n_embd,
                 config.layer_norm_epsilon,
+                true,
             )
         };
         let linear =

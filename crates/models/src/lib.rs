@@ -47,6 +47,11 @@ pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScal
 pub use weights::{NamedTensors, param_id};
 
 pub mod bert;
+pub mod encoder;
+mod encoder_attention;
+pub mod jina_v3;
+pub mod modernbert;
 pub mod pooling;
 mod sentence_folder;
+mod sentence_head;
 pub mod sentence_transformer;

@@ -60,7 +60,8 @@ impl Linear {
         })
     }
 
-    fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
+    /// `weight` is `[in, out]`.
+    pub(crate) fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
         Self {
             weight,
             bias,

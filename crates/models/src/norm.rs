@@ -56,12 +56,16 @@ pub(crate) fn layer_norm(
     name: &str,
     width: usize,
     eps: f64,
+    bias: bool,
 ) -> Result<LayerNorm, ModelError> {
     let mut norm = LayerNormConfig::new(width)
         .with_epsilon(eps)
+        .with_bias(bias)
         .init(weights.device);
     norm.gamma = weights.param(&format!("{name}.weight"), [width])?;
-    norm.beta = Some(weights.param(&format!("{name}.bias"), [width])?);
+    if bias {
+        norm.beta = Some(weights.param(&format!("{name}.bias"), [width])?);
+    }
     Ok(norm)
 }
 

@@ -40,17 +40,24 @@ impl PoolingMode {
 
     /// # Shapes
     /// - `tokens`: `[batch, seq, hidden]`
-    /// - `mask`: `[batch, seq]`, true where there is a token
+    /// - `counted`: `[batch, seq]`, true where a token counts
+    /// - `places`: `[batch, seq]`, each token's place in its text, from 0
     /// - output: `[batch, hidden]`
-    fn forward(self, tokens: Tensor<3>, mask: Tensor<2, Bool>) -> Tensor<2> {
+    fn forward(
+        self,
+        tokens: Tensor<3>,
+        counted: Tensor<2, Bool>,
+        places: Tensor<2, Int>,
+    ) -> Tensor<2> {
         let [batch, seq, hidden] = tokens.dims();
-        let kept = mask.reshape([batch, seq, 1]);
+        let kept = counted.clone().reshape([batch, seq, 1]);
         match self {
-            Self::Cls => tokens.narrow(1, 0, 1).squeeze_dim(1),
+            Self::Cls => pick(tokens, columns(&counted, seq as i64).min_dim(1)),
+            Self::LastToken => pick(tokens, columns(&counted, -1).max_dim(1)),
             Self::Max => {
-                let padding = kept.bool_not().expand([batch, seq, hidden]);
+                let skipped = kept.bool_not().expand([batch, seq, hidden]);
                 tokens
-                    .mask_fill(padding, f32::NEG_INFINITY)
+                    .mask_fill(skipped, f32::NEG_INFINITY)
                     .max_dim(1)
                     .squeeze_dim(1)
             }
@@ -65,37 +72,64 @@ impl PoolingMode {
                 ((tokens * kept).sum_dim(1) / divisor).squeeze_dim(1)
             }
             Self::WeightedMean => {
-                let places = Tensor::<1, Int>::arange(1..seq as i64 + 1, &tokens.device()).float();
-                let weight = kept.float() * places.reshape([1, seq, 1]); // [batch, seq, 1]
+                let places = places.float().reshape([batch, seq, 1]) + 1.0;
+                let weight = kept.float() * places; // [batch, seq, 1]
                 let divisor = weight.clone().sum_dim(1).clamp_min(1.0);
                 ((tokens * weight).sum_dim(1) / divisor).squeeze_dim(1)
             }
-            Self::LastToken => {
-                let last = kept.int().sum_dim(1).sub_scalar(1).clamp_min(0); // [batch, 1, 1]
-                tokens
-                    .gather(1, last.expand([batch, 1, hidden]))
-                    .squeeze_dim(1)
-            }
         }
     }
+}
+
+/// The columns of a mask where it is true, and `otherwise` elsewhere, `[batch, seq]`.
+fn columns(mask: &Tensor<2, Bool>, otherwise: i64) -> Tensor<2, Int> {
+    let [batch, seq] = mask.dims();
+    let columns = Tensor::<1, Int>::arange(0..seq as i64, &mask.device());
+    columns
+        .unsqueeze::<2>()
+        .expand([batch, seq])
+        .mask_fill(mask.clone().bool_not(), otherwise)
+}
+
+/// One token of each text, by its column `[batch, 1]`.
+fn pick(tokens: Tensor<3>, column: Tensor<2, Int>) -> Tensor<2> {
+    let [batch, seq, hidden] = tokens.dims();
+    // A text of which nothing counts has no such column.
+    let column = column.clamp(0, seq as i64 - 1).reshape([batch, 1, 1]);
+    tokens
+        .gather(1, column.expand([batch, 1, hidden]))
+        .squeeze_dim(1)
 }
 
 /// The pooling of a sentence embedder: one mode, or several whose vectors are joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pooling {
     modes: Vec<PoolingMode>,
+    /// Whether the tokens of a prompt before the text count.
+    include_prompt: bool,
 }
 
 impl Default for Pooling {
     /// The mean, which is also what sentence-transformers takes for a bare encoder.
     fn default() -> Self {
-        Self {
-            modes: vec![PoolingMode::Mean],
-        }
+        Self::of(PoolingMode::Mean)
     }
 }
 
 impl Pooling {
+    /// One mode, over all tokens.
+    pub fn of(mode: PoolingMode) -> Self {
+        Self {
+            modes: vec![mode],
+            include_prompt: true,
+        }
+    }
+
+    /// Whether the tokens of a prompt before the text count.
+    pub fn includes_prompt(&self) -> bool {
+        self.include_prompt
+    }
+
     /// Keys of older files, in the order in which their vectors are joined.
     const FLAGS: [(&str, &str); 6] = [
         ("pooling_mode_cls_token", "cls"),
@@ -127,6 +161,17 @@ impl Pooling {
             source,
         };
         let config: Value = serde_json::from_slice(&bytes).map_err(json)?;
+        let unsupported = |what| ModelError::Unsupported {
+            path: path.to_owned(),
+            what,
+        };
+        let set = |flag: &str| config.get(flag).and_then(Value::as_bool) == Some(true);
+        let mut keys = config.as_object().into_iter().flat_map(|all| all.keys());
+        let known = |key: &str| Self::FLAGS.iter().any(|(flag, _)| *flag == key);
+        let stranger = |key: &&String| key.starts_with("pooling_mode_") && set(key) && !known(key);
+        if let Some(flag) = keys.find(stranger) {
+            return Err(unsupported(format!("`{flag}`")));
+        }
         let names = match config.get("pooling_mode") {
             Some(names) => match serde_json::from_value(names.clone()).map_err(json)? {
                 Names::One(name) => vec![name],
@@ -134,23 +179,24 @@ impl Pooling {
             },
             None => Self::FLAGS
                 .iter()
-                .filter(|(flag, _)| config.get(flag).and_then(Value::as_bool) == Some(true))
+                .filter(|(flag, _)| set(flag))
                 .map(|(_, name)| (*name).to_owned())
                 .collect(),
         };
         let modes = names
             .iter()
             .map(|name| {
-                PoolingMode::from_name(name).ok_or_else(|| ModelError::Unsupported {
-                    path: path.to_owned(),
-                    what: format!("the pooling mode `{name}`"),
-                })
+                PoolingMode::from_name(name)
+                    .ok_or_else(|| unsupported(format!("the pooling mode `{name}`")))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(if modes.is_empty() {
-            Self::default()
-        } else {
-            Self { modes }
+        let include_prompt = config.get("include_prompt").and_then(Value::as_bool);
+        Ok(Self {
+            modes: match modes.is_empty() {
+                true => vec![PoolingMode::Mean],
+                false => modes,
+            },
+            include_prompt: include_prompt.unwrap_or(true),
         })
     }
 
@@ -159,15 +205,24 @@ impl Pooling {
         self.modes.len() * hidden
     }
 
+    /// `attention_mask` is true where there is a token, `counted` where the token counts; padding
+    /// may be on either side.
+    ///
     /// # Shapes
     /// - `tokens`: `[batch, seq, hidden]`
-    /// - `mask`: `[batch, seq]`, true where there is a token
+    /// - `attention_mask`, `counted`: `[batch, seq]`
     /// - output: `[batch, modes * hidden]`
-    pub fn forward(&self, tokens: Tensor<3>, mask: Tensor<2, Bool>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        tokens: Tensor<3>,
+        attention_mask: Tensor<2, Bool>,
+        counted: Tensor<2, Bool>,
+    ) -> Tensor<2> {
+        let places = attention_mask.int().cumsum(1) - 1; // [batch, seq]
         let pooled = self
             .modes
             .iter()
-            .map(|mode| mode.forward(tokens.clone(), mask.clone()));
+            .map(|mode| mode.forward(tokens.clone(), counted.clone(), places.clone()));
         Tensor::cat(pooled.collect(), 1)
     }
 }
@@ -177,43 +232,78 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// Two texts of three and two tokens; the padding holds numbers that must not be seen.
-    fn pooled(mode: PoolingMode) -> Vec<f32> {
+    /// Two texts of three and two tokens, pooled; the padding holds numbers that must not be seen.
+    fn pooled(mode: PoolingMode, left: bool, prompt: usize) -> Vec<f32> {
         let device = Device::flex();
-        let tokens = Tensor::<3>::from_data(
-            [
-                [[1.0, -4.0], [2.0, 0.0], [6.0, 1.0]],
-                [[-3.0, 5.0], [-1.0, 1.0], [99.0, 99.0]],
-            ],
-            &device,
-        );
-        let mask = Tensor::<2, Bool>::from_data([[true, true, true], [true, true, false]], &device);
-        Pooling { modes: vec![mode] }
-            .forward(tokens, mask)
+        let mut rows = [
+            [[1.0, -4.0], [2.0, 0.0], [6.0, 1.0]],
+            [[-3.0, 5.0], [-1.0, 1.0], [99.0, 99.0]],
+        ];
+        let mut mask = [[true; 3], [true, true, false]];
+        let mut counted = mask;
+        counted.iter_mut().for_each(|row| row[..prompt].fill(false));
+        if left {
+            rows[1].rotate_right(1);
+            mask[1].rotate_right(1);
+            counted[1].rotate_right(1);
+        }
+        let bools = |mask: [[bool; 3]; 2]| Tensor::from_data(mask, &device);
+        Pooling::of(mode)
+            .forward(
+                Tensor::from_data(rows, &device),
+                bools(mask),
+                bools(counted),
+            )
             .into_data()
             .try_to_vec()
             .unwrap()
     }
 
     #[test]
-    fn each_mode_skips_padding() {
-        assert_eq!(pooled(PoolingMode::Cls), [1.0, -4.0, -3.0, 5.0]);
-        assert_eq!(pooled(PoolingMode::Max), [6.0, 1.0, -1.0, 5.0]);
-        assert_eq!(pooled(PoolingMode::Mean), [3.0, -1.0, -2.0, 3.0]);
+    fn each_mode_skips_padding_on_either_side() {
         let root = |n: f32| n.sqrt();
-        let expected = [
-            9.0 / root(3.0),
-            -3.0 / root(3.0),
-            -4.0 / root(2.0),
-            6.0 / root(2.0),
-        ];
-        for (found, expected) in pooled(PoolingMode::MeanSqrtLen).iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+        for left in [false, true] {
+            let assert_pooled = |mode, expected: [f32; 4]| {
+                for (found, expected) in pooled(mode, left, 0).iter().zip(expected) {
+                    assert!(
+                        (found - expected).abs() < 1e-6,
+                        "{mode:?}: {found} is not {expected}"
+                    );
+                }
+            };
+            assert_pooled(PoolingMode::Cls, [1.0, -4.0, -3.0, 5.0]);
+            assert_pooled(PoolingMode::Max, [6.0, 1.0, -1.0, 5.0]);
+            assert_pooled(PoolingMode::Mean, [3.0, -1.0, -2.0, 3.0]);
+            assert_pooled(
+                PoolingMode::MeanSqrtLen,
+                [
+                    9.0 / root(3.0),
+                    -3.0 / root(3.0),
+                    -4.0 / root(2.0),
+                    6.0 / root(2.0),
+                ],
+            );
+            assert_pooled(PoolingMode::LastToken, [6.0, 1.0, -1.0, 1.0]);
+            assert_pooled(
+                PoolingMode::WeightedMean,
+                [23.0 / 6.0, -1.0 / 6.0, -5.0 / 3.0, 7.0 / 3.0],
+            );
         }
-        assert_eq!(pooled(PoolingMode::LastToken), [6.0, 1.0, -1.0, 1.0]);
-        let expected = [23.0 / 6.0, -1.0 / 6.0, -5.0 / 3.0, 7.0 / 3.0];
-        for (found, expected) in pooled(PoolingMode::WeightedMean).iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn a_prompt_may_be_left_out_and_keeps_its_places() {
+        for left in [false, true] {
+            assert_eq!(pooled(PoolingMode::Cls, left, 1), [2.0, 0.0, -1.0, 1.0]);
+            assert_eq!(pooled(PoolingMode::Mean, left, 1), [4.0, 0.5, -1.0, 1.0]);
+            assert_eq!(
+                pooled(PoolingMode::LastToken, left, 1),
+                [6.0, 1.0, -1.0, 1.0]
+            );
+            let weighted = pooled(PoolingMode::WeightedMean, left, 1);
+            for (found, expected) in weighted.iter().zip([22.0 / 5.0, 0.6, -1.0, 1.0]) {
+                assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+            }
         }
     }
 
@@ -239,12 +329,23 @@ mod tests {
             modes(r#"{"word_embedding_dimension": 8}"#),
             [PoolingMode::Mean]
         );
-        let error = read(r#"{"pooling_mode": "median"}"#)
-            .unwrap_err()
-            .to_string();
         assert!(
-            error.contains("`median`") && error.contains("config.json"),
-            "{error}"
+            !read(r#"{"include_prompt": false}"#)
+                .unwrap()
+                .includes_prompt()
         );
+        for (text, stranger) in [
+            (r#"{"pooling_mode": "median"}"#, "`median`"),
+            (
+                r#"{"pooling_mode_best_token": true}"#,
+                "`pooling_mode_best_token`",
+            ),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(
+                error.contains(stranger) && error.contains("config.json"),
+                "{error}"
+            );
+        }
     }
 }

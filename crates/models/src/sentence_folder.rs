@@ -1,23 +1,38 @@
 //! The layout of a sentence-transformers folder: which modules, how long a text, how pooled.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::config_file;
 use crate::error::ModelError;
 use crate::pooling::Pooling;
+use crate::sentence_head::HeadModule;
 
 const MODULES: &str = "modules.json";
 const SETTINGS: &str = "config_sentence_transformers.json";
 const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
 /// The settings of the Transformer module; the name depends on who saved it.
-const TRANSFORMER_SETTINGS: [&str; 4] = [
+const TRANSFORMER_SETTINGS: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
-    "sentence_xlm-roberta_config.json",
+    "sentence_distilbert_config.json",
     "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
+
+/// Where those settings may change what configuration and tokenizer say, under names new and old.
+const ARGUMENTS: [&str; 5] = [
+    "processing_kwargs",
+    "processor_kwargs",
+    "tokenizer_args",
+    "config_kwargs",
+    "config_args",
 ];
 
 /// What a sentence-transformers folder says about itself.
@@ -25,18 +40,60 @@ const TRANSFORMER_SETTINGS: [&str; 4] = [
 pub(crate) struct SentenceFolder {
     /// Where the encoder and its tokenizer are: the folder itself, or one in it.
     pub(crate) encoder: PathBuf,
-    pub(crate) pooling: Pooling,
+    /// Absent in a bare encoder.
+    pub(crate) pooling: Option<Pooling>,
+    /// What follows the pooling.
+    pub(crate) head: Vec<HeadModule>,
+    /// What may go before every text, by name.
+    pub(crate) prompts: Prompts,
+    /// How many components of a vector to keep.
+    pub(crate) truncate_dim: Option<usize>,
     /// Longest text in tokens, as far as the folder sets a limit.
     pub(crate) max_tokens: Option<usize>,
     /// Whether texts are lowered before the tokenizer sees them.
     pub(crate) do_lower_case: bool,
+    /// Whether a long text loses its start instead of its end.
+    pub(crate) cut_start: bool,
     /// The settings files that were read.
     pub(crate) files: Vec<PathBuf>,
 }
 
+/// The prompts of `config_sentence_transformers.json`.
+#[derive(Debug, Default)]
+pub(crate) struct Prompts {
+    path: PathBuf,
+    texts: BTreeMap<String, Option<String>>,
+    default: Option<String>,
+}
+
+impl Prompts {
+    /// The prompt of that name.
+    ///
+    /// # Errors
+    /// When the folder has none of that name.
+    pub(crate) fn named(&self, name: &str) -> Result<&str, ModelError> {
+        if let Some(text) = self.texts.get(name) {
+            return Ok(text.as_deref().unwrap_or_default());
+        }
+        let known: Vec<&str> = self.texts.keys().map(String::as_str).collect();
+        let reason = match known.is_empty() {
+            true => format!("no prompt `{name}`, nor any other"),
+            false => format!("no prompt `{name}`, only {}", known.join(", ")),
+        };
+        Err(config_file::wrong(&self.path, "prompts", reason))
+    }
+
+    /// What goes before every text unless the caller says otherwise.
+    pub(crate) fn default_text(&self) -> Result<Option<&str>, ModelError> {
+        self.default
+            .as_deref()
+            .map(|name| self.named(name))
+            .transpose()
+    }
+}
+
 impl SentenceFolder {
-    /// Reads `modules.json` and what it points to. A folder without one is a bare encoder, which
-    /// sentence-transformers pools by the mean; so does this.
+    /// Reads `modules.json` and what it points to. A folder without one is a bare encoder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
         if !folder.is_dir() {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -47,19 +104,22 @@ impl SentenceFolder {
         }
         let mut found = Self {
             encoder: folder.to_owned(),
-            pooling: Pooling::default(),
+            pooling: None,
+            head: Vec::new(),
+            prompts: Prompts::default(),
+            truncate_dim: None,
             max_tokens: None,
             do_lower_case: false,
+            cut_start: false,
             files: Vec::new(),
         };
         found.read_modules(folder)?;
-        found.refuse_prompt(folder)?;
-        found.read_limits()?;
+        found.read_settings(folder)?;
+        found.read_transformer()?;
         Ok(found)
     }
 
-    /// Transformer, Pooling, then any number of Normalize, which changes nothing here: rows are
-    /// normalised anyway.
+    /// Transformer, Pooling, then any number of Dense and Normalize.
     fn read_modules(&mut self, folder: &Path) -> Result<(), ModelError> {
         #[derive(Deserialize)]
         struct Module {
@@ -71,49 +131,82 @@ impl SentenceFolder {
         let Some(modules) = self.json::<Vec<Module>>(&path)? else {
             return Ok(());
         };
-        let mut pooled = false;
         for (i, module) in modules.iter().enumerate() {
             let kind = module.kind.rsplit('.').next().unwrap_or_default();
+            let place = inside(folder, &module.path, &path)?;
             match (i, kind) {
-                (0, "Transformer") => self.encoder = inside(folder, &module.path, &path)?,
+                (0, "Transformer") => self.encoder = place,
                 (1, "Pooling") => {
-                    let config = inside(folder, &module.path, &path)?.join("config.json");
-                    self.pooling = Pooling::read(&config)?;
+                    let config = place.join("config.json");
+                    self.pooling = Some(Pooling::read(&config)?);
                     self.files.push(config);
-                    pooled = true;
                 }
-                (2.., "Normalize") => {}
+                (2.., "Dense") => self.head.push(HeadModule::Dense(place)),
+                (2.., "Normalize") => {
+                    self.check_normalize(&place)?;
+                    self.head.push(HeadModule::Normalize);
+                }
                 _ => {
                     let what = format!("the module `{}` in place {i}", module.kind);
                     return Err(ModelError::Unsupported { path, what });
                 }
             }
         }
-        if pooled {
-            return Ok(());
+        match self.pooling {
+            Some(_) => Ok(()),
+            None => Err(ModelError::Unsupported {
+                path,
+                what: "an embedder without Pooling".to_owned(),
+            }),
         }
-        Err(ModelError::Unsupported {
-            path,
-            what: "an embedder without Pooling".to_owned(),
-        })
     }
 
-    /// A text put before every text would have to be kept out of some poolings.
-    fn refuse_prompt(&mut self, folder: &Path) -> Result<(), ModelError> {
-        let path = folder.join(SETTINGS);
-        let Some(settings) = self.json::<Value>(&path)? else {
+    /// The module has settings since sentence-transformers 5: which of several vectors it is about.
+    fn check_normalize(&mut self, place: &Path) -> Result<(), ModelError> {
+        let path = place.join("config.json");
+        let Some(config) = self.json::<Value>(&path)? else {
             return Ok(());
         };
-        match settings.get("default_prompt_name").and_then(Value::as_str) {
+        let names = ["module_input_name", "module_output_name"].map(|key| config[key].as_str());
+        let other = |name: &&str| *name != "sentence_embedding";
+        match names.into_iter().flatten().find(other) {
             None => Ok(()),
             Some(name) => {
-                let what = format!("the prompt `{name}` before every text");
+                let what = format!("a Normalize module over `{name}`");
                 Err(ModelError::Unsupported { path, what })
             }
         }
     }
 
-    fn read_limits(&mut self) -> Result<(), ModelError> {
+    /// Prompts and the number of components to keep.
+    fn read_settings(&mut self, folder: &Path) -> Result<(), ModelError> {
+        #[derive(Deserialize)]
+        struct Settings {
+            #[serde(default)]
+            prompts: BTreeMap<String, Option<String>>,
+            default_prompt_name: Option<String>,
+            truncate_dim: Option<usize>,
+            model_type: Option<String>,
+        }
+        let path = folder.join(SETTINGS);
+        self.prompts.path.clone_from(&path);
+        let Some(settings) = self.json::<Settings>(&path)? else {
+            return Ok(());
+        };
+        if let Some(kind) = settings
+            .model_type
+            .filter(|kind| kind != "SentenceTransformer")
+        {
+            let what = format!("a `{kind}` as a sentence embedder");
+            return Err(ModelError::Unsupported { path, what });
+        }
+        self.truncate_dim = settings.truncate_dim;
+        self.prompts.texts = settings.prompts;
+        self.prompts.default = settings.default_prompt_name;
+        Ok(())
+    }
+
+    fn read_transformer(&mut self) -> Result<(), ModelError> {
         #[derive(Deserialize)]
         struct Transformer {
             #[serde(default)]
@@ -123,17 +216,35 @@ impl SentenceFolder {
         }
         let settings = TRANSFORMER_SETTINGS.map(|name| self.encoder.join(name));
         if let Some(path) = settings.iter().find(|path| path.is_file())
-            && let Some(transformer) = self.json::<Transformer>(path)?
+            && let Some(value) = self.json::<Value>(path)?
         {
+            check_transformer(path, &value)?;
+            let transformer =
+                Transformer::deserialize(value).map_err(|source| ModelError::Json {
+                    path: path.clone(),
+                    source,
+                })?;
             self.max_tokens = transformer.max_seq_length;
             self.do_lower_case = transformer.do_lower_case;
         }
-        if self.max_tokens.is_none() {
-            let tokenizer = self.json::<Value>(&self.encoder.join(TOKENIZER_SETTINGS))?;
-            // A tokenizer without a limit says 1e30, which saturates.
-            self.max_tokens = tokenizer
-                .and_then(|settings| settings.get("model_max_length")?.as_f64())
-                .map(|limit| limit as usize);
+        self.read_tokenizer_settings()
+    }
+
+    fn read_tokenizer_settings(&mut self) -> Result<(), ModelError> {
+        let path = self.encoder.join(TOKENIZER_SETTINGS);
+        let Some(settings) = self.json::<Value>(&path)? else {
+            return Ok(());
+        };
+        // A tokenizer without a limit says 1e30, which saturates.
+        let limit = settings.get("model_max_length").and_then(Value::as_f64);
+        self.max_tokens = self.max_tokens.or(limit.map(|limit| limit as usize));
+        match settings.get("truncation_side").and_then(Value::as_str) {
+            None | Some("right") => {}
+            Some("left") => self.cut_start = true,
+            Some(side) => {
+                let what = format!("the truncation_side `{side}`");
+                return Err(ModelError::Unsupported { path, what });
+            }
         }
         Ok(())
     }
@@ -154,6 +265,35 @@ impl SentenceFolder {
         self.files.push(path.to_owned());
         Ok(Some(value))
     }
+}
+
+/// Refuses a Transformer module that gives something else than a text's last hidden states: since
+/// sentence-transformers 5 it may read images, wrap texts in a chat template, or be a whole model.
+fn check_transformer(path: &Path, settings: &Value) -> Result<(), ModelError> {
+    let text = |pointer: &str| settings.pointer(pointer).and_then(Value::as_str);
+    let has = |key: &str| match settings.get(key) {
+        Some(Value::Object(value)) => value.keys().any(|key| key != "trust_remote_code"),
+        _ => false,
+    };
+    let what = if let Some(task) =
+        text("/transformer_task").filter(|it| *it != "feature-extraction")
+    {
+        format!("the transformer_task `{task}`")
+    } else if settings.pointer("/modality_config/message").is_some() {
+        "a chat template around every text (`modality_config`)".to_owned()
+    } else if let Some(output) =
+        text("/modality_config/text/method_output_name").filter(|it| *it != "last_hidden_state")
+    {
+        format!("the model's `{output}`")
+    } else if let Some(name) = text("/module_output_name").filter(|it| *it != "token_embeddings") {
+        format!("`{name}` from the Transformer module")
+    } else if let Some(arguments) = ARGUMENTS.iter().find(|key| has(key)) {
+        format!("other settings than its own files hold (`{arguments}`)")
+    } else {
+        return Ok(());
+    };
+    let path = path.to_owned();
+    Err(ModelError::Unsupported { path, what })
 }
 
 /// A module's folder, which must lie in the model's.

@@ -1,19 +1,24 @@
-//! A sentence-transformers folder as an [`Embedder`]: tokenizer, encoder, pooling, unit length.
+//! A sentence-transformers folder as an [`Embedder`]: prompt, tokenizer, encoder, pooling, the
+//! modules after it, unit length.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use rarebit_deviation::{EmbedError, Embedder};
-use tokenizers::Tokenizer;
 
-use crate::bert::{BertConfig, BertModel};
+use crate::config_file;
+use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::length_batches::length_batches;
 use crate::pooling::Pooling;
-use crate::safetensors_file::TensorFile;
 use crate::sentence_folder::SentenceFolder;
-use crate::tokenizer::{TOKENIZER, read_plain};
+use crate::sentence_head::Head;
+use crate::tokenizer::TOKENIZER;
+
+mod sequences;
+
+use sequences::{Sequence, Sequences};
 
 /// Tokens that one forward pass reads, padding counted: enough to fill the processor, little enough
 /// that the widest activations stay near it.
@@ -25,104 +30,93 @@ pub enum LongTexts {
     /// Its end is cut off, as sentence-transformers does.
     #[default]
     Truncate,
-    /// It is cut into chunks; its vector is the mean of theirs, weighted by their tokens.
+    /// It is cut into chunks; its vector is the mean of theirs, weighted by their tokens. A prompt
+    /// goes before the first.
     MeanOfChunks,
 }
 
-/// A sentence embedder of the BERT family.
+/// What a caller asks of an embedder beyond what its folder says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EmbedOptions {
+    /// What becomes of a text that is too long.
+    pub long_texts: LongTexts,
+    /// The name of the prompt that goes before every text, one of those that the folder's
+    /// `config_sentence_transformers.json` holds; absent, its default, if it has one.
+    pub prompt_name: Option<String>,
+    /// The task whose adapter is in effect (jina-embeddings-v3), or `none`; absent,
+    /// `text-matching` where there is one. The model's instruction for the task goes before every
+    /// text, unless a prompt is named.
+    pub task: Option<String>,
+    /// How many components of a vector to keep, of a model that was trained so that the first ones
+    /// say most (Kusupati et al., arXiv 2205.13147).
+    pub truncate_dim: Option<usize>,
+}
+
+/// A sentence embedder.
 #[derive(Debug)]
 pub struct SentenceTransformer {
     id: String,
-    tokenizer: Tokenizer,
-    tokenizer_path: PathBuf,
-    bert: BertModel,
+    sequences: Sequences,
+    encoder: Encoder,
     pooling: Pooling,
+    head: Head,
     dims: usize,
-    pad_token_id: u32,
-    do_lower_case: bool,
-    long_texts: LongTexts,
     device: Device,
 }
 
 impl SentenceTransformer {
     /// Opens a folder in the layout of sentence-transformers (or a bare encoder, pooled by the
-    /// mean), onto a device. The embedder's id is `name` with a hash of every file that its vectors
-    /// depend on.
+    /// mean, or the last token of a decoder), onto a device. The embedder's id is `name` with what
+    /// the options ask for and a hash of every file that its vectors depend on.
     ///
     /// # Errors
     /// When a file is missing or damaged, a weight is missing or has another shape, the tokenizer
-    /// does not fit the encoder, or the folder asks for something that is not known here.
+    /// does not fit the encoder, or folder or options ask for something that is not known here.
     pub fn open(
         folder: &Path,
         name: &str,
-        long_texts: LongTexts,
+        options: &EmbedOptions,
         device: &Device,
     ) -> Result<Self, ModelError> {
         let layout = SentenceFolder::read(folder)?;
-        let encoder = &layout.encoder;
-        let config = BertConfig::read(encoder)?;
-        let max_tokens = layout
-            .max_tokens
-            .unwrap_or(usize::MAX)
-            .min(config.max_tokens());
-        let tokenizer = read_plain(encoder, config.vocab_size, Some(max_tokens))?;
-        let weights = TensorFile::open(encoder)?;
         let device = device.clone().inner();
-        let bert = BertModel::load(&weights, &config, &device)?;
+        let encoder = Encoder::open(&layout.encoder, options.task.as_deref(), &device)?;
+        let pooling = layout.pooling.clone();
+        let pooling = pooling.unwrap_or_else(|| encoder.default_pooling.clone());
+        let head = Head::load(&layout.head, pooling.dims(encoder.hidden_size), &device)?;
+        let asked = options.truncate_dim.or(layout.truncate_dim);
+        let dims = asked.or(encoder.truncate_dim).unwrap_or(head.dims);
+        if dims == 0 || dims > head.dims {
+            let reason = format!("{dims}, where vectors have {} components", head.dims);
+            return Err(config_file::wrong(folder, "truncate_dim", reason));
+        }
+        let prompt = match (&options.prompt_name, &encoder.instruction) {
+            (Some(name), _) => layout.prompts.named(name)?,
+            (None, Some(instruction)) => instruction,
+            (None, None) => layout.prompts.default_text()?.unwrap_or_default(),
+        };
+        let sequences = Sequences::new(
+            &layout,
+            &encoder,
+            prompt.to_owned(),
+            pooling.includes_prompt(),
+            options.long_texts,
+        )?;
 
         let mut files = layout.files;
-        files.extend([encoder.join("config.json"), encoder.join(TOKENIZER)]);
-        files.extend(weights.files().map(Path::to_owned));
+        files.push(layout.encoder.join(TOKENIZER));
+        files.extend(encoder.files.iter().chain(&head.files).cloned());
         let hash = fingerprint(folder, files)?;
-        let long = match long_texts {
-            LongTexts::Truncate => "",
-            LongTexts::MeanOfChunks => "+chunks",
-        };
+        let asked = described(options, encoder.task.as_deref());
         Ok(Self {
-            id: format!("{name}{long}@{}", &hash.to_hex()[..16]),
-            tokenizer,
-            tokenizer_path: encoder.join(TOKENIZER),
-            bert,
-            dims: layout.pooling.dims(config.hidden_size),
-            pooling: layout.pooling,
-            pad_token_id: config.pad_token_id,
-            do_lower_case: layout.do_lower_case,
-            long_texts,
+            id: format!("{name}{asked}@{}", &hash.to_hex()[..16]),
+            sequences,
+            encoder,
+            pooling,
+            head,
+            dims,
             device,
         })
-    }
-
-    /// The sequences that stand for a text: one, or a long text's chunks.
-    fn sequences(&self, texts: &[&str]) -> Result<Vec<Sequence>, ModelError> {
-        let failed = |error: tokenizers::Error| ModelError::Tokenizer {
-            path: self.tokenizer_path.clone(),
-            reason: error.to_string(),
-        };
-        let encodings = if self.do_lower_case {
-            let texts = texts
-                .iter()
-                .map(|text| text.to_lowercase())
-                .collect::<Vec<_>>();
-            self.tokenizer.encode_batch_fast(texts, true)
-        } else {
-            self.tokenizer.encode_batch_fast(texts.to_vec(), true)
-        };
-        let mut sequences = Vec::with_capacity(texts.len());
-        for (text, encoding) in encodings.map_err(failed)?.iter().enumerate() {
-            let overflowing = match self.long_texts {
-                LongTexts::Truncate => &[],
-                LongTexts::MeanOfChunks => encoding.get_overflowing().as_slice(),
-            };
-            let chunks = std::iter::once(encoding).chain(overflowing);
-            let sequence = |ids: &[u32]| Sequence {
-                text,
-                ids: ids.to_vec(),
-            };
-            sequences.extend(chunks.map(|chunk| sequence(chunk.get_ids())));
-        }
-        // A tokenizer without special tokens gives an empty text no token at all.
-        sequences.retain(|sequence| !sequence.ids.is_empty());
-        Ok(sequences)
     }
 
     /// The pooled vectors of some sequences, one after the other.
@@ -133,20 +127,27 @@ impl SentenceTransformer {
         );
         let mut ids = Vec::with_capacity(batch * seq);
         let mut mask = Vec::with_capacity(batch * seq);
+        let mut counted = Vec::with_capacity(batch * seq);
         for sequence in sequences {
+            let length = sequence.ids.len();
             let row = sequence.ids.iter().map(|&id| id as i32);
-            let padding = std::iter::repeat_n(self.pad_token_id as i32, seq - sequence.ids.len());
+            let padding = std::iter::repeat_n(self.encoder.pad_token_id as i32, seq - length);
             ids.extend(row.chain(padding));
-            mask.extend((0..seq).map(|place| place < sequence.ids.len()));
+            mask.extend((0..seq).map(|place| place < length));
+            counted.extend((0..seq).map(|place| place >= sequence.skipped && place < length));
         }
         let padded = mask.iter().any(|&token| !token);
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [batch, seq]), &self.device);
-        let mask = Tensor::<2, Bool>::from_data(TensorData::new(mask, [batch, seq]), &self.device);
+        let bools = |values| {
+            Tensor::<2, Bool>::from_data(TensorData::new(values, [batch, seq]), &self.device)
+        };
+        let (mask, counted) = (bools(mask), bools(counted));
 
-        let tokens = self.bert.forward(ids, padded.then(|| mask.clone())); // [batch, seq, hidden]
-        let pooled = self.pooling.forward(tokens, mask); // [batch, dims]
+        let tokens = self.encoder.forward(ids, padded.then(|| mask.clone())); // [batch, seq, hidden]
+        let pooled = self.pooling.forward(tokens, mask, counted); // [batch, pooled]
+        let vectors = self.head.forward(pooled).narrow(1, 0, self.dims);
         let unread = |reason: String| ModelError::Readback { reason };
-        let data = pooled
+        let data = vectors
             .try_into_data()
             .map_err(|error| unread(error.to_string()))?;
         data.try_to_vec_as::<f32>()
@@ -166,7 +167,7 @@ impl Embedder for SentenceTransformer {
     /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
     /// the vector that the model gives to its special tokens alone.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let sequences = self.sequences(texts)?;
+        let sequences = self.sequences.of(texts)?;
         let lengths: Vec<usize> = sequences
             .iter()
             .map(|sequence| sequence.ids.len())
@@ -190,14 +191,26 @@ impl Embedder for SentenceTransformer {
     }
 }
 
-/// Token ids, and the text that they come from.
-struct Sequence {
-    text: usize,
-    ids: Vec<u32>,
-}
-
 fn length(vector: &[f32]) -> f32 {
     vector.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+/// What the options and the task in effect change, as part of an id.
+fn described(options: &EmbedOptions, task: Option<&str>) -> String {
+    let mut parts = String::new();
+    if options.long_texts == LongTexts::MeanOfChunks {
+        parts += "+chunks";
+    }
+    if let Some(task) = task {
+        parts += &format!("+task={task}");
+    }
+    if let Some(name) = &options.prompt_name {
+        parts += &format!("+prompt={name}");
+    }
+    if let Some(dims) = options.truncate_dim {
+        parts += &format!("+dims={dims}");
+    }
+    parts
 }
 
 /// A hash of the files' names in the folder and their contents.

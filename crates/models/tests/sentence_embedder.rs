@@ -14,7 +14,7 @@ use burn::tensor::{Device, TensorData};
 use rarebit_deviation::Embedder;
 use rarebit_models::ModelError;
 use rarebit_models::safetensors_file::{Precision, SINGLE, TensorFile, save};
-use rarebit_models::sentence_transformer::{LongTexts, SentenceTransformer};
+use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTransformer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -78,7 +78,11 @@ fn rewrite(
 }
 
 fn open(folder: &Path) -> Result<SentenceTransformer, ModelError> {
-    SentenceTransformer::open(folder, "tiny", LongTexts::Truncate, &Device::flex())
+    open_with(folder, EmbedOptions::default())
+}
+
+fn open_with(folder: &Path, options: EmbedOptions) -> Result<SentenceTransformer, ModelError> {
+    SentenceTransformer::open(folder, "tiny", &options, &Device::flex())
 }
 
 fn embed(model: &SentenceTransformer, texts: &[String]) -> Vec<Vec<f32>> {
@@ -263,9 +267,11 @@ fn a_bare_encoder_is_pooled_by_the_mean() {
 fn long_texts_are_cut_or_averaged() {
     let folder = fixtures().join("bert");
     let (texts, expected) = tiny_expected();
-    let device = Device::flex();
-    let model =
-        SentenceTransformer::open(&folder, "tiny", LongTexts::MeanOfChunks, &device).unwrap();
+    let chunks = EmbedOptions {
+        long_texts: LongTexts::MeanOfChunks,
+        ..EmbedOptions::default()
+    };
+    let model = open_with(&folder, chunks).unwrap();
     assert_ne!(model.id(), open(&folder).unwrap().id());
     let long = [2, 7];
     for (i, row) in embed(&model, &texts).iter().enumerate() {
@@ -372,7 +378,16 @@ fn wrong_folders_are_told_by_name() {
         ),
         (
             Box::new(change("config.json", json!({"vocab_size": 60}))),
-            &["does not fit", "id 102", "60 tokens"],
+            &["word_embeddings.weight", "[103, 32]", "[60, 32]"],
+        ),
+        (
+            Box::new(|folder| {
+                let path = folder.join("tokenizer.json");
+                let mut tokenizer = read_json(&path);
+                tokenizer["model"]["vocab"]["another"] = json!(103);
+                fs::write(path, tokenizer.to_string()).unwrap();
+            }),
+            &["does not fit", "`another` has id 103", "103 tokens"],
         ),
         (
             Box::new(change("config.json", json!({"intermediate_size": 65}))),
@@ -402,10 +417,10 @@ fn wrong_folders_are_told_by_name() {
             Box::new(|folder| {
                 let modules = json!([{"path": "", "type": "sentence_transformers.models.Transformer"},
                     {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-                    {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]);
+                    {"path": "2_LSTM", "type": "sentence_transformers.models.LSTM"}]);
                 fs::write(folder.join("modules.json"), modules.to_string()).unwrap();
             }),
-            &["sentence_transformers.models.Dense", "modules.json"],
+            &["sentence_transformers.models.LSTM", "modules.json"],
         ),
         (
             Box::new(|folder| {
@@ -413,15 +428,6 @@ fn wrong_folders_are_told_by_name() {
                 fs::write(folder.join("modules.json"), modules.to_string()).unwrap();
             }),
             &["`../other`", "modules.json"],
-        ),
-        (
-            Box::new(|folder| {
-                let settings =
-                    json!({"prompts": {"query": "query: "}, "default_prompt_name": "query"});
-                let path = folder.join("config_sentence_transformers.json");
-                fs::write(path, settings.to_string()).unwrap();
-            }),
-            &["the prompt `query`"],
         ),
     ];
     for (change, parts) in cases {

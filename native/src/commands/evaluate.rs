@@ -35,7 +35,7 @@ pub(crate) struct EvaluateArgs {
     /// Print the evaluation as JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// Embedder of what is told
+    /// Embedder of what is told; takes what `prepare --semantic` takes
     #[arg(long, value_name = "EMBEDDER", default_value = DEFAULT_SEMANTIC)]
     semantic: String,
     /// Embedder of how it is told

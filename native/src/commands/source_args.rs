@@ -114,7 +114,8 @@ impl SourceArgs {
 #[command(next_help_heading = "Deviation and weights")]
 pub(crate) struct WeightingArgs {
     /// Embedder of what is told: builtin:lexical, a sentence-transformers folder, a Hugging Face
-    /// id, or none
+    /// id, or none. Settings may follow a folder or id: ,prompt-name=NAME ,task=NAME
+    /// ,truncate-dim=N
     #[arg(
         long,
         value_name = "EMBEDDER",

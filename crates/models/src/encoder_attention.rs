@@ -1,0 +1,75 @@
+//! What encoders share: attention of every token to every other, and which keys padding hides.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Tensor, module};
+
+use crate::config_file;
+use crate::error::ModelError;
+use crate::linear::Linear;
+use crate::rope::Rotation;
+
+/// Queries, keys and values come from one product; positions enter as rotations of the first two.
+#[derive(Module, Debug)]
+pub(crate) struct RotaryAttention {
+    /// `hidden` to queries, keys and values one after the other.
+    wqkv: Linear,
+    wo: Linear,
+    n_heads: usize,
+}
+
+impl RotaryAttention {
+    pub(crate) fn new(wqkv: Linear, wo: Linear, n_heads: usize) -> Self {
+        Self { wqkv, wo, n_heads }
+    }
+
+    /// # Shapes
+    /// - `x` and output: `[batch, seq, hidden]`
+    /// - `unseen`: which keys a query must not see, `[batch, n_heads, seq, seq]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        unseen: Option<&Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let [batch, seq, d_model] = x.dims();
+        let qkv = self.wqkv.forward(x); // [batch, seq, 3 * d_model]
+        let part = |i: usize| {
+            qkv.clone()
+                .narrow(2, i * d_model, d_model)
+                .reshape([batch, seq, self.n_heads, d_model / self.n_heads])
+                .swap_dims(1, 2)
+        }; // [batch, n_heads, seq, head_dim]
+        let mixed = module::attention(
+            rotation.apply(part(0)),
+            rotation.apply(part(1)),
+            part(2),
+            unseen.cloned(),
+            None,
+            AttentionModuleOptions::default(),
+        );
+        self.wo
+            .forward(mixed.swap_dims(1, 2).reshape([batch, seq, d_model]))
+    }
+}
+
+/// The keys that are padding, for every head and query: `[batch, n_heads, seq, seq]` from a mask
+/// `[batch, seq]` that is true where there is a token.
+pub(crate) fn unseen_padding(attention_mask: Tensor<2, Bool>, n_heads: usize) -> Tensor<4, Bool> {
+    let [batch, seq] = attention_mask.dims();
+    attention_mask
+        .bool_not()
+        .reshape([batch, 1, 1, seq])
+        .expand([batch, n_heads, seq, seq])
+}
+
+/// Refuses heads whose dimensions do not pair up.
+pub(crate) fn check_heads(path: &Path, hidden: usize, heads: usize) -> Result<(), ModelError> {
+    if hidden.is_multiple_of(2 * heads) {
+        return Ok(());
+    }
+    let reason = format!("{heads} does not divide hidden_size {hidden} into even heads");
+    Err(config_file::wrong(path, "num_attention_heads", reason))
+}

@@ -1,0 +1,285 @@
+//! jina-embeddings-v3 (Sturua et al., arXiv 2409.10173): XLM-RoBERTa with rotary positions, and
+//! for each task a low-rank adapter over every linear layer and embedding.
+//!
+//! The adapter of one task is folded in while loading. Checked against transformers'
+//! `JinaEmbeddingsV3Model` and peft, every block's hidden states.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::nn::LayerNorm;
+use burn::tensor::{Bool, Int, Tensor, module};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::activation::Activation;
+use crate::config_file;
+use crate::encoder_attention::{RotaryAttention, check_heads, unseen_padding};
+use crate::error::ModelError;
+use crate::linear::Linear;
+use crate::rope::{RopeConfig, RopeScaling, Rotation};
+use crate::weights::param;
+
+mod checkpoint;
+mod tasks;
+
+pub(crate) use checkpoint::Checkpoint;
+use checkpoint::LowRank;
+pub(crate) use tasks::Adapter;
+pub use tasks::TASK_FOLDERS;
+
+/// The settings of either published layout: transformers' `JinaEmbeddingsV3Config`, and the
+/// `XLMRobertaFlashConfig` of jinaai/xlm-roberta-flash-implementation.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct JinaV3Config {
+    /// Number of token embeddings.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Number of layers.
+    pub num_hidden_layers: usize,
+    /// Number of heads.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// The feed-forward layer's activation.
+    pub hidden_act: Activation,
+    /// Longest sequence of the training; rotations know no limit.
+    pub max_position_embeddings: usize,
+    /// Number of segment embeddings; a single text uses the first.
+    pub type_vocab_size: usize,
+    /// Added to the variance in every norm.
+    #[serde(default = "default_eps")]
+    pub layer_norm_eps: f64,
+    /// Fills batches.
+    #[serde(default)]
+    pub pad_token_id: Option<u32>,
+    /// How many components of a vector to keep, unless the caller says otherwise.
+    #[serde(default)]
+    pub truncate_dim: Option<usize>,
+    #[serde(default)]
+    rope_parameters: Option<RopeParameters>,
+    #[serde(default)]
+    rotary_emb_base: Option<f64>,
+    /// The tasks whose adapters are stacked in the checkpoint, in that order.
+    #[serde(default)]
+    lora_adaptations: Option<Vec<String>>,
+    #[serde(default)]
+    lora_rank: Option<usize>,
+    #[serde(default)]
+    lora_alpha: Option<f64>,
+    /// What the model was trained to read before the texts of a task.
+    #[serde(default)]
+    task_instructions: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct RopeParameters {
+    rope_theta: Option<f64>,
+    rope_type: Option<String>,
+}
+
+fn default_eps() -> f64 {
+    1e-5
+}
+
+impl JinaV3Config {
+    /// The settings in a parsed `config.json`; `path` is for messages.
+    pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
+        let config = Self::deserialize(value).map_err(|source| ModelError::Json {
+            path: path.to_owned(),
+            source,
+        })?;
+        config_file::check_sizes(
+            path,
+            &[
+                ("vocab_size", config.vocab_size),
+                ("hidden_size", config.hidden_size),
+                ("num_attention_heads", config.num_attention_heads),
+                ("intermediate_size", config.intermediate_size),
+                ("type_vocab_size", config.type_vocab_size),
+                ("max_position_embeddings", config.max_position_embeddings),
+                ("lora_rank", config.lora_rank.unwrap_or(1)),
+            ],
+        )?;
+        check_heads(path, config.hidden_size, config.num_attention_heads)?;
+        let kind = config.rope_parameters.as_ref();
+        match kind.and_then(|parameters| parameters.rope_type.as_deref()) {
+            None | Some("default") => Ok(config),
+            Some(kind) => Err(ModelError::Unsupported {
+                path: path.to_owned(),
+                what: format!("the rotary scaling `{kind}` in jina-embeddings-v3"),
+            }),
+        }
+    }
+
+    /// What goes before the texts of a task, if anything does.
+    pub(crate) fn instruction(&self, task: &str) -> Option<&str> {
+        let instruction = self.task_instructions.as_ref()?.get(task)?;
+        Some(instruction.as_str()).filter(|text| !text.is_empty())
+    }
+
+    fn rope(&self) -> RopeConfig {
+        let new = self.rope_parameters.as_ref();
+        let theta = new.and_then(|new| new.rope_theta).or(self.rotary_emb_base);
+        RopeConfig {
+            theta: theta.unwrap_or(20_000.0),
+            dims: self.hidden_size / self.num_attention_heads,
+            scaling: RopeScaling::Default,
+        }
+    }
+}
+
+/// One layer: attention, then feed-forward, a norm behind each.
+#[derive(Module, Debug)]
+struct JinaV3Layer {
+    self_attn: RotaryAttention,
+    post_attention_layernorm: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    post_mlp_layernorm: LayerNorm,
+    #[module(skip)]
+    act: Activation,
+}
+
+impl JinaV3Layer {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        i: usize,
+        config: &JinaV3Config,
+    ) -> Result<Self, ModelError> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let linear = |part: &str, shape| checkpoint.linear(&format!("layers.{i}.{part}"), shape);
+        let norm = |part: &str| {
+            checkpoint.norm(&format!("layers.{i}.{part}"), hidden, config.layer_norm_eps)
+        };
+        Ok(Self {
+            self_attn: RotaryAttention::new(
+                checkpoint.qkv(&format!("layers.{i}"), hidden)?,
+                linear("self_attn.o_proj", [hidden, hidden])?,
+                config.num_attention_heads,
+            ),
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            fc1: linear("mlp.fc1", [inner, hidden])?,
+            fc2: linear("mlp.fc2", [hidden, inner])?,
+            post_mlp_layernorm: norm("post_mlp_layernorm")?,
+            act: config.hidden_act,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        rotation: &Rotation,
+        unseen: Option<&Tensor<4, Bool>>,
+    ) -> Tensor<3> {
+        let mixed = self.self_attn.forward(x.clone(), rotation, unseen);
+        let x = self.post_attention_layernorm.forward(x + mixed);
+        let inner = self.act.forward(self.fc1.forward(x.clone())); // [batch, seq, intermediate]
+        self.post_mlp_layernorm.forward(x + self.fc2.forward(inner))
+    }
+}
+
+/// Token embeddings, whose adapter stays beside the table: folding it in would take the table, by
+/// far the largest weight, three times over.
+#[derive(Module, Debug)]
+struct WordEmbeddings {
+    /// `[vocab, hidden]`
+    weight: Param<Tensor<2>>,
+    /// `[vocab, r]`
+    lora_a: Option<Param<Tensor<2>>>,
+    /// `[r, hidden]`, scaled
+    lora_b: Option<Param<Tensor<2>>>,
+}
+
+impl WordEmbeddings {
+    fn load(checkpoint: &Checkpoint<'_>, config: &JinaV3Config) -> Result<Self, ModelError> {
+        let name = "embeddings.word_embeddings";
+        let shape = [config.vocab_size, config.hidden_size];
+        let (lora_a, lora_b) = match checkpoint.embedding_adapter(name, shape)? {
+            Some(LowRank { left, right }) => (
+                Some(param(&format!("{name}.lora_A"), left)),
+                Some(param(&format!("{name}.lora_B"), right)),
+            ),
+            None => (None, None),
+        };
+        Ok(Self {
+            weight: param(name, checkpoint.base(name, shape)?),
+            lora_a,
+            lora_b,
+        })
+    }
+
+    fn forward(&self, input_ids: Tensor<2, Int>) -> Tensor<3> {
+        let words = module::embedding(self.weight.val(), input_ids.clone()); // [batch, seq, hidden]
+        let (Some(a), Some(b)) = (&self.lora_a, &self.lora_b) else {
+            return words;
+        };
+        words + module::linear(module::embedding(a.val(), input_ids), b.val(), None)
+    }
+}
+
+/// The encoder without its pooler, which no sentence embedder reads.
+#[derive(Module, Debug)]
+pub struct JinaV3Model {
+    word_embeddings: WordEmbeddings,
+    /// `[segments, hidden]`
+    token_type_embeddings: Param<Tensor<2>>,
+    layer_norm: LayerNorm,
+    layers: Vec<JinaV3Layer>,
+    #[module(skip)]
+    config: JinaV3Config,
+}
+
+impl JinaV3Model {
+    /// Builds the encoder from a checkpoint with its adapter, if it has one.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint<'_>,
+        config: &JinaV3Config,
+    ) -> Result<Self, ModelError> {
+        let segments = [config.type_vocab_size, config.hidden_size];
+        let name = "embeddings.token_type_embeddings";
+        let model = Self {
+            word_embeddings: WordEmbeddings::load(checkpoint, config)?,
+            token_type_embeddings: param(name, checkpoint.adapted_embedding(name, segments)?),
+            layer_norm: checkpoint.norm(
+                "embeddings.LayerNorm",
+                config.hidden_size,
+                config.layer_norm_eps,
+            )?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| JinaV3Layer::load(checkpoint, i, config))
+                .collect::<Result<_, _>>()?,
+            config: config.clone(),
+        };
+        checkpoint.refuse_strangers()?;
+        Ok(model)
+    }
+
+    /// The last hidden states; `visit` sees the embedding's output and each block's.
+    ///
+    /// # Shapes
+    /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`
+    /// - output: `[batch, seq, hidden]`
+    pub(crate) fn run(
+        &self,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Option<Tensor<2, Bool>>,
+        visit: &mut dyn FnMut(&Tensor<3>),
+    ) -> Tensor<3> {
+        let [_, seq] = input_ids.dims();
+        let segment = self.token_type_embeddings.val().narrow(0, 0, 1);
+        let rotation = Rotation::new(0, seq, &self.config.rope(), &segment.device());
+        let heads = self.config.num_attention_heads;
+        let unseen = attention_mask.map(|mask| unseen_padding(mask, heads));
+        let words = self.word_embeddings.forward(input_ids); // [batch, seq, hidden]
+        let mut x = self.layer_norm.forward(words + segment.unsqueeze());
+        visit(&x);
+        for layer in &self.layers {
+            x = layer.forward(x, &rotation, unseen.as_ref());
+            visit(&x);
+        }
+        x
+    }
+}

@@ -1,0 +1,153 @@
+//! From texts to the token sequences that stand for them.
+
+use std::path::PathBuf;
+
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence as Normalizers};
+use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
+
+use super::LongTexts;
+use crate::config_file;
+use crate::encoder::Encoder;
+use crate::error::ModelError;
+use crate::sentence_folder::SentenceFolder;
+use crate::tokenizer::{TOKENIZER, read_plain};
+
+/// Token ids, and the text that they come from.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) text: usize,
+    pub(super) ids: Vec<u32>,
+    /// How many tokens at its start the pooling leaves out.
+    pub(super) skipped: usize,
+}
+
+/// A tokenizer with what its folder asks it to do to every text.
+#[derive(Debug)]
+pub(super) struct Sequences {
+    tokenizer: Tokenizer,
+    path: PathBuf,
+    /// Goes before every text; may be empty.
+    prompt: String,
+    /// How many tokens of it the pooling leaves out.
+    skipped: usize,
+    long_texts: LongTexts,
+    /// Whether chunks come from the end to the start.
+    cut_start: bool,
+}
+
+impl Sequences {
+    /// Reads the folder's tokenizer.
+    pub(super) fn new(
+        layout: &SentenceFolder,
+        encoder: &Encoder,
+        prompt: String,
+        include_prompt: bool,
+        long_texts: LongTexts,
+    ) -> Result<Self, ModelError> {
+        let mut tokenizer = read_plain(&layout.encoder, encoder.vocab_size, None)?;
+        let path = layout.encoder.join(TOKENIZER);
+        let failed = |error: tokenizers::Error| ModelError::Tokenizer {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        if layout.do_lower_case {
+            lower_case(&mut tokenizer).map_err(failed)?;
+        }
+        let max_length = layout.max_tokens.unwrap_or(usize::MAX);
+        let max_length = max_length.min(encoder.max_tokens);
+        let special = tokenizer
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(false));
+        if max_length <= special {
+            let reason = format!("{max_length} tokens, {special} of them special, hold no text");
+            return Err(config_file::wrong(&path, "max_seq_length", reason));
+        }
+        let truncation = TruncationParams {
+            max_length,
+            direction: match layout.cut_start {
+                true => TruncationDirection::Left,
+                false => TruncationDirection::Right,
+            },
+            ..TruncationParams::default()
+        };
+        tokenizer
+            .with_truncation(Some(truncation))
+            .map_err(failed)?;
+        let mut sequences = Self {
+            tokenizer,
+            path,
+            prompt,
+            skipped: 0,
+            long_texts,
+            cut_start: layout.cut_start,
+        };
+        if sequences.prompt.is_empty() {
+            return Ok(sequences);
+        }
+        let prompt = sequences.prompt_tokens()?;
+        if prompt.len() >= max_length {
+            let reason = format!("the prompt alone fills the {max_length} tokens of a text");
+            let path = &sequences.path;
+            return Err(config_file::wrong(path, "max_seq_length", reason));
+        }
+        if !include_prompt {
+            let added = sequences.tokenizer.get_added_tokens_decoder();
+            let special = |id: &u32| added.get(id).is_some_and(|token| token.special);
+            // The token that ends a text ends the prompt only while nothing follows it.
+            sequences.skipped = prompt.len() - usize::from(prompt.last().is_some_and(special));
+        }
+        Ok(sequences)
+    }
+
+    fn prompt_tokens(&self) -> Result<Vec<u32>, ModelError> {
+        let encoding = self.tokenizer.encode_fast(self.prompt.as_str(), true);
+        let encoding = encoding.map_err(|error| self.failed(&error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The sequences that stand for each text: one, or a long text's chunks.
+    pub(super) fn of(&self, texts: &[&str]) -> Result<Vec<Sequence>, ModelError> {
+        let encodings = match self.prompt.as_str() {
+            "" => self.tokenizer.encode_batch_fast(texts.to_vec(), true),
+            prompt => {
+                let texts = texts.iter().map(|text| format!("{prompt}{text}"));
+                let texts: Vec<String> = texts.collect();
+                self.tokenizer.encode_batch_fast(texts, true)
+            }
+        };
+        let encodings = encodings.map_err(|error| self.failed(&error))?;
+        let mut sequences = Vec::with_capacity(texts.len());
+        for (text, encoding) in encodings.iter().enumerate() {
+            let mut chunks = vec![encoding];
+            if self.long_texts == LongTexts::MeanOfChunks {
+                chunks.extend(encoding.get_overflowing());
+                if self.cut_start {
+                    chunks.reverse();
+                }
+            }
+            sequences.extend(chunks.iter().enumerate().map(|(i, chunk)| Sequence {
+                text,
+                ids: chunk.get_ids().to_vec(),
+                skipped: if i == 0 { self.skipped } else { 0 },
+            }));
+        }
+        // A tokenizer without special tokens gives an empty text no token at all.
+        sequences.retain(|sequence| sequence.ids.len() > sequence.skipped);
+        Ok(sequences)
+    }
+
+    fn failed(&self, error: &tokenizers::Error) -> ModelError {
+        ModelError::Tokenizer {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// Lowers texts before anything else is done to them, but not special tokens written out in them.
+fn lower_case(tokenizer: &mut Tokenizer) -> Result<(), tokenizers::Error> {
+    let mut steps = vec![NormalizerWrapper::Lowercase(Lowercase)];
+    steps.extend(tokenizer.get_normalizer().cloned());
+    tokenizer.with_normalizer(Some(Normalizers::new(steps)))?;
+    Ok(())
+}
