@@ -58,6 +58,12 @@ pub enum EvalError {
     /// The confidence is no probability.
     #[error("the confidence of the intervals is {0}; it must lie between 0 and 1, like 0.95")]
     Confidence(f64),
+    /// The distance up to which responses are alike is no cosine distance.
+    #[error("the threshold of distinct responses is {0}; a cosine distance lies between 0 and 2")]
+    DistinctThreshold(f64),
+    /// The score from which on responses are good is no number.
+    #[error("the threshold of quality is {0}; give a finite number")]
+    QualityThreshold(f64),
     /// The embedder failed.
     #[error("{embedder} could not embed the responses of `{system}`")]
     Embed {
