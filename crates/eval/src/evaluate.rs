@@ -97,7 +97,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvalError> {
     check_options(options)?;
     check_samples(systems)?;
-    let baseline = baseline(systems, options)?;
+    let baseline = named(systems, options.baseline.as_deref())?;
     let thresholds = Thresholds {
         quality: options
             .thresholds
@@ -178,7 +178,7 @@ fn check_options(options: &EvalOptions) -> Result<(), EvalError> {
     Ok(())
 }
 
-fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
+pub(crate) fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
     let mut names = HashSet::new();
     let mut texts: HashMap<&str, &str> = HashMap::new();
     for system in systems {
@@ -213,17 +213,17 @@ fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
     Ok(())
 }
 
-/// Index of the system that the others are compared with.
-fn baseline(systems: &[SystemSamples], options: &EvalOptions) -> Result<usize, EvalError> {
+/// Index of the system of this name; the first without one.
+pub(crate) fn named(systems: &[SystemSamples], name: Option<&str>) -> Result<usize, EvalError> {
     if systems.is_empty() {
         return Err(EvalError::NoSystems);
     }
-    let Some(name) = &options.baseline else {
+    let Some(name) = name else {
         return Ok(0);
     };
-    let place = systems.iter().position(|system| system.name == *name);
+    let place = systems.iter().position(|system| system.name == name);
     place.ok_or_else(|| EvalError::UnknownBaseline {
-        name: name.clone(),
+        name: name.to_owned(),
         known: systems
             .iter()
             .map(|system| system.name.as_str())

@@ -25,6 +25,7 @@ mod error;
 mod evaluate;
 pub mod evaluation;
 mod html;
+pub mod human;
 pub mod metrics;
 pub mod report;
 mod samples;

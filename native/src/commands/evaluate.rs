@@ -146,7 +146,7 @@ pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 /// `NAME=FILE`, or a file named by its own stem.
-fn split(argument: &str) -> (String, PathBuf) {
+pub(crate) fn split(argument: &str) -> (String, PathBuf) {
     match argument.split_once('=') {
         Some((name, file)) if !name.is_empty() => (name.to_owned(), PathBuf::from(file)),
         _ => {
