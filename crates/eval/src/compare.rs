@@ -52,7 +52,11 @@ pub(crate) fn summarise(
             .collect();
         Some((metric.name.clone(), bootstrap.interval(&values)?))
     };
-    let histograms = system.histograms.iter().map(|(kind, rows)| {
+    let with_pairs = system
+        .histograms
+        .iter()
+        .filter(|(_, rows)| !rows.is_empty());
+    let histograms = with_pairs.map(|(kind, rows)| {
         let bins = bootstrap.intervals(rows);
         (kind.clone(), histogram(bins))
     });

@@ -105,7 +105,7 @@ pub fn evaluate(
             .or_else(|| median_score(&systems[baseline])),
         ..options.thresholds
     };
-    let metrics = catalogue(&thresholds);
+    let mut metrics = catalogue(&thresholds);
     let bootstrap = Bootstrap {
         resamples: options.resamples,
         confidence: options.confidence,
@@ -145,6 +145,11 @@ pub fn evaluate(
         }
         tell(total);
     }
+    let is_measured = |name: &str| {
+        let mut systems = summaries.iter();
+        systems.any(|system| system.metrics.contains_key(name))
+    };
+    metrics.retain(|metric| is_measured(&metric.name));
     Ok(Evaluation {
         version: VERSION,
         seed: options.seed,

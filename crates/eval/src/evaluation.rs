@@ -24,7 +24,7 @@ pub struct Evaluation {
     pub thresholds: Thresholds,
     /// The identity of the embedder of each kind, by the kind's name.
     pub embedders: BTreeMap<String, String>,
-    /// The metrics, in the order in which they are shown.
+    /// The metrics that any system has, in the order in which they are shown.
     pub metrics: Vec<MetricInfo>,
     /// The systems, in the order in which they were given.
     pub systems: Vec<System>,

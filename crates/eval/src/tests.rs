@@ -173,6 +173,7 @@ fn a_single_response_has_no_diversity() {
     .unwrap();
     let one = &found.systems[0];
     assert_eq!((one.alone, one.empty), (2, 1));
+    assert!(one.histograms.is_empty());
     for metric in [
         "semantic_diversity",
         "style_diversity",
@@ -193,6 +194,7 @@ fn a_single_response_has_no_diversity() {
 fn a_system_without_prompts_has_no_metrics() {
     let found = run(&[system("none", &[])], &quick()).unwrap();
     assert!(found.systems[0].metrics.is_empty());
+    assert!(found.metrics.is_empty() && found.systems[0].histograms.is_empty());
     assert!(found.prompts.is_empty());
 }
 

@@ -97,10 +97,10 @@ fn item() -> String {
     .concat();
     format!(
         "<section id=\"item\" aria-labelledby=\"item-title\" hidden>\n\
-         <div class=\"where\"><h2 id=\"item-title\" tabindex=\"-1\">Prompt</h2><progress id=\"progress\" aria-labelledby=\"done\"></progress><span id=\"done\"></span></div>\n\
+         <div class=\"where\"><h1 id=\"item-title\" tabindex=\"-1\">Prompt</h1><progress id=\"progress\" aria-labelledby=\"done\"></progress><span id=\"done\"></span></div>\n\
          <blockquote id=\"prompt\" dir=\"auto\"></blockquote>\n\
-         <div class=\"sets\"><article aria-labelledby=\"set-a\"><h3 id=\"set-a\">Set A</h3><ol id=\"left\"></ol></article>\
-         <article aria-labelledby=\"set-b\"><h3 id=\"set-b\">Set B</h3><ol id=\"right\"></ol></article></div>\n\
+         <div class=\"sets\"><article aria-labelledby=\"set-a\"><h2 id=\"set-a\">Set A</h2><ol id=\"left\"></ol></article>\
+         <article aria-labelledby=\"set-b\"><h2 id=\"set-b\">Set B</h2><ol id=\"right\"></ol></article></div>\n\
          <form id=\"answers\">{questions}</form>\n\
          <div class=\"steps\"><button type=\"button\" id=\"back\">Back <kbd>p</kbd></button>\
          <button type=\"button\" id=\"next\" class=\"main\">Next <kbd>n</kbd></button>\
@@ -127,7 +127,7 @@ fn fieldset(text: &str, name: &str, help: &str, first_key: usize) -> String {
 }
 
 const END: &str = "<section id=\"end\" aria-labelledby=\"end-title\" hidden>\n\
-    <h2 id=\"end-title\" tabindex=\"-1\">Save your answers</h2>\n\
+    <h1 id=\"end-title\" tabindex=\"-1\">Save your answers</h1>\n\
     <p id=\"told\"></p>\n<ul id=\"open\"></ul>\n\
     <p>Save them as a file and send it to whoever asked you.</p>\n\
     <div class=\"steps\"><button type=\"button\" id=\"again\">Back <kbd>p</kbd></button>\

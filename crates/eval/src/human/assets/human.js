@@ -191,7 +191,7 @@
     const save = () => {
       if (!by("item").hidden) clock(!document.hidden);
       const text = session.file();
-      const name = session.name.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "");
+      const name = session.name.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
       const link = element("a", {
         href: URL.createObjectURL(new Blob([text], { type: "application/json" })),
         download: `judgements-${name || "annotator"}.json`,
