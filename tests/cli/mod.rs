@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod help;
+mod human;
 mod pipeline;
 mod resume;
 mod sandbox;

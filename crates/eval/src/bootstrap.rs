@@ -24,16 +24,56 @@ impl Bootstrap {
     /// The mean of one value per prompt and its interval; `None` without values.
     #[must_use]
     pub fn interval(&self, values: &[f64]) -> Option<Interval> {
-        let mean = mean(values)?;
-        let mut means = self.means(values);
-        means.sort_by(f64::total_cmp);
-        let tail = (1.0 - self.confidence) / 2.0;
-        Some(Interval {
-            mean,
-            low: quantile(&means, tail),
-            high: quantile(&means, 1.0 - tail),
-            prompts: values.len(),
-        })
+        Some(self.percentiles(mean(values)?, self.means(values), values.len()))
+    }
+
+    /// The interval of any statistic of prompts, computed anew on each resample of their indices.
+    /// Resamples on which it does not exist are left out; `None` when it does not exist on the
+    /// prompts themselves.
+    #[must_use]
+    pub fn interval_of(
+        &self,
+        prompts: usize,
+        statistic: impl Fn(&[usize]) -> Option<f64>,
+    ) -> Option<Interval> {
+        let all: Vec<usize> = (0..prompts).collect();
+        let found = statistic(&all)?;
+        let mut resample = vec![0; prompts];
+        let mut draw = self.draws(prompts);
+        let resampled = (0..self.resamples)
+            .filter_map(|_| {
+                resample.iter_mut().for_each(|index| *index = draw());
+                statistic(&resample)
+            })
+            .collect();
+        Some(self.percentiles(found, resampled, prompts))
+    }
+
+    /// The interval of each column of a table with a row per prompt, as [`Self::interval`] gives
+    /// it for the column alone; empty without rows.
+    #[must_use]
+    pub fn intervals(&self, rows: &[Vec<f64>]) -> Vec<Interval> {
+        let columns = rows.first().map_or(0, Vec::len);
+        let mut draw = self.draws(rows.len());
+        let mut means = vec![Vec::with_capacity(self.resamples); columns];
+        let mut sums = vec![0.0; columns];
+        for _ in 0..self.resamples {
+            sums.fill(0.0);
+            for _ in 0..rows.len() {
+                let row = &rows[draw()];
+                sums.iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, value)| *sum += value);
+            }
+            for (means, sum) in means.iter_mut().zip(&sums) {
+                means.push(sum / rows.len() as f64);
+            }
+        }
+        let of_column = |(column, means): (usize, Vec<f64>)| {
+            let sum: f64 = rows.iter().map(|row| row[column]).sum();
+            self.percentiles(sum / rows.len() as f64, means, rows.len())
+        };
+        means.into_iter().enumerate().map(of_column).collect()
     }
 
     /// The interval of one difference per prompt, and the two-sided p of no difference,
@@ -45,28 +85,47 @@ impl Bootstrap {
     /// over the B resampled means. A single prompt shows nothing: its p is 1.
     #[must_use]
     pub fn difference(&self, differences: &[f64]) -> Option<(Interval, f64)> {
-        let interval = self.interval(differences)?;
-        if differences.len() < 2 {
-            return Some((interval, 1.0));
-        }
+        let mean = mean(differences)?;
         let means = self.means(differences);
+        if differences.len() < 2 {
+            return Some((self.percentiles(mean, means, 1), 1.0));
+        }
         let share = |holds: fn(&f64) -> bool| {
             let count = means.iter().filter(|mean| holds(mean)).count();
             (count + 1) as f64 / (means.len() + 1) as f64
         };
         let p = 2.0 * share(|mean| *mean <= 0.0).min(share(|mean| *mean >= 0.0));
+        let interval = self.percentiles(mean, means, differences.len());
         Some((interval, p.min(1.0)))
+    }
+
+    fn percentiles(&self, mean: f64, mut resampled: Vec<f64>, prompts: usize) -> Interval {
+        resampled.sort_by(f64::total_cmp);
+        let tail = (1.0 - self.confidence) / 2.0;
+        Interval {
+            mean,
+            low: quantile(&resampled, tail),
+            high: quantile(&resampled, 1.0 - tail),
+            prompts,
+        }
     }
 
     /// The mean of each resample.
     fn means(&self, values: &[f64]) -> Vec<f64> {
+        let mut draw = self.draws(values.len());
+        let mut mean = || {
+            let drawn = (0..values.len()).map(|_| values[draw()]);
+            drawn.sum::<f64>() / values.len() as f64
+        };
+        (0..self.resamples).map(|_| mean()).collect()
+    }
+
+    /// Indices of prompts, one at a time, the same ones whenever there are `n` prompts.
+    fn draws(&self, n: usize) -> impl FnMut() -> usize {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         // Drawn as u32, so that 32-bit machines draw the same prompts.
-        let n = u32::try_from(values.len()).unwrap_or(u32::MAX);
-        let mut draw = || values[rng.random_range(0..n) as usize];
-        (0..self.resamples)
-            .map(|_| (0..n).map(|_| draw()).sum::<f64>() / f64::from(n))
-            .collect()
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        move || rng.random_range(0..n) as usize
     }
 }
 
@@ -155,6 +214,31 @@ mod tests {
         );
         assert_eq!(a.1, b.1);
         assert!((a.0.low + b.0.high).abs() < 1e-12);
+    }
+
+    #[test]
+    fn columns_have_the_intervals_that_they_have_alone() {
+        let rows: Vec<Vec<f64>> = (0..23)
+            .map(|i| vec![f64::from(i), f64::from(i % 4)])
+            .collect();
+        let column = |at: usize| rows.iter().map(|row| row[at]).collect::<Vec<_>>();
+        let expected = [0, 1].map(|at| BOOTSTRAP.interval(&column(at)).unwrap());
+        assert_eq!(BOOTSTRAP.intervals(&rows), expected);
+        assert!(BOOTSTRAP.intervals(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_statistic_has_the_interval_of_the_mean_when_it_is_the_mean() {
+        let values: Vec<f64> = (0..31).map(|i| f64::from(i).sqrt()).collect();
+        let mean_of = |indices: &[usize]| {
+            let sum: f64 = indices.iter().map(|&index| values[index]).sum();
+            (!indices.is_empty()).then(|| sum / indices.len() as f64)
+        };
+        assert_eq!(
+            BOOTSTRAP.interval_of(values.len(), mean_of),
+            BOOTSTRAP.interval(&values)
+        );
+        assert_eq!(BOOTSTRAP.interval_of(0, mean_of), None);
     }
 
     #[test]

@@ -2,14 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use rayon::prelude::*;
+
 use crate::bootstrap::Bootstrap;
-use crate::evaluation::{Difference, MetricInfo, Prompt, PromptSystem, System};
+use crate::evaluation::{
+    Difference, Histogram, Interval, MetricInfo, Prompt, PromptSystem, System,
+};
+use crate::metrics::histogram::BIN;
 use crate::samples::SystemSamples;
 
 /// One system's samples with the values of each prompt, in the samples' order.
 pub(crate) struct Measured<'a> {
     pub(crate) samples: &'a SystemSamples,
     pub(crate) prompts: Vec<PromptSystem>,
+    /// Histograms of distances by kind, of the prompts that have any.
+    pub(crate) histograms: BTreeMap<String, Vec<Vec<f64>>>,
 }
 
 impl Measured<'_> {
@@ -38,12 +45,20 @@ pub(crate) fn summarise(
 ) -> System {
     let prompts = &system.samples.prompts;
     let responses = || prompts.iter().flat_map(|prompt| &prompt.responses);
-    let intervals = metrics.iter().filter_map(|metric| {
+    let interval = |metric: &MetricInfo| {
         let values: Vec<f64> = system
             .values(&metric.name)
             .map(|(_, value)| value)
             .collect();
         Some((metric.name.clone(), bootstrap.interval(&values)?))
+    };
+    let with_pairs = system
+        .histograms
+        .iter()
+        .filter(|(_, rows)| !rows.is_empty());
+    let histograms = with_pairs.map(|(kind, rows)| {
+        let bins = bootstrap.intervals(rows);
+        (kind.clone(), histogram(bins))
     });
     System {
         name: system.samples.name.clone(),
@@ -58,8 +73,16 @@ pub(crate) fn summarise(
             .filter(|response| response.text.trim().is_empty())
             .count(),
         missing: missing(system, all),
-        metrics: intervals.collect(),
+        metrics: metrics.par_iter().filter_map(interval).collect(),
+        histograms: histograms.collect(),
     }
+}
+
+/// Without the empty bins at its end.
+fn histogram(mut bins: Vec<Interval>) -> Histogram {
+    let last = bins.iter().rposition(|bin| bin.mean > 0.0);
+    bins.truncate(last.map_or(0, |last| last + 1));
+    Histogram { width: BIN, bins }
 }
 
 /// The prompts of other systems that this one lacks, in their order.
@@ -97,7 +120,7 @@ pub(crate) fn differences(
             prompts: interval.prompts,
         })
     };
-    metrics.iter().filter_map(difference).collect()
+    metrics.par_iter().filter_map(difference).collect()
 }
 
 /// Each prompt once, with what every system made of it.

@@ -58,6 +58,12 @@ pub enum EvalError {
     /// The confidence is no probability.
     #[error("the confidence of the intervals is {0}; it must lie between 0 and 1, like 0.95")]
     Confidence(f64),
+    /// The distance up to which responses are alike is no cosine distance.
+    #[error("the threshold of distinct responses is {0}; a cosine distance lies between 0 and 2")]
+    DistinctThreshold(f64),
+    /// The score from which on responses are good is no number.
+    #[error("the threshold of quality is {0}; give a finite number")]
+    QualityThreshold(f64),
     /// The embedder failed.
     #[error("{embedder} could not embed the responses of `{system}`")]
     Embed {
@@ -91,5 +97,66 @@ pub enum EvalError {
         /// What is wrong with them.
         #[source]
         source: DeviationError,
+    },
+    /// One system has nothing to be compared with.
+    #[error("people compare systems: give the files of at least two")]
+    OneSystem,
+    /// No prompts or no responses were asked for.
+    #[error("there is nothing to judge: ask for at least one prompt and one response")]
+    NothingToJudge,
+    /// No prompt has enough responses of every system.
+    #[error(
+        "no prompt has {responses} responses of every system that are not blank; ask for fewer \
+         responses, or sample more"
+    )]
+    NoSharedPrompt {
+        /// Responses on each side.
+        responses: usize,
+    },
+    /// Some of the responses have no summary.
+    #[error(
+        "{missing} of the responses have no summary, the first under prompt_id {first}; write one \
+         for each of the summary prompts that belong to these files and this seed"
+    )]
+    Summaries {
+        /// How many.
+        missing: usize,
+        /// The id of one.
+        first: String,
+    },
+    /// There is nothing to analyse.
+    #[error("the files hold no answer")]
+    NoAnswers,
+    /// Judgements in a format of another version.
+    #[error("the judgements of `{annotator}` are of version {version}, which is not read")]
+    JudgementsVersion {
+        /// Whose.
+        annotator: String,
+        /// The version.
+        version: u32,
+    },
+    /// Judgements of another study than the key's.
+    #[error(
+        "the judgements of `{annotator}` are of study {found}, the key is of study {expected}; \
+         give the key that was written with their page"
+    )]
+    OtherStudy {
+        /// Whose.
+        annotator: String,
+        /// Their study.
+        found: String,
+        /// The key's.
+        expected: String,
+    },
+    /// Two files are of one annotator.
+    #[error("two files are of annotator `{0}`; keep the later one, or give each their own name")]
+    RepeatedAnnotator(String),
+    /// An answer to no item of the study, or a second one.
+    #[error("`{annotator}` has an answer to item {item}, which does not exist or has one already")]
+    Answer {
+        /// Whose.
+        annotator: String,
+        /// The item's number.
+        item: String,
     },
 }

@@ -1,19 +1,25 @@
 //! From samples to an [`Evaluation`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rarebit_deviation::{DistanceMatrix, Embedder};
+use rayon::prelude::*;
 
 use crate::EvalError;
 use crate::bootstrap::Bootstrap;
 use crate::compare::{Measured, differences, side_by_side, summarise};
-use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, VERSION};
-use crate::metric::{catalogue, measure};
+use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, Thresholds, VERSION};
+use crate::metrics::histogram::distance_histogram;
+use crate::metrics::{catalogue, measure};
 use crate::samples::{PromptSamples, SystemSamples};
 
 /// About how many responses are embedded at once: enough to fill an accelerator's batches, few
 /// enough to hold in memory and to show progress.
 const RESPONSES_AT_ONCE: usize = 256;
+
+/// The kinds of embedders, as `evaluation.json` names them.
+const SEMANTIC: &str = "semantic";
+const STYLE: &str = "style";
 
 /// The settings of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +34,9 @@ pub struct EvalOptions {
     pub mode: Mode,
     /// The system that the others are compared with. Default: the first.
     pub baseline: Option<String>,
+    /// From where on responses are good, and up to where they are alike. Without a quality, the
+    /// median score of the baseline's responses is taken.
+    pub thresholds: Thresholds,
     /// For how many prompts of each system the pairwise distances are kept. Default: 50.
     pub distances_for: usize,
 }
@@ -40,6 +49,7 @@ impl Default for EvalOptions {
             confidence: 0.95,
             mode: Mode::Correct,
             baseline: None,
+            thresholds: Thresholds::default(),
             distances_for: 50,
         }
     }
@@ -87,8 +97,15 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvalError> {
     check_options(options)?;
     check_samples(systems)?;
-    let baseline = baseline(systems, options)?;
-    let metrics = catalogue();
+    let baseline = named(systems, options.baseline.as_deref())?;
+    let thresholds = Thresholds {
+        quality: options
+            .thresholds
+            .quality
+            .or_else(|| median_score(&systems[baseline])),
+        ..options.thresholds
+    };
+    let mut metrics = catalogue(&thresholds);
     let bootstrap = Bootstrap {
         resamples: options.resamples,
         confidence: options.confidence,
@@ -96,8 +113,13 @@ pub fn evaluate(
     };
     let mut measured = Vec::with_capacity(systems.len());
     for samples in systems {
-        let prompts = measure_system(samples, semantic, style, options, progress)?;
-        measured.push(Measured { samples, prompts });
+        let measuring = Measuring {
+            semantic,
+            style,
+            options,
+            thresholds: &thresholds,
+        };
+        measured.push(measuring.system(samples, progress)?);
     }
     let mut summaries = Vec::with_capacity(systems.len());
     let mut all_differences = Vec::new();
@@ -123,12 +145,18 @@ pub fn evaluate(
         }
         tell(total);
     }
+    let is_measured = |name: &str| {
+        let mut systems = summaries.iter();
+        systems.any(|system| system.metrics.contains_key(name))
+    };
+    metrics.retain(|metric| is_measured(&metric.name));
     Ok(Evaluation {
         version: VERSION,
         seed: options.seed,
         resamples: options.resamples,
         mode: options.mode,
-        embedders: [("semantic", semantic), ("style", style)]
+        thresholds,
+        embedders: [(SEMANTIC, semantic), (STYLE, style)]
             .map(|(kind, embedder)| (kind.to_owned(), embedder.id().to_owned()))
             .into(),
         metrics,
@@ -145,10 +173,17 @@ fn check_options(options: &EvalOptions) -> Result<(), EvalError> {
     if !(options.confidence > 0.0 && options.confidence < 1.0) {
         return Err(EvalError::Confidence(options.confidence));
     }
+    let distinct = options.thresholds.distinct;
+    if !(0.0..=2.0).contains(&distinct) {
+        return Err(EvalError::DistinctThreshold(distinct));
+    }
+    if let Some(quality) = options.thresholds.quality.filter(|it| !it.is_finite()) {
+        return Err(EvalError::QualityThreshold(quality));
+    }
     Ok(())
 }
 
-fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
+pub(crate) fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
     let mut names = HashSet::new();
     let mut texts: HashMap<&str, &str> = HashMap::new();
     for system in systems {
@@ -183,17 +218,17 @@ fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> {
     Ok(())
 }
 
-/// Index of the system that the others are compared with.
-fn baseline(systems: &[SystemSamples], options: &EvalOptions) -> Result<usize, EvalError> {
+/// Index of the system of this name; the first without one.
+pub(crate) fn named(systems: &[SystemSamples], name: Option<&str>) -> Result<usize, EvalError> {
     if systems.is_empty() {
         return Err(EvalError::NoSystems);
     }
-    let Some(name) = &options.baseline else {
+    let Some(name) = name else {
         return Ok(0);
     };
-    let place = systems.iter().position(|system| system.name == *name);
+    let place = systems.iter().position(|system| system.name == name);
     place.ok_or_else(|| EvalError::UnknownBaseline {
-        name: name.clone(),
+        name: name.to_owned(),
         known: systems
             .iter()
             .map(|system| system.name.as_str())
@@ -202,46 +237,76 @@ fn baseline(systems: &[SystemSamples], options: &EvalOptions) -> Result<usize, E
     })
 }
 
-fn measure_system(
-    system: &SystemSamples,
-    semantic: &dyn Embedder,
-    style: &dyn Embedder,
-    options: &EvalOptions,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Vec<PromptSystem>, EvalError> {
-    let total = system.prompts.len();
-    let mut measured = Vec::with_capacity(total);
-    let mut rest = system.prompts.as_slice();
-    while !rest.is_empty() {
-        progress(Progress {
-            system: &system.name,
-            stage: Stage::Measuring,
-            done: measured.len(),
-            total,
-        });
-        let (batch, later) = rest.split_at(batch_size(rest));
-        rest = later;
-        let by_semantic = distances(&system.name, batch, semantic)?;
-        let by_style = distances(&system.name, batch, style)?;
-        for (prompt, (semantic, style)) in batch.iter().zip(by_semantic.iter().zip(&by_style)) {
-            let keep = measured.len() < options.distances_for;
-            measured.push(PromptSystem {
-                metrics: measure(&prompt.responses, semantic, style, options.mode),
-                responses: prompt.responses.clone(),
-                distances: keep.then(|| Distances {
-                    semantic: rows(semantic),
-                    style: rows(style),
-                }),
+/// The median of all scores; of two in the middle, the greater, so that it is one of them.
+fn median_score(system: &SystemSamples) -> Option<f64> {
+    let responses = system.prompts.iter().flat_map(|prompt| &prompt.responses);
+    let mut scores: Vec<f64> = responses.filter_map(|response| response.score).collect();
+    scores.sort_by(f64::total_cmp);
+    scores.get(scores.len() / 2).copied()
+}
+
+/// What all systems are measured with.
+struct Measuring<'a> {
+    semantic: &'a dyn Embedder,
+    style: &'a dyn Embedder,
+    options: &'a EvalOptions,
+    thresholds: &'a Thresholds,
+}
+
+impl Measuring<'_> {
+    fn system<'a>(
+        &self,
+        system: &'a SystemSamples,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Measured<'a>, EvalError> {
+        let total = system.prompts.len();
+        let (mode, thresholds) = (self.options.mode, self.thresholds);
+        let mut measured = Measured {
+            samples: system,
+            prompts: Vec::with_capacity(total),
+            histograms: BTreeMap::new(),
+        };
+        let mut tell = |done| {
+            progress(Progress {
+                system: &system.name,
+                stage: Stage::Measuring,
+                done,
+                total,
             });
+        };
+        let mut rest = system.prompts.as_slice();
+        while !rest.is_empty() {
+            tell(measured.prompts.len());
+            let (batch, later) = rest.split_at(batch_size(rest));
+            rest = later;
+            let by_semantic = distances(&system.name, batch, self.semantic)?;
+            let by_style = distances(&system.name, batch, self.style)?;
+            for (kind, matrices) in [(SEMANTIC, &by_semantic), (STYLE, &by_style)] {
+                let rows = measured.histograms.entry(kind.to_owned()).or_default();
+                rows.extend(matrices.iter().filter_map(distance_histogram));
+            }
+            let values: Vec<_> = (batch, &by_semantic, &by_style)
+                .into_par_iter()
+                .map(|(prompt, semantic, style)| {
+                    measure(&prompt.responses, semantic, style, mode, thresholds)
+                })
+                .collect();
+            let matrices = by_semantic.iter().zip(&by_style);
+            for ((prompt, metrics), (semantic, style)) in batch.iter().zip(values).zip(matrices) {
+                let keep = measured.prompts.len() < self.options.distances_for;
+                measured.prompts.push(PromptSystem {
+                    metrics,
+                    responses: prompt.responses.clone(),
+                    distances: keep.then(|| Distances {
+                        semantic: rows(semantic),
+                        style: rows(style),
+                    }),
+                });
+            }
         }
+        tell(total);
+        Ok(measured)
     }
-    progress(Progress {
-        system: &system.name,
-        stage: Stage::Measuring,
-        done: total,
-        total,
-    });
-    Ok(measured)
 }
 
 /// How many prompts, one at least, hold about [`RESPONSES_AT_ONCE`] responses.

@@ -19,9 +19,12 @@ pub struct Evaluation {
     /// Whether metrics are the correct ones or the reference code's.
     #[serde(default)]
     pub mode: Mode,
+    /// From where on responses are good, and up to where they are alike.
+    #[serde(default)]
+    pub thresholds: Thresholds,
     /// The identity of the embedder of each kind, by the kind's name.
     pub embedders: BTreeMap<String, String>,
-    /// The metrics, in the order in which they are shown.
+    /// The metrics that any system has, in the order in which they are shown.
     pub metrics: Vec<MetricInfo>,
     /// The systems, in the order in which they were given.
     pub systems: Vec<System>,
@@ -42,6 +45,28 @@ pub enum Mode {
     /// The reference code's value, for comparison with published numbers. Affects the compression
     /// ratio, the ROUGE-L homogenisation and the n-gram diversity.
     ReferenceCompat,
+}
+
+/// The thresholds of the metrics that have one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Responses at most this semantic distance apart count as one response.
+    pub distinct: f64,
+    /// Responses with at least this score are good; `None` when no response has one.
+    #[serde(default)]
+    pub quality: Option<f64>,
+}
+
+impl Default for Thresholds {
+    /// 0.3 is where all-MiniLM-L6-v2 finds as many distinct responses as NoveltyBench's classifier
+    /// does on its curated prompts (arXiv 2504.05228): 1.8 among ten of one model. Other embedders
+    /// need other thresholds.
+    fn default() -> Self {
+        Self {
+            distinct: 0.3,
+            quality: None,
+        }
+    }
 }
 
 /// What a metric is called and how it is read.
@@ -92,6 +117,18 @@ pub struct System {
     pub missing: Vec<String>,
     /// The mean over prompts of each metric that any prompt has.
     pub metrics: BTreeMap<String, Interval>,
+    /// How the distances between a prompt's responses are spread, by kind of embedder.
+    #[serde(default)]
+    pub histograms: BTreeMap<String, Histogram>,
+}
+
+/// The shares of a prompt's pairs of responses by their distance, averaged over prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Width of a bin; the first begins at distance 0.
+    pub width: f64,
+    /// The mean share of pairs in each bin, up to the last that has any.
+    pub bins: Vec<Interval>,
 }
 
 /// A mean over prompts and its bootstrap interval.

@@ -6,7 +6,7 @@
 //!
 //! # Example
 //! ```
-//! use rarebit_eval::{Bootstrap, Mode, ngrams::distinct_ngrams};
+//! use rarebit_eval::{Bootstrap, Mode, metrics::ngrams::distinct_ngrams};
 //!
 //! let bootstrap = Bootstrap { resamples: 1000, confidence: 0.95, seed: 42 };
 //! let prompts = [["a b a b", "a b"], ["a b c", "d e"]];
@@ -20,21 +20,14 @@
 
 pub mod bootstrap;
 mod compare;
-pub mod compression;
 mod csv;
-pub mod diversity;
-pub mod duplicates;
 mod error;
 mod evaluate;
 pub mod evaluation;
-#[cfg(test)]
-mod golden;
-pub mod length;
-mod metric;
-pub mod ngrams;
-pub mod quality;
+mod html;
+pub mod human;
+pub mod metrics;
 pub mod report;
-pub mod rouge_l;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -43,6 +36,5 @@ pub use bootstrap::Bootstrap;
 pub use csv::evaluation_csv;
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
-pub use evaluation::{Evaluation, Mode};
-pub use metric::catalogue;
+pub use evaluation::{Evaluation, Mode, Thresholds};
 pub use samples::{PromptSamples, SampleRow, SystemSamples};

@@ -4,7 +4,8 @@ use rarebit_deviation::{EmbedError, Embedder, embed};
 
 use crate::evaluation::Evaluation;
 use crate::{
-    EvalError, EvalOptions, Progress, SampleRow, Stage, SystemSamples, evaluate, evaluation_csv,
+    EvalError, EvalOptions, Progress, SampleRow, Stage, SystemSamples, Thresholds, evaluate,
+    evaluation_csv,
 };
 
 /// Three letters say where a text stands: "xyz" counts of x, y and z.
@@ -103,6 +104,11 @@ fn two_systems_side_by_side() {
     assert_eq!(alike.metrics["quality"].mean, 2.0);
     assert_eq!(alike.metrics["duplicates"].mean, 0.5);
     assert_eq!(varied.metrics["duplicates"].mean, 0.0);
+    let both = |metric: &str| [alike, varied].map(|system| system.metrics[metric].mean);
+    assert_eq!(both("distinct_k"), [1.0, 2.0]);
+    assert_eq!(both("semantic_nearest"), [0.0, 1.0]);
+    let vendi = both("semantic_vendi");
+    assert!((vendi[0] - 1.0).abs() < 1e-9 && (vendi[1] - 2.0).abs() < 1e-9);
     let prompts: Vec<&str> = found.prompts.iter().map(|p| p.prompt_id.as_str()).collect();
     assert_eq!(prompts, ["p", "q"]);
     assert_eq!(found.prompts[1].systems["varied"].metrics["quality"], 3.0);
@@ -167,12 +173,16 @@ fn a_single_response_has_no_diversity() {
     .unwrap();
     let one = &found.systems[0];
     assert_eq!((one.alone, one.empty), (2, 1));
+    assert!(one.histograms.is_empty());
     for metric in [
         "semantic_diversity",
         "style_diversity",
         "rouge_l",
         "duplicates",
         "quality",
+        "semantic_vendi",
+        "distinct_k",
+        "self_bleu",
     ] {
         assert!(!one.metrics.contains_key(metric), "{metric}");
     }
@@ -184,6 +194,7 @@ fn a_single_response_has_no_diversity() {
 fn a_system_without_prompts_has_no_metrics() {
     let found = run(&[system("none", &[])], &quick()).unwrap();
     assert!(found.systems[0].metrics.is_empty());
+    assert!(found.metrics.is_empty() && found.systems[0].histograms.is_empty());
     assert!(found.prompts.is_empty());
 }
 
@@ -204,6 +215,42 @@ fn distances_are_kept_for_the_first_prompts_only() {
     let found = run(&[alike()], &options).unwrap();
     let kept = |i: usize| found.prompts[i].systems["alike"].distances.is_some();
     assert!(kept(0) && !kept(1));
+}
+
+#[test]
+fn distances_are_spread_over_bins_with_intervals() {
+    let found = run(&[alike(), varied()], &quick()).unwrap();
+    let [alike, varied] = [0, 1].map(|i| &found.systems[i].histograms["semantic"]);
+    // Repeats only; right angles only.
+    assert_eq!((alike.bins.len(), alike.bins[0].mean), (1, 1.0));
+    assert_eq!((varied.bins.len(), varied.bins[20].mean), (21, 1.0));
+    assert_eq!(varied.width * 20.0, 1.0);
+    assert_eq!((varied.bins[3].low, varied.bins[3].high), (0.0, 0.0));
+}
+
+#[test]
+fn good_is_what_reaches_the_baselines_median_unless_said_otherwise() {
+    // The scores of `alike` are 1, 2 and 3; both samples of `varied` to q have one.
+    let at = |quality: Option<f64>, baseline: &str| {
+        let options = EvalOptions {
+            thresholds: Thresholds {
+                quality,
+                ..Thresholds::default()
+            },
+            baseline: Some(baseline.to_owned()),
+            ..quick()
+        };
+        let found = run(&[alike(), varied()], &options).unwrap();
+        let of_q = found.prompts[1].systems["varied"].metrics.clone();
+        (
+            found.thresholds.quality,
+            of_q["good_share"],
+            of_q["effective_semantic_diversity"],
+        )
+    };
+    assert_eq!(at(None, "alike"), (Some(2.0), 1.0, 1.0));
+    assert_eq!(at(Some(3.0), "alike"), (Some(3.0), 0.5, 0.0));
+    assert_eq!(at(None, "varied"), (Some(2.0), 1.0, 1.0));
 }
 
 #[test]
@@ -293,6 +340,18 @@ fn bad_settings_are_named() {
         ..quick()
     };
     assert!(message(certain).contains("is 95;"));
+    for (distinct, quality, part) in [
+        (2.5, None, "distinct responses is 2.5"),
+        (f64::NAN, None, "distinct responses is NaN"),
+        (0.3, Some(f64::INFINITY), "quality is inf"),
+    ] {
+        let options = EvalOptions {
+            thresholds: Thresholds { distinct, quality },
+            ..quick()
+        };
+        let found = message(options);
+        assert!(found.contains(part), "{found}");
+    }
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rarebit_data::{SourceOptions, read_samples};
+use rarebit_eval::evaluation::{Histogram, Interval};
 use rarebit_eval::{
-    EvalOptions, Evaluation, Mode, SampleRow, SystemSamples, evaluate, evaluation_csv,
+    EvalOptions, Evaluation, Mode, SampleRow, SystemSamples, Thresholds, evaluate, evaluation_csv,
 };
 
 use super::Global;
@@ -16,9 +17,11 @@ use crate::{output, progress};
 /// Measure how good and how different responses are
 ///
 /// Takes one file of responses per system, as `rarebit generate` writes them or in any shape that
-/// `rarebit prepare` reads. Measures semantic and style diversity, n-grams, compression, ROUGE-L,
-/// repeats, length, and quality, with bootstrap intervals over prompts and paired differences to a
-/// baseline. Quality is the mean of the responses' scores, or with --reward-model of its rewards.
+/// `rarebit prepare` reads. Measures semantic and style diversity, Vendi scores, distinct responses
+/// and their utility, diversity among good responses, n-grams, self-BLEU, compression, ROUGE-L,
+/// repeats, length, how distances are spread, and quality, with bootstrap intervals over prompts
+/// and paired differences to a baseline. Quality is the mean of the responses' scores, or with
+/// --reward-model of its rewards.
 ///
 /// Example: rarebit evaluate dpo=dpo.jsonl ddpo=ddpo.jsonl --baseline dpo
 #[derive(clap::Args, Clone, Debug)]
@@ -50,9 +53,16 @@ pub(crate) struct EvaluateArgs {
     /// Decides the resamples
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// Compute compression ratio and ROUGE-L as the paper's reference code does
+    /// Compute compression ratio, ROUGE-L and n-grams as the paper's reference code does
     #[arg(long)]
     reference_compat: bool,
+    /// Semantic distance up to which two responses count as one. The default suits
+    /// all-MiniLM-L6-v2; other embedders need another
+    #[arg(long, value_name = "DISTANCE", default_value_t = Thresholds::default().distinct)]
+    distinct_threshold: f64,
+    /// Score from which on a response is good [default: the median of the baseline's scores]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    quality_threshold: Option<f64>,
     /// The column of a response's quality
     #[arg(long, value_name = "NAME", default_value = "score")]
     score_column: String,
@@ -98,6 +108,10 @@ pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
             Mode::Correct
         },
         baseline: args.baseline,
+        thresholds: Thresholds {
+            distinct: args.distinct_threshold,
+            quality: args.quality_threshold,
+        },
         ..EvalOptions::default()
     };
     let total: usize = systems.iter().map(|system| system.prompts.len()).sum();
@@ -132,7 +146,7 @@ pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 /// `NAME=FILE`, or a file named by its own stem.
-fn split(argument: &str) -> (String, PathBuf) {
+pub(crate) fn split(argument: &str) -> (String, PathBuf) {
     match argument.split_once('=') {
         Some((name, file)) if !name.is_empty() => (name.to_owned(), PathBuf::from(file)),
         _ => {
@@ -218,5 +232,66 @@ fn table(evaluation: &Evaluation, out: &mut impl Write) -> io::Result<()> {
         }
         writeln!(out)?;
     }
+    for (kind, label) in [
+        ("semantic", "Semantic distances"),
+        ("style", "Style distances"),
+    ] {
+        let systems = &evaluation.systems;
+        let histograms = systems.iter().map(|system| system.histograms.get(kind));
+        let bins = histograms.clone().flatten().map(|it| it.bins.len()).max();
+        // The last bin that any system has says how far the scale goes.
+        let Some(bins) = bins.filter(|bins| *bins > 0) else {
+            continue;
+        };
+        write!(out, "{label:label_width$}")?;
+        for histogram in histograms {
+            let cell = histogram.map_or_else(String::new, |it| bars(it, bins));
+            write!(out, "  {cell:>24}")?;
+        }
+        writeln!(out)?;
+    }
     Ok(())
+}
+
+/// A histogram in a line, from distance 0 to the end of bin `bins`: `0 ▁▃█▂ 0.4`.
+fn bars(histogram: &Histogram, bins: usize) -> String {
+    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    /// As many as stand in a cell of the table beside the ends of the scale.
+    const COLUMNS: usize = 18;
+    let each = bins.div_ceil(COLUMNS);
+    let share = |column: &[Interval]| column.iter().map(|bin| bin.mean).sum::<f64>();
+    let shares: Vec<f64> = histogram.bins.chunks(each).map(share).collect();
+    let highest = shares.iter().copied().fold(0.0, f64::max);
+    let bar = |share: &f64| match highest > 0.0 {
+        // Whatever is there is seen.
+        true => BARS[(share / highest * 8.0).ceil() as usize],
+        false => ' ',
+    };
+    let drawn: String = shares.iter().map(bar).collect();
+    let columns = bins.div_ceil(each);
+    let end = bins as f64 * histogram.width;
+    format!("0 {drawn:columns$} {end:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_fits_into_a_cell() {
+        let bin = |mean| Interval {
+            mean,
+            low: mean,
+            high: mean,
+            prompts: 1,
+        };
+        let histogram = |shares: &[f64]| Histogram {
+            width: 0.05,
+            bins: shares.iter().map(|share| bin(*share)).collect(),
+        };
+        assert_eq!(bars(&histogram(&[0.5, 0.25, 0.0, 0.01]), 6), "0 █▄ ▁   0.3");
+        let wide = bars(&histogram(&[0.025; 40]), 40);
+        assert_eq!(wide, "0 ██████████████ 2.0");
+        assert_eq!(bars(&histogram(&[]), 2), "0    0.1");
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod human;
 pub(crate) mod prepare;
 pub(crate) mod report;
 mod source_args;
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Generate(generate::GenerateArgs),
     Evaluate(evaluate::EvaluateArgs),
     Report(report::ReportArgs),
+    #[command(subcommand)]
+    Human(human::HumanCommand),
     Export(export::ExportArgs),
     Devices(devices::Args),
     #[command(subcommand)]
@@ -85,6 +88,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
         Command::Generate(args) => generate::run(args, global),
         Command::Evaluate(args) => evaluate::run(args, global),
         Command::Report(args) => report::run(args),
+        Command::Human(command) => human::run(command),
         Command::Export(args) => export::run(args, global),
         Command::Devices(args) => devices::run(&args),
         Command::Tales(command) => tales::run(command),

@@ -9,12 +9,13 @@ use rarebit_eval::Evaluation;
 use rarebit_eval::report::{Report, RunCurve, render};
 use serde_json::Value;
 
+use super::human;
 use crate::output;
 
 /// Write one self-contained HTML file that shows what an evaluation found
 ///
 /// The quality-diversity plane, all metrics with intervals, samples side by side, distances within
-/// a prompt, training curves, and how to make it all again. The file needs no network.
+/// a prompt, what people said, training curves, and how to make it all again. The file needs no network.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ReportArgs {
     /// The evaluation that `rarebit evaluate` wrote
@@ -23,6 +24,9 @@ pub(crate) struct ReportArgs {
     /// A training run's folder whose curves to show; may be repeated
     #[arg(long = "run", value_name = "DIR")]
     runs: Vec<PathBuf>,
+    /// What people said, as `rarebit human analyse --output` wrote it
+    #[arg(long, value_name = "FILE")]
+    human: Option<PathBuf>,
     /// Where to write the report
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
@@ -66,6 +70,14 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
             format!("blake3 {}", output::file_hash(&metrics)?),
         ));
     }
+    let mut extra_sections = Vec::new();
+    if let Some(path) = &args.human {
+        extra_sections.push(human::section(&human::read(path)?));
+        about.push((
+            path.display().to_string(),
+            format!("blake3 {}", output::file_hash(path)?),
+        ));
+    }
     let mut reproduce = args.commands.clone();
     reproduce.push(own_command());
     let report = Report {
@@ -73,7 +85,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
         evaluation: &evaluation,
         baseline: args.baseline,
         runs,
-        extra_sections: Vec::new(),
+        extra_sections,
         reproduce,
         about,
     };

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::RunCurve;
-use super::format::{coordinate as at, escape, significant};
+use super::format::{coordinate as at, significant};
 use super::reading::{COLOURS, Reading};
 use super::scale::Axis;
+use crate::html::escape;
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 230.0;

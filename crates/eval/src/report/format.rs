@@ -1,41 +1,7 @@
 //! Numbers and text as the report writes them: one place decides on digits, signs and escapes.
 
-use serde_json::Value;
-
 /// What stands where a number is missing or not finite.
 pub(super) const MISSING: &str = "–";
-
-/// Text made safe for HTML content and for double- or single-quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len() + text.len() / 16);
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            // HTML forbids NUL; parsers disagree on what becomes of it.
-            '\0' => safe.push('\u{fffd}'),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
-/// JSON that cannot end the `<script>` element it is written into.
-///
-/// Inside a string, JSON lets any character be written as `\uXXXX`, and none of these characters
-/// occurs outside one, so replacing them leaves the same document.
-pub(super) fn json_for_script(value: &Value) -> String {
-    value
-        .to_string()
-        .replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
-}
 
 /// How many decimals show a quantity whose interval is `spread` wide: two digits of the half width,
 /// one where that digit says enough (from 35 on).
@@ -210,24 +176,6 @@ fn superscript(exponent: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn escapes_everything_that_could_leave_its_place() {
-        assert_eq!(
-            escape("</script><b a=\"x\" b='y'>&\0"),
-            "&lt;/script&gt;&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;\u{fffd}"
-        );
-        assert_eq!(escape("שלום 🦔 Zürich"), "שלום 🦔 Zürich");
-    }
-
-    #[test]
-    fn script_json_is_the_same_document() {
-        let value = json!({"text": "</script><!-- & \u{2028} \\ \" 🦔"});
-        let safe = json_for_script(&value);
-        assert!(!safe.contains('<') && !safe.contains('>') && !safe.contains('&'));
-        assert_eq!(serde_json::from_str::<Value>(&safe).unwrap(), value);
-    }
 
     #[test]
     fn numbers_have_true_minus_and_no_negative_zero() {

@@ -1,11 +1,11 @@
 //! The finding in one sentence per system, written from the numbers and no surer than they are.
 
 use super::format::{
-    decimals_for, escape, fixed, interval as bracket, percent, signed, signed_interval,
-    signed_percent,
+    decimals_for, fixed, interval as bracket, percent, signed, signed_interval, signed_percent,
 };
 use super::reading::{self, Reading};
 use crate::evaluation::{Better, Difference, MetricInfo, System};
+use crate::html::escape;
 
 /// Sentences under the first; more would be a table without columns.
 const FURTHER: usize = 4;

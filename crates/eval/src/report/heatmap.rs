@@ -1,6 +1,7 @@
 //! The pairwise distances among one system's responses to one prompt, as a heat map.
 
-use super::format::{coordinate, escape, fixed};
+use super::format::{coordinate, fixed};
+use crate::html::escape;
 
 /// Side of a cell in drawing units; the script draws with the same number.
 const CELL: usize = 20;

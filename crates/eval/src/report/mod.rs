@@ -8,6 +8,7 @@ mod curves;
 mod format;
 mod headline;
 mod heatmap;
+mod histogram;
 mod labels;
 mod page;
 mod plane;

@@ -1,14 +1,11 @@
 //! The page around the sections: head, policy, contents, and how to make it all again.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
-
-use super::format::{count, counted, escape};
+use super::format::{count, counted};
 use super::plane::{Point, plane};
 use super::reading::{self, Reading};
-use super::{Report, curves, headline, samples, table};
+use super::{Report, curves, headline, histogram, samples, table};
 use crate::evaluation::MetricInfo;
+use crate::html::{Own, escape};
 
 const STYLE: &str = include_str!("assets/report.css");
 const SCRIPT: &str = include_str!("assets/report.js");
@@ -55,16 +52,15 @@ pub(super) fn page(report: &Report<'_>) -> String {
             )
         })
         .collect();
-    // A checkout with CRLF line ends must not change the hash that the browser computes.
-    let (style, script) = (STYLE.replace("\r\n", "\n"), SCRIPT.replace("\r\n", "\n"));
+    let own = Own::new(STYLE, SCRIPT);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'\">\n\
+         {policy}\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <meta name=\"generator\" content=\"rarebit {}\">\n\
-         <title>{title}</title>\n<style>{style}</style>\n<script>{script}</script>\n</head>\n<body>\n\
+         <title>{title}</title>\n{elements}\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#main\">Skip to the result</a>\n\
          <header>\n<div class=\"bar\"><span class=\"brand\">rarebit report</span>\
          <button type=\"button\" id=\"theme\" class=\"needs-script\" hidden>Dark</button></div>\n\
@@ -72,13 +68,13 @@ pub(super) fn page(report: &Report<'_>) -> String {
          <main id=\"main\">\n<div class=\"finding\">\n{}</div>\n\
          <nav aria-label=\"Contents\"><ul>{contents}</ul></nav>\n{sections}</main>\n\
          <footer><p>One file, nothing fetched. Made with rarebit {}.</p></footer>\n</body>\n</html>\n",
-        hash(&style),
-        hash(&script),
         env!("CARGO_PKG_VERSION"),
         scope(&reading),
         headline::headline(&reading),
         env!("CARGO_PKG_VERSION"),
         title = escape(&report.title),
+        policy = own.policy(),
+        elements = own.elements(),
     )
 }
 
@@ -87,6 +83,9 @@ fn parts(report: &Report<'_>, reading: &Reading<'_>) -> Vec<Part> {
         Part::new("plane", "Quality and diversity", planes(reading)),
         Part::new("metrics", "All metrics", table::metrics(reading)),
     ];
+    if let Some(html) = histogram::histograms(reading) {
+        parts.push(Part::new("distances", "How distances are spread", html));
+    }
     for (index, section) in report.extra_sections.iter().enumerate() {
         parts.push(Part::new(
             &format!("more-{}", index + 1),
@@ -223,9 +222,4 @@ fn reproduce(report: &Report<'_>) -> String {
         })
         .collect();
     html + &format!("<dl class=\"about\">\n{facts}</dl>\n")
-}
-
-/// The name by which a content security policy lets exactly this text through.
-fn hash(text: &str) -> String {
-    STANDARD.encode(Sha256::digest(text.as_bytes()))
 }

@@ -1,9 +1,10 @@
 //! The quality–diversity plane: a point per system with its intervals as a cross.
 
-use super::format::{coordinate as at, escape, fixed, interval};
+use super::format::{coordinate as at, fixed, interval};
 use super::labels::{self, Anchor, Area, LINE};
 use super::scale::Axis;
 use crate::evaluation::Interval;
+use crate::html::escape;
 
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 380.0;

@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::format::{clipped, count, counted, decimals_for, escape, fixed, json_for_script};
+use super::format::{clipped, count, counted, decimals_for, fixed};
 use super::heatmap::{self, Triangle};
 use super::reading::Reading;
 use crate::evaluation::{Prompt, PromptSystem};
+use crate::html::{escape, json_for_script};
 
 /// Prompts that travel with the page.
 const PROMPTS: usize = 48;

@@ -1,7 +1,7 @@
 //! The table of all metrics: each system's mean, interval and difference to the baseline.
 
 use super::format::{
-    MISSING, coordinate, count, counted, decimals_for, escape, fixed, interval, p_value, signed,
+    MISSING, coordinate, count, counted, decimals_for, fixed, interval, p_value, signed,
     signed_interval,
 };
 use super::headline::certain;
@@ -9,6 +9,7 @@ use super::reading::{self, Reading};
 use super::scale::Axis;
 use super::{Block, Section};
 use crate::evaluation::{Better, Difference, MetricInfo, Mode, System};
+use crate::html::escape;
 
 /// The metrics as a table with a row each and a column per system.
 pub(super) fn metrics(reading: &Reading<'_>) -> String {

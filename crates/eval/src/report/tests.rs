@@ -88,6 +88,27 @@ fn the_page_fetches_nothing_and_has_no_inline_handlers() {
 }
 
 #[test]
+fn histograms_are_drawn_where_there_are_any() {
+    let mut value = two_systems();
+    let bins =
+        json!([{"mean": 0.25, "low": 0.2, "high": 0.3}, {"mean": 0.75, "low": 0.7, "high": 0.8}]);
+    value["systems"][0]["histograms"] = json!({"semantic": {"width": 0.05, "bins": bins}});
+    let page = render(&report(&evaluation(value.clone())));
+    assert!(page.contains("dpo: most pairs, 75\u{202f}%, between 0.05 and 0.10"));
+    assert_eq!(page.matches("class=\"band\"").count(), 1);
+    // What no histogram can hold is not drawn; nor is a section without any.
+    for broken in [
+        json!({"width": 0.0, "bins": bins}),
+        json!({"width": 0.05, "bins": [{"mean": 1e9, "low": 0.2, "high": 0.3}]}),
+        json!({"width": 0.05, "bins": []}),
+    ] {
+        value["systems"][0]["histograms"] = json!({"semantic": broken});
+        let page = render(&report(&evaluation(value.clone())));
+        assert!(!page.contains("How distances are spread"));
+    }
+}
+
+#[test]
 fn hostile_text_stays_text() {
     let evaluation = evaluation(two_systems());
     let page = render(&Report {

@@ -1,11 +1,20 @@
-//! The metrics of texts against rouge-score, Python's gzip and the reference code's definitions.
+//! The metrics against the packages that define them: rouge-score, Python's gzip, sacrebleu, NLTK,
+//! vendi-score and scikit-learn, and against the reference code's definitions.
 
+use rarebit_deviation::DistanceMatrix;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::compression::compression_ratio;
+use super::compression::compression_ratio;
+use super::distinct_k::{classes, distinct_k, utility};
+use super::diversity::nearest_distance;
+use super::effective::effective_diversity;
+use super::histogram::distance_histogram;
+use super::ngrams::{distinct_ngrams, ngram_diversity};
+use super::rouge_l::{homogenisation, pairwise_f1};
+use super::self_bleu::self_bleu;
+use super::vendi::vendi_score;
 use crate::evaluation::Mode;
-use crate::ngrams::{distinct_ngrams, ngram_diversity};
-use crate::rouge_l::{homogenisation, pairwise_f1};
 
 /// Another deflate at the same level may make so much more or less of a text: a share of its size,
 /// or some bytes of a short one.
@@ -47,7 +56,47 @@ impl Set {
 }
 
 fn fixture() -> Fixture {
-    let json = include_str!("../../../tests/fixtures/rouge/rouge_l.json");
+    read(include_str!(
+        "../../../../tests/fixtures/rouge/rouge_l.json"
+    ))
+}
+
+/// `tests/parity/measures.py` writes it.
+#[derive(Deserialize)]
+struct Measures {
+    texts: Vec<Texts>,
+    rows: Vec<Rows>,
+}
+
+#[derive(Deserialize)]
+struct Texts {
+    texts: Vec<String>,
+    self_bleu: f64,
+    distinct: [Option<f64>; 4],
+}
+
+/// Embeddings with scores.
+#[derive(Deserialize)]
+struct Rows {
+    rows: Vec<Vec<f32>>,
+    scores: Vec<Option<f64>>,
+    threshold: f64,
+    quality: f64,
+    vendi: f64,
+    nearest: f64,
+    classes: Vec<usize>,
+    utility: f64,
+    effective: f64,
+    histogram: Vec<f64>,
+}
+
+fn measures() -> Measures {
+    read(include_str!(
+        "../../../../tests/fixtures/measures/measures.json"
+    ))
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).unwrap()
 }
 
@@ -122,4 +171,48 @@ fn the_two_modes_differ_where_the_reference_code_is_wrong() {
     assert!(reference < correct);
     let [correct, reference] = both(compression_ratio);
     assert!(reference < correct);
+}
+
+#[test]
+fn self_bleu_is_sacrebleus() {
+    for set in measures().texts {
+        let texts: Vec<&str> = set.texts.iter().map(String::as_str).collect();
+        assert_close(self_bleu(&texts), set.self_bleu, &set.texts);
+    }
+}
+
+#[test]
+fn distinct_ngrams_are_nltks() {
+    for set in measures().texts {
+        let texts: Vec<&str> = set.texts.iter().map(String::as_str).collect();
+        assert_eq!(distinct_ngrams(&texts, Mode::Correct), set.distinct);
+    }
+}
+
+/// Distances are f32, and so is what follows from them: 1e-6 each, and some of it by the entropy.
+#[test]
+fn values_of_embeddings() {
+    let close = |found: Option<f64>, expected: f64, tolerance: f64| {
+        let found = found.unwrap();
+        assert!(
+            (found - expected).abs() < tolerance,
+            "{found} is not {expected}"
+        );
+    };
+    for set in measures().rows {
+        let matrix = DistanceMatrix::from_embeddings(&set.rows).unwrap();
+        close(vendi_score(&matrix), set.vendi, 1e-5);
+        close(nearest_distance(&matrix), set.nearest, 1e-6);
+        let effective = effective_diversity(&matrix, &set.scores, set.quality);
+        close(effective, set.effective, 1e-6);
+        let found = classes(&matrix, set.threshold);
+        assert_eq!(found, set.classes);
+        let distinct = set.classes.iter().max().unwrap() + 1;
+        assert_eq!(distinct_k(&found), Some(distinct as f64));
+        close(utility(&found, &set.scores), set.utility, 1e-12);
+        let histogram = distance_histogram(&matrix).unwrap();
+        for (found, expected) in histogram.iter().zip(&set.histogram) {
+            assert!((found - expected).abs() < 1e-12, "{histogram:?}");
+        }
+    }
 }
