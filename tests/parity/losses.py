@@ -3,14 +3,16 @@
 import torch
 
 from fixture import folder, f32_list, save_json, save_tensors, versions, worst
-from objectives import BETA, LAMBDA, Batch, collate, logps, per_pair
+from objectives import BETA, LAMBDA, MEAN_BETA, SIMPO_GAMMA, SPL_ALPHA, VARIANTS, Batch, collate, logps, per_pair
 from pairs import POLICY, REFERENCE, WEIGHTS, tokenised
 from tiny import load_model, model, save_tokenizer
-from trl_peers import dpo_inputs, dpo_trainer, orpo_inputs, orpo_trainer
+from trl_peers import cpo_inputs, cpo_trainer, dpo_inputs, dpo_trainer, orpo_inputs, orpo_trainer
 
-OBJECTIVES = ["dpo", "ddpo", "orpo", "orpo_sequence", "dorpo", "dorpo_reference", "sft", "sft_sequence"]
-# The sequence forms differ only in a mask, which their losses show; their gradients are not stored.
-STORED_GRADIENTS = [name for name in OBJECTIVES if not name.endswith("_sequence")]
+OBJECTIVES = ["dpo", "ddpo", "orpo", "orpo_sequence", "dorpo", "dorpo_reference", "sft", "sft_sequence", *VARIANTS]
+STORED_GRADIENTS = ["dpo", "ddpo", "orpo", "dorpo", "dorpo_reference", "sft"]
+# Of the others, which go the same way, a matrix, a norm and the norm of all gradients together.
+SAMPLED_GRADIENTS = [name for name in OBJECTIVES if name not in STORED_GRADIENTS]
+SAMPLED_PARAMETERS = ["model.layers.1.self_attn.v_proj.weight", "model.norm.weight"]
 
 
 def save_models() -> None:
@@ -30,7 +32,7 @@ def losses_and_gradients(dtype: torch.dtype, batch: Batch) -> tuple[dict, dict, 
     values, losses, gradients = {}, {}, {}
     for objective in OBJECTIVES:
         out = logps(policy, batch)
-        loss = per_pair(objective, out, tuple(side.summed for side in ref), weight)
+        loss = per_pair(objective, out, ref, weight)
         losses[objective] = loss.detach()
         policy.zero_grad()
         loss.mean().backward()
@@ -53,6 +55,8 @@ def check_against_trl(tokenizer, batch: Batch, losses: dict, gradients: dict) ->
     seen = {}
 
     def same(name: str, ours: torch.Tensor, theirs: torch.Tensor, atol: float = 2e-6) -> None:
+        # Rounding is of the size of the largest value, which is about 40 in a gradient of IPO.
+        atol *= max(1.0, theirs.abs().max().item())
         assert torch.allclose(ours, theirs, atol=atol, rtol=1e-5), (name, ours, theirs)
         seen[name] = max(seen.get(name, 0.0), worst(ours, theirs))
 
@@ -66,6 +70,22 @@ def check_against_trl(tokenizer, batch: Batch, losses: dict, gradients: dict) ->
     trainer.compute_loss(policy, dpo_inputs(batch)).backward()
     for name, parameter in policy.named_parameters():
         same("dpo.gradients", gradients[f"dpo.{name}"], parameter.grad)
+
+    for name, beta in VARIANTS.items():
+        if name == "spl":
+            continue
+        policy = load_model(POLICY)
+        if name == "simpo":
+            trainer = cpo_trainer(policy, tokenizer, list(range(n)), beta=beta, simpo_gamma=SIMPO_GAMMA)
+            inputs = cpo_inputs
+        else:
+            trainer = dpo_trainer(policy, load_model(REFERENCE), tokenizer, list(range(n)), beta=beta, loss_type=[name])
+            inputs = dpo_inputs
+        for i in range(n):
+            same(f"{name}.per_pair", losses[name][i], trainer.compute_loss(policy, inputs(one(batch, i))))
+        trainer.compute_loss(policy, inputs(batch)).backward()
+        for parameter_name, parameter in policy.named_parameters():
+            same(f"{name}.gradients", gradients[f"{name}.{parameter_name}"], parameter.grad)
 
     policy = load_model(POLICY)
     trainer = orpo_trainer(policy, tokenizer, list(range(n)))
@@ -104,6 +124,8 @@ def main() -> None:
     assert torch.equal(losses["ddpo"], losses["dpo"] * batch.weight)
     stored = {name: value for name, value in gradients.items() if name.split(".")[0] in STORED_GRADIENTS}
     save_tensors(path / "gradients.safetensors", stored)
+    sampled = {f"{name}.{parameter}": gradients[f"{name}.{parameter}"] for name in SAMPLED_GRADIENTS for parameter in SAMPLED_PARAMETERS}
+    save_tensors(path / "sampled_gradients.safetensors", sampled)
     save_tensors(path / "batch.safetensors", vars(batch))
     save_json(path / "pairs.json", pairs)
     save_json(
@@ -112,6 +134,9 @@ def main() -> None:
             "versions": versions("torch", "transformers", "trl"),
             "beta": BETA,
             "lambda": LAMBDA,
+            "mean_beta": MEAN_BETA,
+            "spl_alpha": SPL_ALPHA,
+            "simpo_gamma": SIMPO_GAMMA,
             "weight": f32_list(batch.weight),
             "logps": {name: f32_list(value) for name, value in values.items()},
             "losses": {name: f32_list(value) for name, value in losses.items()},

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use rarebit_core::{CompletionLogps, PairLogps, loss};
+use rarebit_core::loss::{self, Betas, KtoSettings};
+use rarebit_core::{CompletionLogps, PairLogps};
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::param_id;
-use rarebit_train::{Batch, Example};
+use rarebit_train::{Batch, Example, Sequence};
 use serde::Deserialize;
 
 use super::fixture::{Array, TOLERANCE, Tensors, assert_close, json, path, values};
@@ -18,6 +19,9 @@ use super::pairs::{PAD, examples, model};
 struct Expected {
     beta: f32,
     lambda: f32,
+    mean_beta: f32,
+    spl_alpha: f32,
+    simpo_gamma: f32,
     weight: Vec<f32>,
     logps: BTreeMap<String, Vec<f32>>,
     losses: BTreeMap<String, Vec<f32>>,
@@ -25,13 +29,17 @@ struct Expected {
     gradient_norm: BTreeMap<String, f32>,
 }
 
+/// Those of which the fixture holds the gradient of every parameter.
 const OBJECTIVES: [&str; 6] = ["dpo", "ddpo", "orpo", "dorpo", "dorpo_reference", "sft"];
+/// Those of which it holds some, and the norm of all.
+const VARIANTS: [&str; 5] = ["hinge", "ipo", "sigmoid_norm", "simpo", "spl"];
 
 /// What the losses read, from wherever it comes.
 struct Sides {
     summed: PairLogps,
     mean: PairLogps,
     reference: PairLogps,
+    mean_reference: PairLogps,
     weight: Tensor<1>,
 }
 
@@ -56,15 +64,26 @@ impl Expected {
             summed,
             mean,
             reference,
+            mean_reference,
             weight,
         } = sides;
         let ones = weight.ones_like();
+        let nll = -mean.chosen.clone();
+        let soft = Betas {
+            policy: self.spl_alpha,
+            reference: self.beta,
+        };
         match objective {
             "dpo" => loss::dpo(summed, reference, ones, self.beta),
             "ddpo" => loss::dpo(summed, reference, weight.clone(), self.beta),
-            "orpo" => loss::orpo(mean, ones, self.lambda),
-            "dorpo" => loss::orpo(mean, weight.clone(), self.lambda),
-            "dorpo_reference" => loss::orpo_weight_inside(mean, weight.clone(), self.lambda),
+            "orpo" => loss::orpo(mean, nll, ones, self.lambda),
+            "dorpo" => loss::orpo(mean, nll, weight.clone(), self.lambda),
+            "dorpo_reference" => loss::orpo_weight_inside(mean, nll, weight.clone(), self.lambda),
+            "hinge" => loss::hinge(summed, reference, ones, self.beta),
+            "ipo" => loss::ipo(mean, mean_reference, ones, self.beta),
+            "sigmoid_norm" => loss::dpo(mean, mean_reference, ones, self.mean_beta),
+            "simpo" => loss::simpo(mean, ones, self.mean_beta, self.simpo_gamma),
+            "spl" => loss::dpo(summed, reference, ones, soft),
             "sft" => loss::sft(mean.chosen.clone(), ones),
             other => panic!("no objective is called {other}"),
         }
@@ -88,9 +107,10 @@ fn losses_of_given_log_probabilities_are_the_formulas() {
         summed: expected.pair("policy", "summed", &device),
         mean: expected.pair("policy", "mean", &device),
         reference: expected.pair("reference", "summed", &device),
+        mean_reference: expected.pair("reference", "mean", &device),
         weight: Tensor::from_floats(&expected.weight[..], &device),
     };
-    for objective in OBJECTIVES {
+    for objective in OBJECTIVES.into_iter().chain(VARIANTS) {
         // A handful of operations on numbers of size 1 to 200: their rounding alone.
         let found = values(expected.loss(objective, &sides));
         assert_close(objective, &found, &expected.losses[objective], 1e-5);
@@ -189,37 +209,55 @@ fn gradient(name: &str, gradients: &GradientsParams) -> Array<f32> {
     }
 }
 
+/// The sides of the first four pairs by way of the models, with gradients.
+fn sides(expected: &Expected, policy: &CausalLm) -> Sides {
+    let device = policy.device();
+    let completions = completion_logps(&first_four(), policy);
+    let reference = completion_logps(&first_four(), &model("reference", &Device::flex()));
+    let onto = |pair: PairLogps| PairLogps {
+        chosen: Tensor::from_floats(&values(pair.chosen)[..], &device),
+        rejected: Tensor::from_floats(&values(pair.rejected)[..], &device),
+    };
+    Sides {
+        summed: completions.pairs(false),
+        mean: completions.pairs(true),
+        reference: onto(reference.pairs(false)),
+        mean_reference: onto(reference.pairs(true)),
+        weight: Tensor::from_floats(&expected.weight[..], &device),
+    }
+}
+
+fn norm(values: &[f32]) -> f32 {
+    let squares = values.iter().map(|value| f64::from(*value).powi(2));
+    squares.sum::<f64>().sqrt() as f32
+}
+
+/// The norm of all gradients together.
+fn joint_norm(names: &[String], gradients: &GradientsParams) -> f32 {
+    let all: Vec<f32> = names
+        .iter()
+        .flat_map(|name| gradient(name, gradients).values)
+        .collect();
+    norm(&all)
+}
+
+fn parameter_names(policy: &CausalLm) -> Vec<String> {
+    let tensors = policy.named_tensors();
+    tensors.into_iter().map(|(name, _)| name).collect()
+}
+
 #[test]
 fn gradients_of_every_parameter_are_torchs() {
     let (expected, tensors) = (
         Expected::read(),
         Tensors::read(&path("losses/gradients.safetensors")),
     );
-    let device = Device::flex().autodiff();
-    let policy = model("policy", &device);
-    let reference =
-        completion_logps(&first_four(), &model("reference", &Device::flex())).pairs(false);
-    let onto = |values_of: Tensor<1>| Tensor::from_floats(&values(values_of)[..], &device);
-    let reference = PairLogps {
-        chosen: onto(reference.chosen),
-        rejected: onto(reference.rejected),
-    };
-    let names: Vec<String> = policy
-        .named_tensors()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let policy = model("policy", &Device::flex().autodiff());
+    let names = parameter_names(&policy);
     assert_eq!(tensors.names().len(), OBJECTIVES.len() * names.len());
 
     for objective in OBJECTIVES {
-        let completions = completion_logps(&first_four(), &policy);
-        let sides = Sides {
-            summed: completions.pairs(false),
-            mean: completions.pairs(true),
-            reference: reference.clone(),
-            weight: Tensor::from_floats(&expected.weight[..], &device),
-        };
-        let per_pair = expected.loss(objective, &sides);
+        let per_pair = expected.loss(objective, &sides(&expected, &policy));
         assert_close(
             objective,
             &values(per_pair.clone()),
@@ -254,13 +292,6 @@ fn gradients_of_every_parameter_are_torchs() {
             &wanted,
             TOLERANCE / 4.0,
         );
-        let norm = |values: &[f32]| {
-            values
-                .iter()
-                .map(|value| f64::from(*value).powi(2))
-                .sum::<f64>()
-                .sqrt() as f32
-        };
         assert_close(
             &format!("{objective}: gradient norm"),
             &[norm(&found)],
@@ -278,6 +309,156 @@ fn gradients_of_every_parameter_are_torchs() {
             "{objective}: gradients are off by {relative:.1e} of their norm"
         );
         println!("{objective}: gradients are off by {relative:.1e} of their norm");
+    }
+}
+
+/// Compares the stored gradients whose names begin with `prefix`, and the norm of all.
+fn compare_sampled(
+    prefix: &str,
+    file: &str,
+    names: &[String],
+    gradients: &GradientsParams,
+    expected_norm: f32,
+) {
+    let tensors = Tensors::read(&path(file));
+    let stored: Vec<String> = tensors
+        .names()
+        .iter()
+        .filter_map(|name| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned()))
+        .collect();
+    assert_eq!(stored.len(), 2, "{prefix}");
+    for name in stored {
+        let what = format!("{prefix}: gradient of {name}");
+        let theirs = tensors.f32(&format!("{prefix}.{name}"));
+        let ours = gradient(&name, gradients);
+        assert_close(&what, &ours.values, &theirs.values, TOLERANCE / 4.0);
+    }
+    let what = format!("{prefix}: gradient norm");
+    let found = joint_norm(names, gradients);
+    assert_close(&what, &[found], &[expected_norm], TOLERANCE);
+}
+
+#[test]
+fn gradients_of_dpos_variants_are_torchs() {
+    let expected = Expected::read();
+    let policy = model("policy", &Device::flex().autodiff());
+    let names = parameter_names(&policy);
+    for objective in VARIANTS {
+        let per_pair = expected.loss(objective, &sides(&expected, &policy));
+        let found = values(per_pair.clone());
+        assert_close(objective, &found, &expected.losses[objective], TOLERANCE);
+        let gradients = GradientsParams::from_grads(per_pair.mean().backward(), &policy);
+        let file = "losses/sampled_gradients.safetensors";
+        let norm = expected.gradient_norm[objective];
+        compare_sampled(objective, file, &names, &gradients, norm);
+    }
+}
+
+#[derive(Deserialize)]
+struct Kto {
+    beta: f32,
+    desirable_weight: f32,
+    undesirable_weight: f32,
+    rows: Vec<KtoRow>,
+    cases: BTreeMap<String, KtoCase>,
+}
+
+#[derive(Deserialize)]
+struct KtoRow {
+    prompt_ids: Vec<u32>,
+    completion_ids: Vec<u32>,
+    mismatched_ids: Vec<u32>,
+    label: bool,
+    weight: f32,
+}
+
+#[derive(Deserialize)]
+struct KtoCase {
+    logps: BTreeMap<String, Vec<f32>>,
+    kl: f32,
+    losses: Vec<f32>,
+    weighted_losses: Vec<f32>,
+    gradient_norm: f32,
+}
+
+impl Kto {
+    fn column(&self, of: impl Fn(&KtoRow) -> f32, device: &Device) -> Tensor<1> {
+        let values: Vec<f32> = self.rows.iter().map(of).collect();
+        Tensor::from_floats(&values[..], device)
+    }
+
+    /// The loss of each completion, `[rows]`.
+    fn loss(&self, log_ratio: Tensor<1>, kl: Tensor<1>, weight: Tensor<1>) -> Tensor<1> {
+        let settings = KtoSettings {
+            beta: self.beta,
+            desirable_weight: self.desirable_weight,
+            undesirable_weight: self.undesirable_weight,
+        };
+        let desirable = self.column(|row| f32::from(row.label), &weight.device());
+        loss::kto(log_ratio, kl, desirable, weight, settings)
+    }
+
+    /// Log-probabilities of the completions, and of those that answer other prompts.
+    fn logps(&self, model: &CausalLm) -> [Tensor<1>; 2] {
+        let of = |completion: fn(&KtoRow) -> &[u32]| {
+            let examples: Vec<Example> = self
+                .rows
+                .iter()
+                .map(|row| Example {
+                    id: String::new(),
+                    chosen: Sequence {
+                        ids: [&row.prompt_ids, completion(row)].concat(),
+                        completion_start: row.prompt_ids.len(),
+                    },
+                    rejected: None,
+                    weight: 1.0,
+                })
+                .collect();
+            completion_logps(&examples, model).logps
+        };
+        [of(|row| &row.completion_ids), of(|row| &row.mismatched_ids)]
+    }
+}
+
+#[test]
+fn kto_and_its_gradients_are_trls() {
+    let expected: Kto = json("losses/kto.json");
+    for (name, case) in &expected.cases {
+        let (policy, reference) = match name.as_str() {
+            "forward" => ("policy", "reference"),
+            "backward" => ("reference", "policy"),
+            other => panic!("no case is called {other}"),
+        };
+        let policy = model(policy, &Device::flex().autodiff());
+        let device = policy.device();
+        let [own, mismatched] = expected.logps(&policy);
+        let [own_reference, mismatched_reference] = expected
+            .logps(&model(reference, &Device::flex()))
+            .map(|logps| Tensor::<1>::from_floats(&values(logps)[..], &device));
+        for (what, found) in [
+            ("policy.own", &own),
+            ("policy.mismatched", &mismatched),
+            ("reference.own", &own_reference),
+            ("reference.mismatched", &mismatched_reference),
+        ] {
+            let found = values(found.clone());
+            assert_close(what, &found, &case.logps[what], TOLERANCE);
+        }
+        let kl = loss::kl_estimate((mismatched - mismatched_reference).detach());
+        assert_close("kl", &values(kl.clone()), &[case.kl], TOLERANCE);
+
+        let log_ratio = own - own_reference;
+        let plain = expected.loss(log_ratio.clone(), kl.clone(), log_ratio.ones_like());
+        assert_close(name, &values(plain), &case.losses, TOLERANCE);
+        let weight = expected.column(|row| row.weight, &device);
+        let weighted = expected.loss(log_ratio, kl, weight);
+        let found = values(weighted.clone());
+        assert_close(name, &found, &case.weighted_losses, TOLERANCE);
+
+        let gradients = GradientsParams::from_grads(weighted.mean().backward(), &policy);
+        let names = parameter_names(&policy);
+        let file = "losses/kto_gradients.safetensors";
+        compare_sampled(name, file, &names, &gradients, case.gradient_norm);
     }
 }
 

@@ -104,7 +104,7 @@ def train(run: Run, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
             chosen_indices = indices[micro : micro + size]
             batch = collate([pairs[i] for i in chosen_indices], [WEIGHTS[i] for i in chosen_indices])
             with torch.no_grad():
-                ref = tuple(side.summed for side in logps(reference, batch))
+                ref = logps(reference, batch)
             out = logps(policy, batch)
             loss = per_pair(run.objective, out, ref, batch.weight)
             if run.objective == "sft":

@@ -4,7 +4,8 @@ import tempfile
 
 import torch
 from datasets import Dataset
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+from trl.experimental.cpo import CPOConfig, CPOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from objectives import BETA, LAMBDA, Batch
@@ -32,7 +33,7 @@ def dataset(order: list[int]) -> Dataset:
 
 def dpo_trainer(model, reference, tokenizer, order: list[int], **settings) -> DPOTrainer:
     """DPOTrainer without dropout, mixed precision or shuffling."""
-    args = DPOConfig(tempfile.mkdtemp(), beta=BETA, **(PLAIN | settings))
+    args = DPOConfig(tempfile.mkdtemp(), **({"beta": BETA} | PLAIN | settings))
     return DPOTrainer(model, reference, args=args, train_dataset=dataset(order), processing_class=tokenizer)
 
 
@@ -40,6 +41,19 @@ def orpo_trainer(model, tokenizer, order: list[int], **settings) -> ORPOTrainer:
     """ORPOTrainer likewise; TRL calls lambda `beta` here."""
     args = ORPOConfig(tempfile.mkdtemp(), beta=LAMBDA, **(PLAIN | {"max_length": 512} | settings))
     return ORPOTrainer(model, args=args, train_dataset=dataset(order), processing_class=tokenizer)
+
+
+def cpo_trainer(model, tokenizer, order: list[int], **settings) -> CPOTrainer:
+    """CPOTrainer with SimPO's loss and without the NLL that CPO adds to it."""
+    simpo = {"loss_type": "simpo", "cpo_alpha": 0.0, "max_length": 512}
+    args = CPOConfig(tempfile.mkdtemp(), **(PLAIN | simpo | settings))
+    return CPOTrainer(model, args=args, train_dataset=dataset(order), processing_class=tokenizer)
+
+
+def kto_trainer(model, reference, tokenizer, rows: Dataset, **settings) -> KTOTrainer:
+    """KTOTrainer on labelled completions, in the order of training."""
+    args = KTOConfig(tempfile.mkdtemp(), **({"beta": BETA} | PLAIN | settings))
+    return KTOTrainer(model, reference, args=args, train_dataset=rows, processing_class=tokenizer)
 
 
 def dpo_inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -52,7 +66,10 @@ def dpo_inputs(batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def orpo_inputs(batch: Batch) -> dict[str, torch.Tensor]:
-    """The batch as ORPOTrainer takes it."""
+    """The batch as ORPOTrainer takes it, and CPOTrainer."""
     labels = batch.input_ids.masked_fill(batch.completion_mask == 0, -100)
     parts = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask, "labels": labels}
     return {f"{side}_{key}": half for key, value in parts.items() for side, half in zip(("chosen", "rejected"), value.chunk(2))}
+
+
+cpo_inputs = orpo_inputs

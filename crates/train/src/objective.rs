@@ -111,8 +111,12 @@ impl Objective {
                 sums.push(("log_odds_chosen", log_odds.sum()));
                 sums.push(("nll_loss", -plain.chosen.sum()));
                 let per_example = match form {
-                    OrpoWeight::None | OrpoWeight::Paper => loss::orpo(&policy, weight, lambda),
-                    OrpoWeight::Reference => loss::orpo_weight_inside(&policy, weight, lambda),
+                    OrpoWeight::None | OrpoWeight::Paper => {
+                        loss::orpo(&policy, -policy.chosen.clone(), weight, lambda)
+                    }
+                    OrpoWeight::Reference => {
+                        loss::orpo_weight_inside(&policy, -policy.chosen.clone(), weight, lambda)
+                    }
                 };
                 Losses { per_example, sums }
             }

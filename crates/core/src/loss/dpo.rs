@@ -1,13 +1,16 @@
 use burn::tensor::{Tensor, assert_shape};
 
+use super::margin::{Betas, margin};
 use crate::{PairLogps, numerics::log_sigmoid};
 
 /// Direct preference optimisation, weighted by the deviation of the chosen response (DDPO):
 ///
 /// `-w · log σ(β · h)`,  `h = (log π_w - log π_l) - (log ref_w - log ref_l)`
 ///
-/// With `weight` 1 this is DPO (Rafailov et al., arXiv 2305.18290, eq. 7); with the weights of
-/// `rarebit-deviation` it is DDPO (Chung et al., arXiv 2503.17126).
+/// With `weight` 1 this is DPO (Rafailov et al., arXiv 2305.18290, eq. 7; TRL: `sigmoid`); with the
+/// weights of `rarebit-deviation` it is DDPO (Chung et al., arXiv 2503.17126). On log-probabilities
+/// averaged over the tokens it is length-normalised DPO (Lambert et al., arXiv 2411.15124; TRL:
+/// `sigmoid_norm`). With two [`Betas`] it is soft preference learning (arXiv 2511.08594).
 ///
 /// # Shapes
 /// - `policy`, `reference`: log-probabilities summed over completion tokens, `[batch]`
@@ -17,27 +20,20 @@ use crate::{PairLogps, numerics::log_sigmoid};
 /// # Departures
 /// None from the paper. The batch's loss is the mean of the output, not divided by the sum of
 /// the weights.
-pub fn dpo(policy: &PairLogps, reference: &PairLogps, weight: Tensor<1>, beta: f32) -> Tensor<1> {
+pub fn dpo(
+    policy: &PairLogps,
+    reference: &PairLogps,
+    weight: Tensor<1>,
+    betas: impl Into<Betas>,
+) -> Tensor<1> {
     let [batch] = policy.chosen.dims();
     assert_shape!(weight, [batch]);
-    let h = policy.log_ratio() - reference.log_ratio();
-    -log_sigmoid(h * beta) * weight
-}
-
-/// The implicit rewards `β · (log π - log ref)` of both completions, as TRL logs them
-/// (`rewards/chosen`, `rewards/rejected`).
-///
-/// # Shapes
-/// All `[batch]`.
-pub fn dpo_rewards(policy: &PairLogps, reference: &PairLogps, beta: f32) -> PairLogps {
-    PairLogps {
-        chosen: (policy.chosen.clone() - reference.chosen.clone()) * beta,
-        rejected: (policy.rejected.clone() - reference.rejected.clone()) * beta,
-    }
+    -log_sigmoid(margin(policy, reference, betas.into())) * weight
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::dpo_rewards;
     use super::*;
     use burn::tensor::Device;
 
@@ -73,6 +69,32 @@ mod tests {
     fn the_papers_vectors() {
         assert!((value((3.0, 0.0), (0.0, 0.0), 1.0, 0.1) - 0.554_355).abs() < 1e-6);
         assert!((value((3.0, 0.0), (0.0, 0.0), 1.6, 0.1) - 0.886_968).abs() < 1e-6);
+    }
+
+    /// `-log σ(α (π_w - π_l) - β (ref_w - ref_l))`: here 0.3 · 3 - 0.1 · 2 = 0.7.
+    #[test]
+    fn two_coefficients_weigh_policy_and_reference_apart() {
+        let device = Device::flex();
+        let (policy, reference) = (pair(&device, -5.0, -8.0), pair(&device, -6.0, -8.0));
+        let betas = Betas {
+            policy: 0.3,
+            reference: 0.1,
+        };
+        let loss = |betas| dpo(&policy, &reference, Tensor::ones([1], &device), betas);
+        let soft: f32 = loss(betas).into_scalar();
+        assert!((soft - 0.403_186).abs() < 1e-6, "{soft}");
+        let margin: f32 = dpo_rewards(&policy, &reference, betas)
+            .log_ratio()
+            .into_scalar();
+        assert!((margin - 0.7).abs() < 1e-6, "{margin}");
+        let equal = Betas {
+            policy: 0.1,
+            ..betas
+        };
+        assert_eq!(
+            loss(equal).into_scalar::<f32>(),
+            loss(Betas::from(0.1)).into_scalar::<f32>()
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{dpo, orpo, orpo_weight_inside, sft};
+use super::{Betas, KtoSettings, dpo, hinge, ipo, kto, orpo, orpo_weight_inside, sft, simpo};
 use crate::PairLogps;
 
 /// The truncation error grows with the square of the step, the rounding error with its inverse: in
@@ -13,22 +13,57 @@ const TOLERANCE: f32 = 2e-4;
 /// A loss of `[chosen, rejected]` log-probabilities and weights.
 type Loss = fn(&PairLogps, Tensor<1>) -> Tensor<1>;
 
-fn against_a_reference(policy: &PairLogps, weight: Tensor<1>) -> Tensor<1> {
-    let device = weight.device();
-    let reference = PairLogps {
-        chosen: Tensor::from_floats([-1.0, -2.5, -0.3, -4.0], &device),
-        rejected: Tensor::from_floats([-2.0, -1.0, -0.2, -3.0], &device),
-    };
-    dpo(policy, &reference, weight, 0.7)
+fn reference(device: &Device) -> PairLogps {
+    PairLogps {
+        chosen: Tensor::from_floats([-1.0, -2.5, -0.3, -4.0], device),
+        rejected: Tensor::from_floats([-2.0, -1.0, -0.2, -3.0], device),
+    }
 }
 
-const LOSSES: [(&str, Loss); 4] = [
-    ("dpo", against_a_reference),
-    ("orpo", |logps, weight| orpo(logps, weight, 0.25)),
+const BETAS: Betas = Betas {
+    policy: 0.9,
+    reference: 0.7,
+};
+
+const LOSSES: [(&str, Loss); 9] = [
+    ("dpo", |logps, weight| {
+        dpo(logps, &reference(&weight.device()), weight, 0.7)
+    }),
+    ("dpo with two coefficients", |logps, weight| {
+        dpo(logps, &reference(&weight.device()), weight, BETAS)
+    }),
+    ("hinge", |logps, weight| {
+        hinge(logps, &reference(&weight.device()), weight, BETAS)
+    }),
+    ("ipo", |logps, weight| {
+        ipo(logps, &reference(&weight.device()), weight, BETAS)
+    }),
+    ("kto", |logps, weight| {
+        let device = weight.device();
+        let settings = KtoSettings {
+            beta: 0.7,
+            desirable_weight: 1.0,
+            undesirable_weight: 1.3,
+        };
+        let desirable = Tensor::from_floats([1.0, 0.0, 0.0, 1.0], &device);
+        let kl = Tensor::from_floats([0.3], &device);
+        let reference = reference(&device).chosen;
+        kto(
+            logps.chosen.clone() - reference,
+            kl,
+            desirable,
+            weight,
+            settings,
+        )
+    }),
+    ("orpo", |logps, weight| {
+        orpo(logps, -logps.chosen.clone(), weight, 0.25)
+    }),
     ("orpo_weight_inside", |logps, weight| {
-        orpo_weight_inside(logps, weight, 0.25)
+        orpo_weight_inside(logps, -logps.chosen.clone(), weight, 0.25)
     }),
     ("sft", |logps, weight| sft(logps.chosen.clone(), weight)),
+    ("simpo", |logps, weight| simpo(logps, weight, 2.0, 0.5)),
 ];
 
 /// Moderate values: where the odds bend sharply (near 0) central differences are no measure.
@@ -62,7 +97,7 @@ fn gradients_are_the_slopes_of_the_losses() {
         let gradients = loss(&logps, Tensor::from_floats(WEIGHT, &device))
             .sum()
             .backward();
-        // SFT does not see the rejected completion.
+        // SFT and KTO do not see the rejected completion.
         let gradient = |side: &Tensor<1>| match side.grad(&gradients) {
             Some(gradient) => gradient.into_data().try_to_vec().expect("f32"),
             None => vec![0.0; 4],

@@ -22,16 +22,16 @@ pub fn log_odds(mean_logps: Tensor<1>) -> Tensor<1> {
 ///
 /// # Shapes
 /// - `mean_logps`: log-probabilities averaged over completion tokens, `[batch]`
+/// - `nll`: of the chosen response per token, `[batch]`: over the completion, that is
+///   `-mean_logps.chosen`, or over prompt and completion, as the reference code has it
 /// - `weight`: `[batch]`
 /// - output: `[batch]`
 ///
 /// # Departures
-/// NLL covers the completion, as in later versions of TRL; the reference code's TRL 0.12 counted
-/// the prompt's tokens too.
-pub fn orpo(mean_logps: &PairLogps, weight: Tensor<1>, lambda: f32) -> Tensor<1> {
+/// None from the paper, which has the NLL of the completion.
+pub fn orpo(mean_logps: &PairLogps, nll: Tensor<1>, weight: Tensor<1>, lambda: f32) -> Tensor<1> {
     let [batch] = mean_logps.chosen.dims();
     assert_shape!(weight, [batch]);
-    let nll = -mean_logps.chosen.clone();
     let ratio = log_odds(mean_logps.chosen.clone()) - log_odds(mean_logps.rejected.clone());
     (nll - log_sigmoid(ratio) * lambda) * weight
 }
@@ -46,10 +46,14 @@ pub fn orpo(mean_logps: &PairLogps, weight: Tensor<1>, lambda: f32) -> Tensor<1>
 /// # Departures
 /// The authors' code multiplies the mean NLL of the micro-batch by the mean weight of the
 /// micro-batch, so that weights leak between its samples; here each sample keeps its own.
-pub fn orpo_weight_inside(mean_logps: &PairLogps, weight: Tensor<1>, lambda: f32) -> Tensor<1> {
+pub fn orpo_weight_inside(
+    mean_logps: &PairLogps,
+    nll: Tensor<1>,
+    weight: Tensor<1>,
+    lambda: f32,
+) -> Tensor<1> {
     let [batch] = mean_logps.chosen.dims();
     assert_shape!(weight, [batch]);
-    let nll = -mean_logps.chosen.clone();
     let ratio = log_odds(mean_logps.chosen.clone()) - log_odds(mean_logps.rejected.clone());
     nll * weight.clone() - log_sigmoid(ratio * weight) * lambda
 }
@@ -67,8 +71,8 @@ mod tests {
         }
     }
 
-    fn weight(w: f32) -> Tensor<1> {
-        Tensor::from_floats([w], &Device::flex())
+    fn one(value: f32) -> Tensor<1> {
+        Tensor::from_floats([value], &Device::flex())
     }
 
     #[test]
@@ -79,19 +83,18 @@ mod tests {
         assert!((ratio - 0.450_314).abs() < 1e-5, "{ratio}");
         let nll = 2.0;
         let odds_term = |loss: Tensor<1>, w: f32| loss.into_scalar::<f32>() - w * nll;
-        assert!((odds_term(orpo(&logps, weight(1.0), 0.25), 1.0) - 0.123_282).abs() < 1e-5);
-        assert!((odds_term(orpo(&logps, weight(1.6), 0.25), 1.6) - 0.197_251).abs() < 1e-5);
-        assert!(
-            (odds_term(orpo_weight_inside(&logps, weight(1.6), 0.25), 1.6) - 0.099_107).abs()
-                < 1e-5
-        );
+        let paper = |w| odds_term(orpo(&logps, one(nll), one(w), 0.25), w);
+        assert!((paper(1.0) - 0.123_282).abs() < 1e-5);
+        assert!((paper(1.6) - 0.197_251).abs() < 1e-5);
+        let inside = odds_term(orpo_weight_inside(&logps, one(nll), one(1.6), 0.25), 1.6);
+        assert!((inside - 0.099_107).abs() < 1e-5);
     }
 
     #[test]
     fn both_forms_are_orpo_at_weight_one() {
         let logps = pair(-0.7, -3.1);
-        let paper: f32 = orpo(&logps, weight(1.0), 0.25).into_scalar();
-        let code: f32 = orpo_weight_inside(&logps, weight(1.0), 0.25).into_scalar();
+        let paper: f32 = orpo(&logps, one(0.9), one(1.0), 0.25).into_scalar();
+        let code: f32 = orpo_weight_inside(&logps, one(0.9), one(1.0), 0.25).into_scalar();
         assert_eq!(paper, code);
     }
 
@@ -104,7 +107,7 @@ mod tests {
                 chosen: tracked.clone(),
                 rejected: Tensor::from_floats([rejected], &device),
             };
-            let loss = orpo(&logps, Tensor::ones([1], &device), 0.25);
+            let loss = orpo(&logps, -tracked.clone(), Tensor::ones([1], &device), 0.25);
             let gradient: f32 = tracked
                 .grad(&loss.backward())
                 .expect("tracked")
