@@ -44,5 +44,5 @@ pub use csv::evaluation_csv;
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
 pub use evaluation::{Evaluation, Mode};
-pub use metric::catalogue;
+pub use metric::{catalogue, measure};
 pub use samples::{PromptSamples, SampleRow, SystemSamples};

@@ -76,8 +76,9 @@ pub fn catalogue() -> Vec<MetricInfo> {
     .into()
 }
 
-/// The metrics that exist for one system's responses to one prompt.
-pub(crate) fn measure(
+/// The metrics that exist for one system's responses to one prompt, by the names of [`catalogue`].
+#[must_use]
+pub fn measure(
     responses: &[Response],
     semantic: &DistanceMatrix,
     style: &DistanceMatrix,
