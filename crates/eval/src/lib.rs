@@ -37,4 +37,5 @@ pub use csv::evaluation_csv;
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
 pub use evaluation::{Evaluation, Mode, Thresholds};
+pub use metrics::{catalogue, measure};
 pub use samples::{PromptSamples, SampleRow, SystemSamples};

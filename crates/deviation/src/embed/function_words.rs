@@ -155,7 +155,8 @@ const CLASSES: &[&[&str]] = &[
     PRESENT_AUXILIARIES,
 ];
 
-/// Whether a lower-case word is a function word.
-pub(super) fn is_function_word(word: &str) -> bool {
+/// Whether a lower-case English word, with the straight apostrophe, is a function word.
+#[must_use]
+pub fn is_function_word(word: &str) -> bool {
     CLASSES.iter().any(|class| class.contains(&word))
 }

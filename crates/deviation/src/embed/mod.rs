@@ -9,6 +9,7 @@ mod style;
 #[cfg(test)]
 mod tests;
 
+pub use function_words::is_function_word;
 pub use lexical::Lexical;
 pub use style::Style;
 

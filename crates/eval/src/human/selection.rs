@@ -98,7 +98,7 @@ impl<'a> Selection<'a> {
                 prompts.map(|it| (it.prompt_id.as_str(), it)).collect()
             })
             .collect();
-        let mut shared: Vec<(&PromptSamples, Vec<Vec<(usize, &str)>>)> = systems[baseline]
+        let mut shared: Vec<_> = systems[baseline]
             .prompts
             .iter()
             .filter_map(|prompt| {
@@ -106,7 +106,10 @@ impl<'a> Selection<'a> {
                     let told = told(by_id.get(prompt.prompt_id.as_str())?);
                     (told.len() >= options.responses).then_some(told)
                 };
-                Some((prompt, by_id.iter().map(of_system).collect::<Option<_>>()?))
+                Some((
+                    prompt,
+                    by_id.iter().map(of_system).collect::<Option<Vec<_>>>()?,
+                ))
             })
             .collect();
         if shared.is_empty() {

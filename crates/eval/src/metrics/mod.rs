@@ -136,8 +136,9 @@ fn plain(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The metrics that exist for one system's responses to one prompt.
-pub(crate) fn measure(
+/// The metrics that exist for one system's responses to one prompt, by the names of [`catalogue`].
+#[must_use]
+pub fn measure(
     responses: &[Response],
     semantic: &DistanceMatrix,
     style: &DistanceMatrix,

@@ -85,18 +85,23 @@ fn reference_mean(texts: &[&str], f1: &[f64]) -> f64 {
     total / n as f64
 }
 
-/// Where each word of a text stands, one bit per position.
+/// Where each word of a text stands, one bit per position, in blocks of 64 positions.
 struct Positions<'a> {
-    bits: HashMap<&'a str, Vec<u64>>,
+    /// The blocks that hold a word, in order: a text of many different words has few for each.
+    bits: HashMap<&'a str, Vec<(usize, u64)>>,
     length: usize,
 }
 
 impl<'a> Positions<'a> {
     fn new(words: &'a [String]) -> Self {
-        let blocks = words.len().div_ceil(64);
-        let mut bits: HashMap<&str, Vec<u64>> = HashMap::new();
+        let mut bits: HashMap<&str, Vec<(usize, u64)>> = HashMap::new();
         for (at, word) in words.iter().enumerate() {
-            bits.entry(word).or_insert_with(|| vec![0; blocks])[at / 64] |= 1 << (at % 64);
+            let (block, bit) = (at / 64, 1 << (at % 64));
+            let blocks = bits.entry(word).or_default();
+            match blocks.last_mut() {
+                Some((last, held)) if *last == block => *held |= bit,
+                _ => blocks.push((block, bit)),
+            }
         }
         Self {
             bits,
@@ -108,22 +113,38 @@ impl<'a> Positions<'a> {
     ///
     /// The bit-parallel recurrence of Hyyrö, "Bit-Parallel LCS-length Computation Revisited"
     /// (2004): 64 cells of the usual table per step. A zero bit of `row` is a step of the row.
+    /// Blocks without the word change only while a carry runs through them.
     fn common_subsequence(&self, other: &[String]) -> usize {
         let mut row = vec![u64::MAX; self.length.div_ceil(64)];
         for word in other {
-            let Some(matches) = self.bits.get(word.as_str()) else {
+            let Some(blocks) = self.bits.get(word.as_str()) else {
                 continue;
             };
-            let mut carry = false;
-            for (block, matched) in row.iter_mut().zip(matches) {
-                let both = *block & matched;
-                let (sum, first) = block.overflowing_add(both);
+            let (mut carry, mut next) = (false, 0);
+            for &(at, matched) in blocks {
+                run_carry(&mut row[next..at], &mut carry);
+                let block = &mut row[at];
+                let (sum, first) = block.overflowing_add(*block & matched);
                 let (sum, second) = sum.overflowing_add(u64::from(carry));
                 carry = first || second;
                 *block = sum | (*block & !matched);
+                next = at + 1;
             }
+            run_carry(&mut row[next..], &mut carry);
         }
         row.iter().map(|block| block.count_zeros() as usize).sum()
+    }
+}
+
+/// The recurrence in blocks without a match, up to where the carry ends.
+fn run_carry(blocks: &mut [u64], carry: &mut bool) {
+    for block in blocks {
+        if !*carry {
+            return;
+        }
+        let sum;
+        (sum, *carry) = block.overflowing_add(1);
+        *block |= sum;
     }
 }
 

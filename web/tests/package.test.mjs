@@ -1,0 +1,100 @@
+// The npm package, as another site uses it: its README's example runs as it stands.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { launch } from "./browser.mjs";
+import { serve } from "./static.mjs";
+
+const PACKAGE = join(import.meta.dirname, "../dist/package");
+let browser;
+let host;
+
+before(async () => {
+  browser = await launch();
+  const readme = await readFile(join(PACKAGE, "README.md"), "utf8");
+  const [, example] = readme.match(/```js\n([\s\S]*?)```/);
+  const html = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">{"imports": {"rarebit": "./index.js"}}</script><script type="module" src="example.js"></script>`;
+  host = await serve(PACKAGE, { "/index.html": html, "/empty.html": "<!doctype html>", "/example.js": example });
+});
+after(async () => {
+  host?.close();
+  await browser?.close();
+});
+
+test("the README's example runs", async () => {
+  const page = await browser.newPage();
+  const lines = [];
+  page.on("console", (message) => lines.push(message.text()));
+  await page.goto(host.url);
+  while (lines.length < 3) await page.waitForTimeout(50);
+  assert.equal(lines[0], "true");
+  assert.ok(Number(lines[1]) > 0.3 && Number(lines[1]) < 1, lines[1]);
+  assert.ok(Number(lines[2]) > 10, lines[2]);
+  await page.close();
+});
+
+/** Runs a function in a page that has imported the package. */
+async function inPage(task) {
+  const page = await browser.newPage();
+  await page.goto(`${host.url}empty.html`);
+  const result = await page.evaluate(`(async () => { const rarebit = await import("./index.js"); return (${task})(rarebit); })()`);
+  await page.close();
+  return result;
+}
+
+test("nothing is fetched before the first call", async () => {
+  const page = await browser.newPage();
+  const fetched = [];
+  page.on("request", (request) => fetched.push(request.url().split("/").at(-1)));
+  await page.goto(`${host.url}empty.html`);
+  await page.evaluate(`import("./index.js")`);
+  assert.deepEqual(fetched, ["empty.html", "index.js"]);
+  await page.close();
+});
+
+test("a call is cancelled by its signal, before and during", async () => {
+  const found = await inPage(async (rarebit) => {
+    const large = Array.from({ length: 60 }, (_, i) => `${"word ".repeat(4000)}${i}`);
+    const name = (promise) => promise.then(() => "done", (error) => error.name);
+    const during = new AbortController();
+    const running = name(rarebit.score(large, { signal: during.signal, onProgress: () => during.abort() }));
+    return [await name(rarebit.score(["a"], { signal: AbortSignal.abort() })), await running, await name(rarebit.score(["a", "b"]))];
+  });
+  assert.deepEqual(found, ["AbortError", "AbortError", "done"]);
+});
+
+test("errors have a code and say what to do", async () => {
+  const found = await inPage(async (rarebit) => {
+    const told = (promise) => promise.catch((error) => [error.name, error.code, error.message]);
+    return [await told(rarebit.embed(["a"], { embedder: "builtin:lexcal" })), await told(rarebit.score(["a", "b"], { floor: 2 }))];
+  });
+  assert.deepEqual(found, [
+    ["RarebitError", "input", 'There is no embedder "builtin:lexcal"; there are builtin:lexical, builtin:style.'],
+    ["RarebitError", "input", "the floor is 2; it is a bound on a score in [0, 1] and must lie there too"],
+  ]);
+});
+
+test("no text, one text and an empty text", async () => {
+  const found = await inPage(async (rarebit) => [
+    await rarebit.deviation([]),
+    await rarebit.embed([]),
+    (await rarebit.deviation(["alone"]))[0],
+    (await rarebit.deviation(["", "a fox"])).map((one) => one.semantic),
+  ]);
+  assert.deepEqual(found[0], []);
+  assert.deepEqual(found[1], []);
+  assert.equal(found[2].semantic, null);
+  assert.equal(found[2].weight, 1);
+  assert.deepEqual(found[3], [1, 1]);
+});
+
+test("stop ends what runs, and the next call starts anew", async () => {
+  const found = await inPage(async (rarebit) => {
+    const running = rarebit.score(Array.from({ length: 50 }, (_, i) => "word ".repeat(9000) + i)).catch((error) => error.name);
+    setTimeout(rarebit.stop, 100);
+    return [await running, (await rarebit.embedders()).map((one) => one.name)];
+  });
+  assert.deepEqual(found, ["AbortError", ["builtin:lexical", "builtin:style"]]);
+});

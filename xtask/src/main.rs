@@ -1,0 +1,113 @@
+//! `cargo xtask web`: builds the page and the npm package, and serves or tests them.
+//!
+//! It has no dependencies, so that it is there in a moment.
+
+mod build;
+mod serve;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Anything that stops a task: a sentence for whoever started it.
+type Result<T = ()> = std::result::Result<T, String>;
+
+const USAGE: &str = "\
+Usage: cargo xtask web [--serve [PORT]] [--test [FILTER]]
+
+  web             build the page into web/dist/site and the npm package into web/dist/package
+  --serve [PORT]  then serve the page, at http://localhost:8080 unless PORT says otherwise
+  --test [FILTER] then run the tests in Chromium, or those whose name matches FILTER
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["web"] => build::web(),
+        ["web", "--serve"] => web_served(8080),
+        ["web", "--serve", port] => match port.parse() {
+            Ok(port) => web_served(port),
+            Err(_) => Err(format!(
+                "`{port}` is no port; take a number from 1 to 65535"
+            )),
+        },
+        ["web", "--test"] => web_tested(None),
+        ["web", "--test", filter] => web_tested(Some(filter)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            report(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn web_served(port: u16) -> Result {
+    build::web()?;
+    let server = serve::Server::bind(&root().join("web/dist/site"), port)?;
+    report(&format!("The page is at {}. Ctrl+C ends it.", server.url()));
+    server.run();
+    Ok(())
+}
+
+fn web_tested(filter: Option<&str>) -> Result {
+    build::web()?;
+    let server = serve::Server::bind(&root().join("web/dist/site"), 0)?;
+    let url = server.url();
+    std::thread::spawn(move || server.run());
+    let mut tests = Command::new("node");
+    tests
+        .current_dir(root().join("web"))
+        .env("RAREBIT_PAGE", url);
+    tests.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+    if let Some(filter) = filter {
+        tests.arg(format!("--test-name-pattern={filter}"));
+    }
+    run(tests.arg("tests/"))
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Runs a command to its end and fails if it does.
+fn run(command: &mut Command) -> Result {
+    let status = command
+        .status()
+        .map_err(|error| format!("{} does not start: {error}", shown(command)))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("{} failed: {status}", shown(command))),
+    }
+}
+
+/// The standard output of a command that must succeed.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{} does not start: {error}", shown(command)))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(format!("{} failed: {}", shown(command), output.status)),
+    }
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+/// A line for whoever started the task.
+#[expect(
+    clippy::print_stderr,
+    reason = "a task speaks to the person who started it"
+)]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
