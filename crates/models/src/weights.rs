@@ -45,18 +45,22 @@ pub(crate) fn param<const D: usize>(name: &str, value: Tensor<D>) -> Param<Tenso
     param
 }
 
+/// Another value for a parameter that keeps its id.
+pub(crate) fn replaced<const D: usize>(
+    old: &Param<Tensor<D>>,
+    value: Tensor<D>,
+) -> Param<Tensor<D>> {
+    let mut param = Param::from_tensor(value);
+    param.id = old.id;
+    param
+}
+
 /// The id of the parameter of that checkpoint key.
 pub fn param_id(name: &str) -> ParamId {
     let hash = blake3::hash(name.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     ParamId::from(u64::from_le_bytes(first))
-}
-
-/// The transpose laid out in its own order: a strided view would be read strided in every step.
-pub(crate) fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
-    let device = tensor.device();
-    Tensor::from_data(tensor.transpose().into_data(), &device)
 }
 
 /// Names and values of a module's parameters in the layout of its checkpoint.
