@@ -165,6 +165,41 @@ fn trained_tensors_are_read_back() {
     }
 }
 
+/// GPT-2's own checkpoints put nothing before their keys; a run's do.
+#[test]
+fn a_whole_model_is_read_back_under_the_ids_it_had() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = TensorFile::open(path("adapters/gpt2")).expect("weights");
+    let bare: Vec<_> = file
+        .names()
+        .map(|name| {
+            let bare = name.strip_prefix("transformer.").unwrap_or(name);
+            (bare.to_owned(), file.data(name).expect("values"))
+        })
+        .collect();
+    let write = |name: &str, tensors: &[(String, _)]| {
+        let none = Default::default();
+        save(&folder.path().join(name), tensors, Precision::F32, &none).expect("written");
+    };
+    write("model.safetensors", &bare);
+    let config = "config.json";
+    std::fs::copy(
+        path("adapters/gpt2").join(config),
+        folder.path().join(config),
+    )
+    .expect("copied");
+    let model = CausalLm::load(folder.path(), &device).expect("a model");
+    let same = CausalLm::load(&path("adapters/gpt2"), &device).expect("a model");
+    assert_eq!(logits(&model, "conv1d"), logits(&same, "conv1d"));
+
+    write("state.safetensors", &model.trained_tensors());
+    let state = TensorFile::open(folder.path().join("state.safetensors")).expect("read");
+    let again = model.clone().with_trained_tensors(&state).expect("fits");
+    assert_eq!(parameter_ids(&again), parameter_ids(&model));
+    assert_eq!(logits(&again, "conv1d"), logits(&model, "conv1d"));
+}
+
 fn parameter_ids(model: &CausalLm) -> Vec<burn::module::ParamId> {
     struct Collect(Vec<burn::module::ParamId>);
     impl burn::module::ModuleVisitor for Collect {

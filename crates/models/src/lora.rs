@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::linear::{Linear, LoraLayer};
 use crate::parts::{Part, Parts};
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::{NamedTensors, replaced};
+use crate::weights::{NamedTensors, replaced, with_ids_of};
 
 mod config;
 mod targets;
@@ -102,7 +102,7 @@ pub trait Adaptable: Parts {
     /// When a tensor is missing or has another shape.
     fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
         if self.adapter().is_none() {
-            return self.reload(file);
+            return Ok(with_ids_of(self.reload(file)?, &self));
         }
         read_changes(&mut self, file, "")?;
         Ok(self)
