@@ -174,7 +174,10 @@ impl Hub {
     /// The cached snapshot of a revision or commit, if it has settings, tokenizer and weights.
     fn cached(&self, id: &HubId) -> Option<PathBuf> {
         let repo = self.cache.repo(id.at(&id.revision));
-        let named = repo.get("config.json").or_else(|| repo.get("modules.json"));
+        let named = repo
+            .get("config.json")
+            .or_else(|| repo.get("modules.json"))
+            .or_else(|| repo.get("adapter_config.json"));
         let snapshot = match named {
             Some(file) => file.parent()?.to_owned(),
             None => repo.pointer_path(&id.revision),
@@ -252,15 +255,21 @@ fn is_wanted(file: &str) -> bool {
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     let settings = [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "added_tokens.json",
         "config.json",
         "config_sentence_transformers.json",
         "generation_config.json",
+        "merges.txt",
         "model.safetensors",
         "model.safetensors.index.json",
         "modules.json",
         "special_tokens_map.json",
         "tokenizer.json",
+        "tokenizer.model",
         "tokenizer_config.json",
+        "vocab.json",
         "chat_template.jinja",
         "chat_template.json",
     ];
@@ -298,6 +307,10 @@ fn is_whole(snapshot: &Path) -> bool {
             })
         })
     });
+    // An adapter's base is another model, with a tokenizer of its own.
+    if has("adapter_config.json") {
+        return has("adapter_model.safetensors");
+    }
     let modules = !has("modules.json") || has("1_Pooling/config.json");
     has("config.json") && has("tokenizer.json") && modules && (has("model.safetensors") || shards)
 }

@@ -7,6 +7,7 @@ mod embedder;
 mod embedding_cache;
 mod hub;
 mod model;
+mod model_folder;
 mod output;
 mod progress;
 mod reward;

@@ -1,15 +1,15 @@
 //! A reward model as the judge of responses.
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use burn::tensor::Device;
 use rarebit_eval::SystemSamples;
 use rarebit_models::chat::{ChatTemplate, Message};
-use rarebit_models::lora::ADAPTER_CONFIG;
 use rarebit_models::reward::pair_text;
 use rarebit_models::sequence_classifier::SequenceClassifier;
 use rarebit_models::tokenizer::Tokenizer;
 
-use crate::{hub, progress};
+use crate::model_folder::ModelFolder;
+use crate::progress;
 
 /// Tokens of one forward pass, padding counted: enough to fill a processor, little enough that the
 /// attention of long stories fits beside the weights.
@@ -37,19 +37,19 @@ pub(crate) struct RewardModel {
 impl RewardModel {
     /// Reads a folder or Hugging Face id, on the device.
     pub(crate) fn open(name: &str, format: RewardFormat, device: &Device) -> anyhow::Result<Self> {
-        let folder = hub::resolve_model(name)?;
-        if folder.join(ADAPTER_CONFIG).is_file() {
-            bail!(
-                "a reward model is a whole model, not an adapter: merge it into its base first \
-                 (merge_and_unload of peft): {name}"
-            );
-        }
         let open = || -> anyhow::Result<Self> {
-            let model = SequenceClassifier::load_reward(&folder, device)?;
-            let tokenizer = Tokenizer::read(&folder, model.config().vocab_size())?;
+            let folder = ModelFolder::resolve(name)?;
+            let model = match &folder.adapter {
+                Some(adapter) => {
+                    SequenceClassifier::load_reward_with_adapter(&folder.base, adapter, device)?
+                }
+                None => SequenceClassifier::load_reward(&folder.base, device)?,
+            };
+            let folder = folder.companions();
+            let tokenizer = Tokenizer::read(folder, model.config().vocab_size())?;
             let template = match format {
                 RewardFormat::Tags => None,
-                RewardFormat::Chat => Some(ChatTemplate::read(&folder, &tokenizer)?),
+                RewardFormat::Chat => Some(ChatTemplate::read(folder, &tokenizer)?),
             };
             ensure!(
                 template

@@ -14,6 +14,8 @@ use toml::{Table, Value};
 const DEFAULT_BETA: f64 = 0.1;
 /// The paper's.
 const DEFAULT_LAMBDA: f64 = 0.25;
+/// peft's choice, queries and values, as the architectures call them.
+const DEFAULT_TARGETS: [&str; 4] = ["q_proj", "v_proj", "c_attn", "qkv_proj"];
 
 /// What is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -83,6 +85,8 @@ pub(crate) struct ModelArguments {
     pub(crate) lora_dropout: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lora_target_modules: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lora_modules_to_save: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) use_rslora: Option<bool>,
 }
@@ -290,25 +294,34 @@ impl RunConfig {
         let model = &self.model;
         let asked = model.lora_r.is_some()
             || model.lora_alpha.is_some()
-            || model.lora_target_modules.is_some();
+            || model.lora_target_modules.is_some()
+            || model.lora_modules_to_save.is_some();
         if !model.use_peft.unwrap_or(asked) {
             return None;
         }
         let targets = model
             .lora_target_modules
             .clone()
-            .unwrap_or_else(|| vec!["q_proj".to_owned(), "v_proj".to_owned()]);
+            .unwrap_or_else(|| DEFAULT_TARGETS.map(str::to_owned).into());
         Some(LoraConfig {
             r: model.lora_r.unwrap_or(16),
             lora_alpha: model.lora_alpha.unwrap_or(32.0),
             lora_dropout: model.lora_dropout.unwrap_or(0.0),
             target_modules: match targets.as_slice() {
-                [word] if word == "all-linear" => TargetModules::Word(word.clone()),
+                [word] if !is_name(word) => TargetModules::Word(word.clone()),
                 _ => TargetModules::Names(targets),
             },
             use_rslora: model.use_rslora.unwrap_or(false),
+            modules_to_save: model.lora_modules_to_save.clone(),
+            ..LoraConfig::default()
         })
     }
+}
+
+/// Whether it names layers by their ends, and is neither `all-linear` nor a regular expression.
+fn is_name(word: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    word.chars().all(is_plain)
 }
 
 /// A key that nothing is known of went to [`ModelArguments`], whose error lists only its own keys.

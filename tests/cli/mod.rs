@@ -1,6 +1,8 @@
 //! The `rarebit` program from outside: what goes in, what comes out, and what is on disk afterwards.
 
 mod bad_input;
+mod bad_weights;
+mod export;
 mod help;
 mod human;
 mod pipeline;

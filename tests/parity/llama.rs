@@ -230,3 +230,45 @@ fn a_saved_model_is_read_back_to_the_last_bit() {
         assert_eq!(of(&model), of(&again), "{folder}");
     }
 }
+
+/// transformers 5 takes the head of a file that has one, where it differs from the embedding.
+#[test]
+fn a_head_of_its_own_is_believed_before_the_settings() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::copy(path("llama/tied").join(CONFIG), folder.path().join(CONFIG)).expect("copied");
+    let file = TensorFile::open(path("llama/tied")).expect("weights");
+    let mut tensors: Vec<_> = file
+        .names()
+        .map(|name| (name.to_owned(), file.data(name).expect("values")))
+        .collect();
+    let head = "lm_head.weight".to_owned();
+    tensors.push((
+        head,
+        file.data("model.embed_tokens.weight").expect("values"),
+    ));
+    let write = |tensors: &[(String, _)]| {
+        let weights = folder.path().join("model.safetensors");
+        let none = std::collections::BTreeMap::new();
+        rarebit_models::safetensors_file::save(&weights, tensors, Precision::F32, &none)
+            .expect("written");
+        CausalLm::load(folder.path(), &Device::flex()).expect("a model")
+    };
+    let logits = |model: &CausalLm| {
+        let ids = Tensor::<2, Int>::from_data([[1, 5, 9]], &Device::flex());
+        let hidden = model.forward(ids, None, None).squeeze_dim(0);
+        values(model.logits(hidden))
+    };
+    let tied = load("llama/tied");
+    let copy = write(&tensors);
+    assert_eq!(logits(&copy), logits(&tied));
+    assert_eq!(copy.named_tensors().len(), tied.named_tensors().len());
+
+    let (_, data) = tensors.last_mut().expect("the head");
+    for value in data.as_mut_slice::<f32>().expect("f32") {
+        *value *= 2.0;
+    }
+    let untied = write(&tensors);
+    let doubled: Vec<f32> = logits(&tied).iter().map(|logit| 2.0 * logit).collect();
+    assert_close("another head", &logits(&untied), &doubled, TOLERANCE);
+    assert_eq!(untied.named_tensors().len(), tied.named_tensors().len() + 1);
+}

@@ -5,8 +5,9 @@ use burn::tensor::Device;
 use rarebit_models::ModelError;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::{
-    ADAPTER_CONFIG, ADAPTER_MODEL, LoraConfig, TargetModules, read_adapter_config,
+    ADAPTER_CONFIG, ADAPTER_MODEL, Adaptable, LoraConfig, TargetModules, read_adapter_config,
 };
+use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use rarebit_train::{Batch, Example};
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ fn logits(model: &CausalLm) -> Vec<f32> {
 #[test]
 fn settings_are_read_as_peft_writes_them() {
     let config = read_adapter_config(&path(ADAPTER)).expect("settings");
-    assert_eq!((config.r, config.lora_alpha, config.scale()), (4, 8.0, 2.0));
+    assert_eq!((config.r, config.lora_alpha), (4, 8.0));
     assert_eq!(
         config.target_modules,
         TargetModules::Names(vec!["q_proj".to_owned(), "v_proj".to_owned()])
@@ -82,10 +83,10 @@ fn an_adapted_model_computes_what_peft_computes() {
 
 #[test]
 fn a_saved_adapter_is_pefts_file() {
-    let (mut model, config) = adapted(&Device::flex());
+    let (model, config) = adapted(&Device::flex());
     let folder = tempfile::tempdir().expect("a temporary folder");
     model
-        .save_adapter(folder.path(), &config, "policy")
+        .save_adapter(folder.path(), "policy", Precision::F32)
         .expect("written");
 
     let (ours, theirs) = (
@@ -143,9 +144,8 @@ fn a_fresh_adapter_changes_nothing_and_is_all_that_is_trained() {
         let config = LoraConfig {
             r: 3,
             lora_alpha: 6.0,
-            lora_dropout: 0.0,
             target_modules: targets,
-            use_rslora: false,
+            ..LoraConfig::default()
         };
         let model = plain
             .clone()
@@ -196,13 +196,9 @@ fn trained_tensors_are_read_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("state.safetensors");
     for model in [model, super::pairs::model("policy", &device)] {
-        let (precision, none) = (
-            rarebit_models::safetensors_file::Precision::F32,
-            std::collections::BTreeMap::new(),
-        );
-        rarebit_models::safetensors_file::save(&file, &model.trained_tensors(), precision, &none)
-            .expect("written");
-        let state = rarebit_models::safetensors_file::TensorFile::open(&file).expect("read");
+        let (precision, none) = (Precision::F32, std::collections::BTreeMap::new());
+        save(&file, &model.trained_tensors(), precision, &none).expect("written");
+        let state = TensorFile::open(&file).expect("read");
         let blank = super::pairs::model("reference", &device);
         let base = super::pairs::model("policy", &device);
         let restored = match model.trained_tensors().len() == model.named_tensors().len() {
@@ -228,9 +224,8 @@ fn adapters_that_do_not_fit_are_refused() {
     let config = LoraConfig {
         r: 2,
         lora_alpha: 4.0,
-        lora_dropout: 0.0,
         target_modules: TargetModules::Names(vec!["query".to_owned()]),
-        use_rslora: false,
+        ..LoraConfig::default()
     };
     assert!(matches!(
         model("policy", &device).with_lora(&config),
@@ -242,14 +237,4 @@ fn adapters_that_do_not_fit_are_refused() {
             .is_err(),
         "no adapter there"
     );
-
-    // What peft would scale layer by layer must not be scaled alike.
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut settings: Value = json("train/adapter/adapter_config.json");
-    settings["alpha_pattern"] = serde_json::json!({ "q_proj": 16 });
-    std::fs::write(folder.path().join(ADAPTER_CONFIG), settings.to_string()).expect("written");
-    assert!(matches!(
-        read_adapter_config(folder.path()),
-        Err(ModelError::Unsupported { .. })
-    ));
 }

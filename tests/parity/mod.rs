@@ -5,6 +5,7 @@
 //! times the rounding that the fixtures record (`f64_difference`) and a hundredth of what any
 //! mistake of substance makes.
 
+mod adapters;
 mod chat;
 mod embedders;
 mod fixture;

@@ -250,5 +250,5 @@ fn evaluate_says_what_is_no_reward_model() {
     assert!(error.contains("--reward-model"), "{error}");
     let adapter = path("train/adapter").display().to_string();
     let error = run(&["--reward-model", &adapter]);
-    assert!(error.contains("merge it into its base"), "{error}");
+    assert!(error.contains("the base model of the adapter"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
+use rarebit_models::lora::Adaptable;
 use rarebit_train::schedule::{LrSchedulerType, Schedule};
 use rarebit_train::{
     AdamW, Example, Item, Learner, Objective, OrpoWeight, StepReport, reference_logps,

@@ -12,6 +12,8 @@ use crate::error::ModelError;
 use crate::gpt2::{Gpt2Config, Gpt2Model};
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
+use crate::parts::Part;
+use crate::safetensors_file::TensorFile;
 use crate::weights::{NamedTensors, Weights};
 
 /// The value of `model_type` that [`Gpt2Model`] computes.
@@ -109,15 +111,23 @@ impl BackboneConfig {
     }
 
     /// What stands before the backbone's keys in a checkpoint that has a head.
-    pub(crate) fn prefix(&self) -> &'static str {
+    fn prefix(&self) -> &'static str {
         match self {
             Self::Decoder(_) => "model.",
             Self::Gpt2(_) => "transformer.",
         }
     }
 
+    /// What stands before the backbone's keys in this file.
+    pub(crate) fn prefix_in(&self, file: &TensorFile) -> &'static str {
+        match file.contains(self.embedding()) {
+            true => "",
+            false => self.prefix(),
+        }
+    }
+
     /// The key of the token embeddings.
-    fn embedding(&self) -> &'static str {
+    pub(crate) fn embedding(&self) -> &'static str {
         match self {
             Self::Decoder(_) => "embed_tokens.weight",
             Self::Gpt2(_) => "wte.weight",
@@ -135,10 +145,7 @@ pub(crate) enum Backbone {
 impl Backbone {
     /// Reads the backbone, whether the file's keys start with its prefix or not.
     pub(crate) fn load(weights: &Weights<'_>, config: BackboneConfig) -> Result<Self, ModelError> {
-        let prefix = match weights.file.contains(config.embedding()) {
-            true => "",
-            false => config.prefix(),
-        };
+        let prefix = config.prefix_in(weights.file);
         Ok(match config {
             BackboneConfig::Decoder(config) => {
                 Self::Decoder(Decoder::load(weights, prefix, config)?)
@@ -149,6 +156,21 @@ impl Backbone {
 
     pub(crate) fn device(&self) -> Device {
         self.embedding().val().device()
+    }
+
+    /// Calls `f` with the name and the part, for every part. The names are the full ones, whatever
+    /// the file left out.
+    pub(crate) fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
+        match self {
+            Self::Decoder(decoder) => {
+                f(
+                    "model.embed_tokens",
+                    Part::Embedding(&mut decoder.embed_tokens),
+                );
+            }
+            Self::Gpt2(gpt2) => f("transformer.wte", Part::Embedding(&mut gpt2.wte)),
+        }
+        self.for_each_linear(&mut |name, linear| f(name, Part::Linear(linear)));
     }
 
     /// The token embeddings, `[vocab, hidden]`.
@@ -184,9 +206,7 @@ impl Backbone {
         }
     }
 
-    /// Calls `f` with the name and the layer of every linear layer. The names are the full ones,
-    /// whatever the file left out.
-    pub(crate) fn for_each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear)) {
+    fn for_each_linear(&mut self, f: &mut dyn FnMut(&str, &mut Linear)) {
         match self {
             Self::Decoder(decoder) => decoder.for_each_linear("model.", f),
             Self::Gpt2(gpt2) => gpt2.for_each_linear("transformer.", f),

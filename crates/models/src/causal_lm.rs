@@ -10,8 +10,9 @@ use crate::decoder::soft_cap;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
-use crate::lora::format_metadata;
-use crate::safetensors_file::{Precision, SINGLE, TensorFile, save};
+use crate::lora::LoraConfig;
+use crate::parts::{Part, Parts};
+use crate::safetensors_file::{Precision, TensorFile, save_model};
 use crate::weights::{NamedTensors, Weights};
 
 /// A decoder with its language-modelling head: transformers' `AutoModelForCausalLM`.
@@ -22,6 +23,8 @@ pub struct CausalLm {
     lm_head: Option<Linear>,
     #[module(skip)]
     config: BackboneConfig,
+    #[module(skip)]
+    adapter: Option<LoraConfig>,
 }
 
 impl CausalLm {
@@ -46,7 +49,7 @@ impl CausalLm {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let weights = Weights { file, device };
-        let lm_head = if config.tie_word_embeddings() {
+        let lm_head = if config.tie_word_embeddings() && !holds_another_head(file, &config)? {
             None
         } else {
             let shape = [config.vocab_size(), config.hidden_size()];
@@ -58,6 +61,7 @@ impl CausalLm {
             backbone,
             lm_head,
             config,
+            adapter: None,
         })
     }
 
@@ -139,16 +143,62 @@ impl CausalLm {
         tensors
     }
 
-    /// Writes the weights as `model.safetensors` into a folder.
+    /// Writes the weights as one file into a folder.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
-        save(
-            &folder.join(SINGLE),
-            &self.named_tensors(),
-            precision,
-            &format_metadata(),
-        )
+        save_model(folder, &self.named_tensors(), precision, u64::MAX)
+    }
+}
+
+/// Whether a file holds a head that is not the embedding although its settings say that both are one
+/// weight: like transformers since version 5, rarebit then believes the file.
+fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool, ModelError> {
+    let head = "lm_head.weight";
+    if !file.contains(head) {
+        return Ok(false);
+    }
+    let embedding = format!("{}{}", config.prefix_in(file), config.embedding());
+    Ok(file.data(head)? != file.data(&embedding)?)
+}
+
+impl Parts for CausalLm {
+    const TASK_TYPE: &'static str = "CAUSAL_LM";
+    const TRAINED_WHOLE: &'static [&'static str] = &[];
+
+    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
+        self.backbone.for_each_part(f);
+        if let Some(head) = &mut self.lm_head {
+            f("lm_head", Part::Head(head));
+        }
+    }
+
+    fn is_tied(&self) -> bool {
+        self.lm_head.is_none()
+    }
+
+    fn num_labels(&self) -> Option<usize> {
+        None
+    }
+
+    fn adapter(&self) -> Option<&LoraConfig> {
+        self.adapter.as_ref()
+    }
+
+    fn set_adapter(&mut self, adapter: Option<LoraConfig>) {
+        self.adapter = adapter;
+    }
+
+    fn device(&self) -> Device {
+        self.backbone.device()
+    }
+
+    fn named_tensors(&self) -> NamedTensors {
+        Self::named_tensors(self)
+    }
+
+    fn reload(&self, file: &TensorFile) -> Result<Self, ModelError> {
+        Self::from_tensors(file, self.config.clone(), &self.device())
     }
 }

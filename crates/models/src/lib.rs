@@ -31,6 +31,7 @@ mod length_batches;
 mod linear;
 pub mod lora;
 mod norm;
+mod parts;
 pub mod reward;
 mod rope;
 pub mod safetensors_file;

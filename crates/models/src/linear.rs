@@ -2,19 +2,18 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{Distribution, Tensor, module::linear};
+use burn::tensor::{Device, Distribution, Tensor, module::linear};
 
 use crate::error::ModelError;
-use crate::lora::LoraConfig;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights, contiguous_transpose, param};
+use crate::weights::{NamedTensors, Weights, param, replaced};
 
 /// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
 ///
 /// `A` and `B` are applied to the activations: `W` is never rebuilt, so a frozen `W` costs neither
 /// a gradient nor the memory for one (Hu et al., arXiv 2106.09685).
 #[derive(Module, Debug)]
-pub(crate) struct Linear {
+pub struct Linear {
     /// `[in, out]`; most checkpoints hold its transpose.
     weight: Param<Tensor<2>>,
     /// `[out]`
@@ -27,6 +26,16 @@ pub(crate) struct Linear {
     lora_dropout: Dropout,
     /// Whether the checkpoint holds the weight as it is here, as GPT-2's `Conv1D` does.
     conv1d: bool,
+}
+
+/// The adapter of one layer.
+pub(crate) struct LoraLayer {
+    /// Rank.
+    pub(crate) r: usize,
+    /// Factor of the adapter's output.
+    pub(crate) scale: f64,
+    /// Dropout of its input.
+    pub(crate) dropout: f64,
 }
 
 impl Linear {
@@ -60,6 +69,15 @@ impl Linear {
         })
     }
 
+    /// A layer of zeros without bias, in the place of one that is read later.
+    pub(crate) fn zeros(name: &str, [out, input]: [usize; 2], device: &Device) -> Self {
+        let weight = param(
+            &format!("{name}.weight"),
+            Tensor::zeros([input, out], device),
+        );
+        Self::new(weight, None)
+    }
+
     /// `weight` is `[in, out]`.
     pub(crate) fn new(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Self {
         Self {
@@ -90,41 +108,76 @@ impl Linear {
 
     /// Adds a fresh adapter: `A` drawn as peft draws it (Kaiming uniform with gain √(1/3), that is
     /// ±1/√in), `B` zero, so that the layer computes what it did before.
-    pub(crate) fn attach_lora(&mut self, name: &str, config: &LoraConfig) {
+    pub(crate) fn attach_lora(&mut self, name: &str, layer: &LoraLayer) {
         let device = self.weight.device();
         let [input, out] = self.weight.dims();
         let bound = 1.0 / (input as f64).sqrt();
         let a = Tensor::random(
-            [input, config.r],
+            [input, layer.r],
             Distribution::Uniform(-bound, bound),
             &device,
         );
-        self.set_lora(name, a, Tensor::zeros([config.r, out], &device), config);
-    }
-
-    /// Adds an adapter read from a file: `a` `[in, r]`, `b` `[r, out]`.
-    pub(crate) fn set_lora(&mut self, name: &str, a: Tensor<2>, b: Tensor<2>, config: &LoraConfig) {
+        let b = Tensor::zeros([layer.r, out], &device);
         self.lora_a = Some(param(&format!("{name}.lora_A"), a));
         self.lora_b = Some(param(&format!("{name}.lora_B"), b));
-        self.lora_scale = config.scale();
-        self.lora_dropout = DropoutConfig::new(config.lora_dropout).init();
+        self.lora_scale = layer.scale;
+        self.lora_dropout = DropoutConfig::new(layer.dropout).init();
     }
 
-    /// Reads the adapter's values, if the layer has one; says whether it has.
-    pub(crate) fn read_lora(&mut self, name: &str, file: &TensorFile) -> Result<bool, ModelError> {
+    /// Reads the values of its adapter, if it has one; the file puts `prefix` before the names.
+    pub(crate) fn read_lora(
+        &mut self,
+        name: &str,
+        file: &TensorFile,
+        prefix: &str,
+    ) -> Result<(), ModelError> {
         for (part, value) in [("lora_A", &mut self.lora_a), ("lora_B", &mut self.lora_b)] {
-            let Some(old) = value.take() else {
-                return Ok(false);
-            };
-            let [rows, columns] = old.dims();
-            let read = file.tensor_of(
-                &format!("{name}.{part}.weight"),
-                [columns, rows],
-                &old.device(),
-            )?;
-            *value = Some(param(&format!("{name}.{part}"), contiguous_transpose(read)));
+            if let Some(value) = value {
+                let [rows, columns] = value.dims();
+                let key = format!("{prefix}{name}.{part}.weight");
+                let read = file.transposed_of(&key, [columns, rows], &value.device())?;
+                *value = replaced(value, read);
+            }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Reads the layer's own values; the file puts `prefix` before the names.
+    pub(crate) fn read(
+        &mut self,
+        name: &str,
+        file: &TensorFile,
+        prefix: &str,
+    ) -> Result<(), ModelError> {
+        let device = self.weight.device();
+        let [input, out] = self.weight.dims();
+        let key = format!("{prefix}{name}.weight");
+        let weight = match self.conv1d {
+            true => file.tensor_of(&key, [input, out], &device)?,
+            false => file.transposed_of(&key, [out, input], &device)?,
+        };
+        self.weight = replaced(&self.weight, weight);
+        if let Some(bias) = &mut self.bias {
+            let read = file.tensor_of(&format!("{prefix}{name}.bias"), [out], &device)?;
+            *bias = replaced(bias, read);
+        }
+        Ok(())
+    }
+
+    /// Lets a frozen layer be trained.
+    pub(crate) fn thaw(&mut self) {
+        self.weight = self.weight.clone().set_require_grad(true);
+        self.bias = self.bias.take().map(|bias| bias.set_require_grad(true));
+    }
+
+    /// Whether it carries an adapter.
+    pub(crate) fn has_lora(&self) -> bool {
+        self.lora_a.is_some()
+    }
+
+    /// Whether checkpoints hold its weight `[in, out]`.
+    pub(crate) fn is_conv1d(&self) -> bool {
+        self.conv1d
     }
 
     /// Folds the adapter into the weight.

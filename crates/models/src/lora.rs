@@ -1,169 +1,98 @@
 //! Low-rank adapters in peft's format: `adapter_config.json` and `adapter_model.safetensors`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use burn::module::Param;
+use burn::tensor::Tensor;
 
-use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
+use crate::linear::{Linear, LoraLayer};
+use crate::parts::{Part, Parts};
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::{NamedTensors, contiguous_transpose};
+use crate::weights::{NamedTensors, replaced, with_ids_of};
+
+mod config;
+mod targets;
+
+pub use config::{LoraConfig, TargetModules, read_adapter_config};
+use targets::Targets;
 
 /// File of an adapter's settings.
 pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// File of an adapter's weights.
 pub const ADAPTER_MODEL: &str = "adapter_model.safetensors";
 /// What peft puts before the names of the model's own modules.
-const PREFIX: &str = "base_model.model.";
+pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// peft's `LoraConfig`, as far as rarebit applies it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoraConfig {
-    /// Rank.
-    pub r: usize,
-    /// Scale: the adapter's output is multiplied by `lora_alpha / r`.
-    pub lora_alpha: f64,
-    /// Dropout of the adapter's input while training.
-    #[serde(default)]
-    pub lora_dropout: f64,
-    /// Names of the linear layers that get an adapter, or the one word `all-linear`.
-    pub target_modules: TargetModules,
-    /// Scale by `lora_alpha / √r` instead (arXiv 2312.03732).
-    #[serde(default)]
-    pub use_rslora: bool,
-}
-
-/// Which layers get an adapter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TargetModules {
-    /// `all-linear`: every linear layer but the head.
-    Word(String),
-    /// Last components of the layers' names, such as `q_proj`.
-    Names(Vec<String>),
-}
-
-impl TargetModules {
-    fn takes(&self, module: &str) -> bool {
-        let last = module.rsplit('.').next().unwrap_or(module);
-        match self {
-            Self::Word(word) => word == "all-linear" || word == last,
-            Self::Names(names) => names.iter().any(|name| name == last),
-        }
-    }
-}
-
-impl LoraConfig {
-    /// The factor of the adapter's output.
-    pub fn scale(&self) -> f64 {
-        let rank = self.r as f64;
-        self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
-    }
-}
-
-/// What peft's loader requires beside the settings that rarebit reads.
-#[derive(Serialize)]
-struct AdapterFile<'a> {
-    peft_type: &'static str,
-    task_type: &'static str,
-    base_model_name_or_path: &'a str,
-    bias: &'static str,
-    inference_mode: bool,
-    fan_in_fan_out: bool,
-    #[serde(flatten)]
-    config: &'a LoraConfig,
-}
-
-impl CausalLm {
-    /// Freezes the model and adds fresh adapters to its target layers.
+/// A model that can carry an adapter, whatever its architecture and its head.
+pub trait Adaptable: Parts {
+    /// Freezes the model, adds fresh adapters to the layers that are meant, and thaws the modules
+    /// that are trained whole.
     ///
     /// # Errors
-    /// When no layer has a name among the targets.
-    pub fn with_lora(self, config: &LoraConfig) -> Result<Self, ModelError> {
-        use burn::module::Module;
+    /// When the settings mean no layer of this model, or a module that it does not have.
+    fn with_lora(self, config: &LoraConfig) -> Result<Self, ModelError> {
+        let config = LoraConfig {
+            modules_to_save: trained_whole::<Self>(config),
+            ..config.clone()
+        };
+        let targets = Targets::new(&config)?;
         let mut model = self.no_grad();
-        let mut attached = 0;
-        model.backbone.for_each_linear(&mut |name, linear| {
-            if config.target_modules.takes(name) {
-                linear.attach_lora(name, config);
-                attached += 1;
+        check_modules_to_save(&mut model, &targets)?;
+        let mut attached = false;
+        for_each_change(&mut model, &targets, &mut |name, change| {
+            match change {
+                Change::Adapter(linear, layer) => {
+                    linear.attach_lora(name, &layer);
+                    attached = true;
+                }
+                Change::Whole(linear) => linear.thaw(),
+                Change::WholeTable(table) => *table = table.clone().set_require_grad(true),
             }
-        });
-        match attached {
-            0 => Err(ModelError::Setting {
-                path: ADAPTER_CONFIG.into(),
-                key: "target_modules".to_owned(),
-                reason: format!(
-                    "no layer is named {:?}; a LLaMA has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj",
-                    config.target_modules
-                ),
-            }),
-            _ => Ok(model),
+            Ok(())
+        })?;
+        if !attached {
+            let reason = format!(
+                "no layer is meant by {:?}; this model has {}",
+                config.target_modules,
+                listed(&mut model, |part| matches!(part, Part::Linear(_)))
+            );
+            return Err(setting("target_modules", reason));
         }
+        model.set_adapter(Some(config));
+        Ok(model)
     }
 
     /// Freezes the model and adds the adapter of a peft folder.
     ///
     /// # Errors
     /// When the folder holds no adapter, or one that does not fit this model.
-    pub fn with_adapter(self, folder: &Path) -> Result<(Self, LoraConfig), ModelError> {
-        use burn::module::Module;
+    fn with_adapter(self, folder: &Path) -> Result<(Self, LoraConfig), ModelError> {
         let config = read_adapter_config(folder)?;
         let file = TensorFile::open(folder.join(ADAPTER_MODEL))?;
-        let device = self.device();
-        let mut model = self.no_grad();
-        let mut failure = None;
-        let mut used = 0;
-        model.backbone.for_each_linear(&mut |name, linear| {
-            let key = |part: &str| format!("{PREFIX}{name}.{part}.weight");
-            if failure.is_some() || !file.contains(&key("lora_A")) {
-                return;
-            }
-            let [out, input] = linear.shape();
-            let parts = file
-                .tensor_of(&key("lora_A"), [config.r, input], &device)
-                .and_then(|a| Ok((a, file.tensor_of(&key("lora_B"), [out, config.r], &device)?)));
-            match parts {
-                Ok((a, b)) => linear.set_lora(
-                    name,
-                    contiguous_transpose(a),
-                    contiguous_transpose(b),
-                    &config,
-                ),
-                Err(error) => failure = Some(error),
-            }
-            used += 2;
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        if let Some(stranger) = (used < file.names().count())
-            .then(|| file.names().next())
-            .flatten()
-        {
-            return Err(ModelError::Setting {
-                path: folder.join(ADAPTER_MODEL),
+        let mut model = self.with_lora(&config)?;
+        read_changes(&mut model, &file, PREFIX)?;
+        match file.unread().next() {
+            Some(stranger) => Err(ModelError::Setting {
+                path: file.path().to_owned(),
                 key: stranger.to_owned(),
                 reason: format!(
-                    "{used} of the adapter's {} tensors fit a layer of this model",
+                    "by {ADAPTER_CONFIG} this model has no place for it ({} of {} tensors have none)",
+                    file.unread().count(),
                     file.names().count()
                 ),
-            });
+            }),
+            None => Ok((model, config)),
         }
-        Ok((model, config))
     }
 
-    /// What training changes: the adapters if there are any, else every parameter.
-    pub fn trained_tensors(&self) -> NamedTensors {
-        let mut adapters = Vec::new();
-        self.backbone
-            .clone()
-            .for_each_linear(&mut |name, linear| linear.collect_lora(name, &mut adapters));
-        if adapters.is_empty() {
-            self.named_tensors()
-        } else {
-            adapters
+    /// What training changes: the adapters and the modules beside them if there are any, else every
+    /// parameter.
+    fn trained_tensors(&self) -> NamedTensors {
+        match self.adapter() {
+            Some(config) => changes(self, config, ""),
+            None => self.named_tensors(),
         }
     }
 
@@ -171,113 +100,225 @@ impl CausalLm {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
-        let mut result = Ok(false);
-        self.backbone.for_each_linear(&mut |name, linear| {
-            if let Ok(any) = &result {
-                result = linear.read_lora(name, file).map(|read| read || *any);
-            }
-        });
-        match result? {
-            true => Ok(self),
-            false => Self::from_tensors(file, self.config().clone(), &self.device()),
+    fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
+        if self.adapter().is_none() {
+            return Ok(with_ids_of(self.reload(file)?, &self));
         }
+        read_changes(&mut self, file, "")?;
+        Ok(self)
     }
 
     /// Folds the adapters into the weights they adapt.
-    pub fn merge_lora(mut self) -> Self {
-        self.backbone
-            .for_each_linear(&mut |_, linear| linear.merge_lora());
+    fn merge_lora(mut self) -> Self {
+        self.for_each_part(&mut |_, part| {
+            if let Part::Linear(linear) | Part::Head(linear) = part {
+                linear.merge_lora();
+            }
+        });
+        self.set_adapter(None);
         self
     }
 
-    /// Writes the adapter as a folder that `PeftModel.from_pretrained` reads.
+    /// Writes the adapter as a folder that `PeftModel.from_pretrained` reads; `base` is what its
+    /// settings call the model under it.
     ///
     /// # Errors
-    /// When the folder cannot be written.
-    pub fn save_adapter(
-        &mut self,
+    /// When the model carries none, or the folder cannot be written.
+    fn save_adapter(
+        &self,
         folder: &Path,
-        config: &LoraConfig,
         base: &str,
+        precision: Precision,
     ) -> Result<(), ModelError> {
-        let mut tensors = Vec::new();
-        self.backbone.for_each_linear(&mut |name, linear| {
-            linear.collect_lora(&format!("{PREFIX}{name}"), &mut tensors)
-        });
+        let Some(config) = self.adapter() else {
+            let reason = "the model carries no adapter".to_owned();
+            return Err(setting("target_modules", reason));
+        };
+        let tensors = changes(self, config, PREFIX);
         save(
             &folder.join(ADAPTER_MODEL),
             &tensors,
-            Precision::F32,
+            precision,
             &format_metadata(),
         )?;
-        let path = folder.join(ADAPTER_CONFIG);
-        let file = AdapterFile {
-            peft_type: "LORA",
-            task_type: "CAUSAL_LM",
-            base_model_name_or_path: base,
-            bias: "none",
-            inference_mode: true,
-            fan_in_fan_out: false,
-            config,
-        };
-        let json = serde_json::to_vec_pretty(&file).map_err(|source| ModelError::Json {
-            path: path.clone(),
-            source,
-        })?;
-        std::fs::write(&path, json).map_err(|source| ModelError::Write { path, source })
+        let mut fan_in_fan_out = false;
+        self.clone().for_each_part(&mut |_, part| {
+            if let Part::Linear(linear) | Part::Head(linear) = part {
+                fan_in_fan_out |= linear.has_lora() && linear.is_conv1d();
+            }
+        });
+        config::write(folder, config, Self::TASK_TYPE, base, fan_in_fan_out)
+    }
+}
+
+impl<M: Parts> Adaptable for M {}
+
+/// What an adapter does to a part of the model.
+enum Change<'a> {
+    Adapter(&'a mut Linear, LoraLayer),
+    /// A linear layer that is trained as it is.
+    Whole(&'a mut Linear),
+    /// The embeddings likewise.
+    WholeTable(&'a mut Param<Tensor<2>>),
+}
+
+/// Calls `f` with every part that the adapter changes, until it fails.
+fn for_each_change<M: Parts>(
+    model: &mut M,
+    targets: &Targets<'_>,
+    f: &mut dyn FnMut(&str, Change<'_>) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let mut result = Ok(());
+    model.for_each_part(&mut |name, part| {
+        if result.is_ok() {
+            result = change(targets, name, part).and_then(|change| match change {
+                Some(change) => f(name, change),
+                None => Ok(()),
+            });
+        }
+    });
+    result
+}
+
+fn change<'a>(
+    targets: &Targets<'_>,
+    name: &str,
+    part: Part<'a>,
+) -> Result<Option<Change<'a>>, ModelError> {
+    let is_head = matches!(part, Part::Head(_));
+    Ok(match part {
+        Part::Embedding(table) if targets.saves(name) => Some(Change::WholeTable(table)),
+        Part::Embedding(_) => match targets.means_table(name)? {
+            true => {
+                return Err(ModelError::Unsupported {
+                    path: ADAPTER_CONFIG.into(),
+                    what: format!("an adapter of the embeddings, `{name}`"),
+                });
+            }
+            false => None,
+        },
+        Part::Linear(linear) | Part::Head(linear) if targets.saves(name) => {
+            Some(Change::Whole(linear))
+        }
+        Part::Linear(linear) | Part::Head(linear) => {
+            let layer = targets.layer(name, is_head)?;
+            layer.map(|layer| Change::Adapter(linear, layer))
+        }
+    })
+}
+
+/// The adapter's parameters as peft holds them, and those that are trained whole.
+fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedTensors {
+    let mut tensors = Vec::new();
+    // A handle of every tensor, not its values.
+    let mut model = model.clone();
+    let collected = Targets::new(config).and_then(|targets| {
+        for_each_change(&mut model, &targets, &mut |name, change| {
+            let name = format!("{prefix}{name}");
+            match change {
+                Change::Adapter(linear, _) => linear.collect_lora(&name, &mut tensors),
+                Change::Whole(linear) => linear.collect(&name, &mut tensors),
+                Change::WholeTable(table) => {
+                    tensors.push((format!("{name}.weight"), table.val().into_data()));
+                }
+            }
+            Ok(())
+        })
+    });
+    debug_assert!(
+        collected.is_ok(),
+        "the settings were checked when the adapter was added"
+    );
+    tensors
+}
+
+/// Reads what [`changes`] gave.
+fn read_changes<M: Parts>(
+    model: &mut M,
+    file: &TensorFile,
+    prefix: &str,
+) -> Result<(), ModelError> {
+    let config = model.adapter().cloned().unwrap_or_default();
+    for_each_change(
+        model,
+        &Targets::new(&config)?,
+        &mut |name, change| match change {
+            Change::Adapter(linear, _) => linear.read_lora(name, file, prefix),
+            Change::Whole(linear) => linear.read(name, file, prefix),
+            Change::WholeTable(table) => {
+                let key = format!("{prefix}{name}.weight");
+                let (shape, device) = (table.val().dims(), table.val().device());
+                *table = replaced(table, file.tensor_of(&key, shape, &device)?);
+                Ok(())
+            }
+        },
+    )
+}
+
+/// The modules to train whole: those that were asked for, and those that peft always adds.
+fn trained_whole<M: Parts>(config: &LoraConfig) -> Option<Vec<String>> {
+    let mut modules = config.modules_to_save.clone().unwrap_or_default();
+    for &module in M::TRAINED_WHOLE {
+        if !modules.iter().any(|known| known == module) {
+            modules.push(module.to_owned());
+        }
+    }
+    (!modules.is_empty()).then_some(modules)
+}
+
+/// Refuses modules to save that the model does not have, and the embedding where it is the head,
+/// too: peft trains a copy of it then, and the two part.
+fn check_modules_to_save<M: Parts>(model: &mut M, targets: &Targets<'_>) -> Result<(), ModelError> {
+    let is_tied = model.is_tied();
+    let mut names = Vec::new();
+    let mut tied = None;
+    model.for_each_part(&mut |name, part| {
+        if is_tied && targets.saves(name) && matches!(part, Part::Embedding(_)) {
+            tied = Some(name.to_owned());
+        }
+        names.push(name.to_owned());
+    });
+    if let Some(name) = tied {
+        let reason = format!(
+            "`{name}` is the head as well (tie_word_embeddings); one of both cannot be trained alone"
+        );
+        return Err(setting("modules_to_save", reason));
+    }
+    let unknown = targets.saved().find(|end| {
+        !M::TRAINED_WHOLE.contains(end) && !names.iter().any(|name| name.ends_with(end))
+    });
+    match unknown {
+        Some(unknown) => Err(setting(
+            "modules_to_save",
+            format!(
+                "`{unknown}` cannot be trained whole; this model has {}",
+                listed(model, |_| true)
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The last words of the names of some parts, each once.
+fn listed<M: Parts>(model: &mut M, is_meant: impl Fn(&Part<'_>) -> bool) -> String {
+    let mut words = BTreeSet::new();
+    model.for_each_part(&mut |name, part| {
+        if is_meant(&part) {
+            words.insert(name.rsplit('.').next().unwrap_or(name).to_owned());
+        }
+    });
+    words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn setting(key: &str, reason: String) -> ModelError {
+    ModelError::Setting {
+        path: ADAPTER_CONFIG.into(),
+        key: key.to_owned(),
+        reason,
     }
 }
 
 /// The header entry by which transformers knows a file as PyTorch's layout.
 pub(crate) fn format_metadata() -> BTreeMap<String, String> {
     BTreeMap::from([("format".to_owned(), "pt".to_owned())])
-}
-
-/// Reads the settings of a peft folder.
-///
-/// # Errors
-/// When there are none, or they ask for more than plain LoRA.
-pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
-    let path = folder.join(ADAPTER_CONFIG);
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|source| ModelError::Json {
-            path: path.clone(),
-            source,
-        })?;
-    let unsupported = |what: String| ModelError::Unsupported {
-        path: path.clone(),
-        what,
-    };
-    if let Some(kind) = value
-        .get("peft_type")
-        .and_then(|kind| kind.as_str())
-        .filter(|kind| *kind != "LORA")
-    {
-        return Err(unsupported(format!("peft_type `{kind}`")));
-    }
-    if value.get("use_dora").and_then(|dora| dora.as_bool()) == Some(true) {
-        return Err(unsupported("DoRA".to_owned()));
-    }
-    if let Some(bias) = value
-        .get("bias")
-        .and_then(|bias| bias.as_str())
-        .filter(|bias| *bias != "none")
-    {
-        return Err(unsupported(format!("bias `{bias}`")));
-    }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        if value
-            .get(key)
-            .and_then(|pattern| pattern.as_object())
-            .is_some_and(|pattern| !pattern.is_empty())
-        {
-            return Err(unsupported(format!("a `{key}`")));
-        }
-    }
-    serde_json::from_value(value).map_err(|source| ModelError::Json { path, source })
 }

@@ -13,8 +13,10 @@ use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
 use crate::length_batches::length_batches;
 use crate::linear::Linear;
+use crate::lora::{ADAPTER_MODEL, Adaptable, LoraConfig, PREFIX};
+use crate::parts::{Part, Parts};
 use crate::safetensors_file::TensorFile;
-use crate::weights::Weights;
+use crate::weights::{NamedTensors, Weights};
 
 /// The checkpoint key of the head.
 const SCORE: &str = "score.weight";
@@ -30,6 +32,8 @@ pub struct SequenceClassifier {
     config: BackboneConfig,
     #[module(skip)]
     pad_token_id: Option<i64>,
+    #[module(skip)]
+    adapter: Option<LoraConfig>,
 }
 
 impl SequenceClassifier {
@@ -41,22 +45,57 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(folder)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(folder)?;
-        let labels = match file.shape(SCORE) {
-            Some(&[labels, _]) => labels,
-            _ => 1,
-        };
         let weights = Weights {
             file: &file,
             device,
         };
-        let score = Linear::load(&weights, "score", [labels, config.hidden_size()], false)?;
-        let backbone = Backbone::load(&weights, config.clone())?;
-        file.check_all_read(config.model_type(), |_| false)?;
+        let shape = [labels(&file, SCORE), config.hidden_size()];
+        let score = Linear::load(&weights, "score", shape, false)?;
+        Self::build(&weights, config, &value, score)
+    }
+
+    /// Reads a base and the adapter upon it, its settings with it. The head is the adapter's; the
+    /// base needs none.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and when the adapter does not fit.
+    pub fn load_with_adapter(
+        base: &Path,
+        adapter: &Path,
+        device: &Device,
+    ) -> Result<(Self, LoraConfig), ModelError> {
+        let (path, value) = config_file::read(base)?;
+        let config = BackboneConfig::from_json(&path, &value)?;
+        let file = TensorFile::open(base)?;
+        let weights = Weights {
+            file: &file,
+            device,
+        };
+        let labels = labels(
+            &TensorFile::open(adapter.join(ADAPTER_MODEL))?,
+            &format!("{PREFIX}{SCORE}"),
+        );
+        let score = Linear::zeros("score", [labels, config.hidden_size()], device);
+        Self::build(&weights, config, &value, score)?.with_adapter(adapter)
+    }
+
+    fn build(
+        weights: &Weights<'_>,
+        config: BackboneConfig,
+        value: &Value,
+        score: Linear,
+    ) -> Result<Self, ModelError> {
+        let backbone = Backbone::load(weights, config.clone())?;
+        // A base may have a head that the adapter replaces.
+        weights
+            .file
+            .check_all_read(config.model_type(), |name| name == SCORE)?;
         Ok(Self {
-            score,
             backbone,
+            score,
             config,
             pad_token_id: value.get("pad_token_id").and_then(Value::as_i64),
+            adapter: None,
         })
     }
 
@@ -65,9 +104,25 @@ impl SequenceClassifier {
     /// # Errors
     /// As [`Self::load`], and when the head has another number of labels.
     pub fn load_reward(folder: &Path, device: &Device) -> Result<Self, ModelError> {
-        let model = Self::load(folder, device)?;
-        match model.num_labels() {
-            1 => Ok(model),
+        Self::load(folder, device)?.of_one_label(folder)
+    }
+
+    /// Reads a reward model that is an adapter on a base.
+    ///
+    /// # Errors
+    /// As [`Self::load_with_adapter`], and when the head has another number of labels.
+    pub fn load_reward_with_adapter(
+        base: &Path,
+        adapter: &Path,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let (model, _) = Self::load_with_adapter(base, adapter, device)?;
+        model.of_one_label(adapter)
+    }
+
+    fn of_one_label(self, folder: &Path) -> Result<Self, ModelError> {
+        match self.num_labels() {
+            1 => Ok(self),
             labels => Err(ModelError::Setting {
                 path: folder.join(CONFIG),
                 key: "num_labels".to_owned(),
@@ -201,5 +256,63 @@ impl SequenceClassifier {
             .map_err(|error| ModelError::Readback {
                 reason: error.to_string(),
             })
+    }
+}
+
+/// The labels of the head in a file, 1 where it has none.
+fn labels(file: &TensorFile, head: &str) -> usize {
+    match file.shape(head) {
+        Some(&[labels, _]) => labels,
+        _ => 1,
+    }
+}
+
+impl Parts for SequenceClassifier {
+    const TASK_TYPE: &'static str = "SEQ_CLS";
+    const TRAINED_WHOLE: &'static [&'static str] = &["classifier", "score"];
+
+    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
+        self.backbone.for_each_part(f);
+        f("score", Part::Head(&mut self.score));
+    }
+
+    fn is_tied(&self) -> bool {
+        false
+    }
+
+    fn num_labels(&self) -> Option<usize> {
+        Some(Self::num_labels(self))
+    }
+
+    fn device(&self) -> Device {
+        self.backbone.device()
+    }
+
+    fn adapter(&self) -> Option<&LoraConfig> {
+        self.adapter.as_ref()
+    }
+
+    fn set_adapter(&mut self, adapter: Option<LoraConfig>) {
+        self.adapter = adapter;
+    }
+
+    fn named_tensors(&self) -> NamedTensors {
+        let mut tensors = Vec::new();
+        self.backbone.collect(&mut tensors);
+        self.score.collect("score", &mut tensors);
+        tensors
+    }
+
+    fn reload(&self, file: &TensorFile) -> Result<Self, ModelError> {
+        let device = self.device();
+        let weights = Weights {
+            file,
+            device: &device,
+        };
+        Ok(Self {
+            backbone: Backbone::load(&weights, self.config.clone())?,
+            score: Linear::load(&weights, "score", self.score.shape(), false)?,
+            ..self.clone()
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! Parameters between a tensor file and a module.
 
-use burn::module::{Param, ParamId};
+use std::collections::VecDeque;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::ModelError;
@@ -45,18 +47,46 @@ pub(crate) fn param<const D: usize>(name: &str, value: Tensor<D>) -> Param<Tenso
     param
 }
 
+/// Another value for a parameter that keeps its id.
+pub(crate) fn replaced<const D: usize>(
+    old: &Param<Tensor<D>>,
+    value: Tensor<D>,
+) -> Param<Tensor<D>> {
+    let mut param = Param::from_tensor(value);
+    param.id = old.id;
+    param
+}
+
+/// A module whose parameters take the ids of another one's, which is built alike.
+///
+/// Its weights may come from a file that names them otherwise: GPT-2's first checkpoints leave out
+/// what newer ones put before every key.
+pub(crate) fn with_ids_of<M: Module>(module: M, of: &M) -> M {
+    struct Ids(VecDeque<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push_back(param.id);
+        }
+    }
+    impl ModuleMapper for Ids {
+        fn map_float<const D: usize>(&mut self, mut param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if let Some(id) = self.0.pop_front() {
+                param.id = id;
+            }
+            param
+        }
+    }
+    let mut ids = Ids(VecDeque::new());
+    of.visit(&mut ids);
+    module.map(&mut ids)
+}
+
 /// The id of the parameter of that checkpoint key.
 pub fn param_id(name: &str) -> ParamId {
     let hash = blake3::hash(name.as_bytes());
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     ParamId::from(u64::from_le_bytes(first))
-}
-
-/// The transpose laid out in its own order: a strided view would be read strided in every step.
-pub(crate) fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
-    let device = tensor.device();
-    Tensor::from_data(tensor.transpose().into_data(), &device)
 }
 
 /// Names and values of a module's parameters in the layout of its checkpoint.

@@ -8,6 +8,7 @@ use burn::optim::ModuleOptimizer;
 use rarebit_models::ModelError;
 use rarebit_models::NamedTensors;
 use rarebit_models::causal_lm::CausalLm;
+use rarebit_models::lora::Adaptable;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use serde::{Deserialize, Serialize};
 

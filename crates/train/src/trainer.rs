@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::TensorData;
 use rarebit_models::causal_lm::CausalLm;
+use rarebit_models::lora::Adaptable;
 
 use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};

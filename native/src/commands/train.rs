@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, ensure};
 use burn::tensor::Device;
 use rarebit_deviation::Kinds;
-use rarebit_models::safetensors_file::Precision;
+use rarebit_models::lora::Adaptable;
 use rarebit_train::schedule::LrSchedulerType;
 use rarebit_train::{Encoder, Event, Outcome, Run, TruncationMode, train};
 use serde::Serialize;
@@ -98,9 +98,13 @@ struct TrainFlags {
     /// Dropout of the adapter's input [default: 0]
     #[arg(long, help_heading = "LoRA")]
     lora_dropout: Option<f64>,
-    /// Layers with an adapter, or all-linear [default: q_proj v_proj]
+    /// Layers with an adapter: ends of their names, all-linear, or one regular expression for the
+    /// full name [default: queries and values]
     #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "LoRA")]
     lora_target_modules: Option<Vec<String>>,
+    /// Modules that are trained whole beside the adapter, such as lm_head
+    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "LoRA")]
+    lora_modules_to_save: Option<Vec<String>>,
     /// Scale by alpha / √r
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
     use_rslora: Option<bool>,
@@ -258,7 +262,7 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     let outcome = train(loaded.model, &run, &mut |event| view.show(&event))?;
     drop(view);
     loaded.model = outcome.model.clone();
-    loaded.save(&result, adapter.as_ref(), Precision::F32)?;
+    loaded.save(&result)?;
     Ok(outcome)
 }
 

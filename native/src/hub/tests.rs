@@ -205,6 +205,10 @@ fn only_what_a_model_is_read_from_is_fetched() {
         "pytorch_model.bin",
         "tokenizer.json",
         "onnx/model.onnx",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "adapter_model.bin",
+        "checkpoint-10/adapter_model.safetensors",
         "1_Pooling/config.json",
         "2_Dense/model.safetensors",
         "text_matching/adapter_config.json",
@@ -230,6 +234,8 @@ fn only_what_a_model_is_read_from_is_fetched() {
             "config.json",
             "model.safetensors",
             "tokenizer.json",
+            "adapter_config.json",
+            "adapter_model.safetensors",
             "1_Pooling/config.json",
             "2_Dense/model.safetensors",
             "text_matching/adapter_config.json",
@@ -284,6 +290,27 @@ fn offline_takes_a_whole_snapshot_and_only_that() {
         hub.folder(&HubId::parse("org/name@abc").unwrap()).unwrap(),
         snapshot
     );
+}
+
+#[test]
+fn offline_takes_an_adapter_without_its_base() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = HubId::parse("org/name").unwrap();
+    let hub = Hub {
+        endpoint: "https://unused.invalid".to_owned(),
+        cache: Cache::new(folder.path().to_owned()),
+        token: None,
+        offline: true,
+    };
+    let repo = hub.cache.repo(id.at("main"));
+    repo.create_ref("abc").unwrap();
+    let snapshot = repo.pointer_path("abc");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        assert!(hub.folder(&id).is_err(), "{file} is missing");
+        std::fs::write(snapshot.join(file), "{}").unwrap();
+    }
+    assert_eq!(hub.folder(&id).unwrap(), snapshot);
 }
 
 #[test]

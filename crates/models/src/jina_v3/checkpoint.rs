@@ -19,7 +19,7 @@ use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, LoraConfig, read_adapter_config};
 use crate::norm::layer_norm;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{Weights, contiguous_transpose, param};
+use crate::weights::{Weights, param};
 
 /// What transformers renames when it reads the flash layout, in this order.
 const FLASH_NAMES: [(&str, &str); 5] = [
@@ -54,11 +54,17 @@ fn linear(name: &str, weight: Tensor<2>, bias: Tensor<1>) -> Linear {
     )
 }
 
+/// The transpose laid out in its own order: a strided view would be read strided in every pass.
+fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
+    let device = tensor.device();
+    Tensor::from_data(tensor.transpose().into_data(), &device)
+}
+
 /// Where an adapter is read from.
 enum Source {
     None,
     Stacked(Stack),
-    Peft(PeftFile),
+    Peft(Box<PeftFile>),
 }
 
 /// An adapter in peft's layout.
@@ -100,11 +106,11 @@ impl<'a> Checkpoint<'a> {
                 }
                 Source::Stacked(stack)
             }
-            Some(Adapter::Peft(folder)) => Source::Peft(PeftFile {
+            Some(Adapter::Peft(folder)) => Source::Peft(Box::new(PeftFile {
                 file: TensorFile::open(folder.join(ADAPTER_MODEL))?,
                 config: read_adapter_config(folder)?,
                 used: RefCell::default(),
-            }),
+            })),
         };
         Ok(Self {
             weights,

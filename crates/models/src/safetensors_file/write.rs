@@ -40,11 +40,12 @@ impl Precision {
         self.dtype().bitsize() / 8
     }
 
-    fn name(self) -> &'static str {
+    /// What torch and `config.json` call it.
+    pub fn torch_name(self) -> &'static str {
         match self {
-            Precision::F32 => "f32",
-            Precision::F16 => "f16",
-            Precision::Bf16 => "bf16",
+            Precision::F32 => "float32",
+            Precision::F16 => "float16",
+            Precision::Bf16 => "bfloat16",
         }
     }
 
@@ -164,7 +165,7 @@ fn write_parts(
                     path: path.to_owned(),
                     name: (*name).to_owned(),
                     value,
-                    precision: precision.name(),
+                    precision: precision.torch_name(),
                 })?;
             file.write_all(&bytes).map_err(failed)?;
         }

@@ -1,0 +1,247 @@
+//! An adapter's settings, as peft reads and writes them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::ADAPTER_CONFIG;
+use crate::error::ModelError;
+
+/// peft's `LoraConfig`, as far as rarebit applies it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoraConfig {
+    /// Rank.
+    pub r: usize,
+    /// Scale: the adapter's output is multiplied by `lora_alpha / r`.
+    #[serde(serialize_with = "whole")]
+    pub lora_alpha: f64,
+    /// Dropout of the adapter's input while training.
+    pub lora_dropout: f64,
+    /// The linear layers that get an adapter.
+    pub target_modules: TargetModules,
+    /// Layers among them that get none.
+    pub exclude_modules: Option<TargetModules>,
+    /// Numbers of the blocks whose layers get one, if not all; for targets given by their names' ends.
+    #[serde(deserialize_with = "one_or_many")]
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// What stands before the block's number in a layer's name, if not any word.
+    #[serde(deserialize_with = "one_or_many")]
+    pub layers_pattern: Option<Vec<String>>,
+    /// Other ranks: a regular expression for the end of a layer's name to the rank. The first that
+    /// fits counts.
+    #[serde(deserialize_with = "or_empty")]
+    pub rank_pattern: Map<String, Value>,
+    /// Other alphas, likewise.
+    #[serde(deserialize_with = "or_empty")]
+    pub alpha_pattern: Map<String, Value>,
+    /// Scale by `lora_alpha / √r` instead (arXiv 2312.03732).
+    pub use_rslora: bool,
+    /// Modules that are trained whole and saved beside the adapter: ends of their names.
+    pub modules_to_save: Option<Vec<String>>,
+}
+
+impl LoraConfig {
+    /// The factor of the adapter's output where no layer has a rank or an alpha of its own.
+    pub fn scale(&self) -> f64 {
+        self.scale_of(self.r, self.lora_alpha)
+    }
+
+    /// The factor at a rank and an alpha.
+    pub(crate) fn scale_of(&self, r: usize, alpha: f64) -> f64 {
+        let rank = r as f64;
+        alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
+}
+
+impl Default for LoraConfig {
+    /// peft's defaults, and every linear layer.
+    fn default() -> Self {
+        Self {
+            r: 8,
+            lora_alpha: 8.0,
+            lora_dropout: 0.0,
+            target_modules: TargetModules::all_linear(),
+            exclude_modules: None,
+            layers_to_transform: None,
+            layers_pattern: None,
+            rank_pattern: Map::new(),
+            alpha_pattern: Map::new(),
+            use_rslora: false,
+            modules_to_save: None,
+        }
+    }
+}
+
+/// Which layers are meant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TargetModules {
+    /// `all-linear`: every linear layer but the head; or a regular expression that a layer's full
+    /// name matches from start to end.
+    Word(String),
+    /// Full names, or their ends from a dot on, such as `q_proj` or `mlp.c_proj`.
+    Names(Vec<String>),
+}
+
+impl TargetModules {
+    const ALL_LINEAR: &'static str = "all-linear";
+
+    /// Every linear layer but the head.
+    pub fn all_linear() -> Self {
+        Self::Word(Self::ALL_LINEAR.to_owned())
+    }
+
+    /// Whether it means every linear layer but the head.
+    pub fn is_all_linear(&self) -> bool {
+        matches!(self, Self::Word(word) if word.eq_ignore_ascii_case(Self::ALL_LINEAR))
+    }
+}
+
+/// peft's keys that change nothing about how an adapter that is trained already is computed.
+const WITHOUT_EFFECT: [&str; 16] = [
+    "auto_mapping",
+    "base_model_name_or_path",
+    "corda_config",
+    "eva_config",
+    "fan_in_fan_out",
+    "inference_mode",
+    "loftq_config",
+    "lora_ga_config",
+    "megatron_config",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "revision",
+    "runtime_config",
+    "task_type",
+];
+
+/// Reads the settings of a peft folder.
+///
+/// # Errors
+/// When there are none, or they ask for more than LoRA's linear layers.
+pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
+    let path = folder.join(ADAPTER_CONFIG);
+    let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let json = |source| ModelError::Json {
+        path: path.clone(),
+        source,
+    };
+    let value: Map<String, Value> = serde_json::from_slice(&bytes).map_err(json)?;
+    check(&value, &path)?;
+    serde_json::from_value(Value::Object(value)).map_err(json)
+}
+
+/// Refuses what would be computed otherwise than peft computes it.
+fn check(value: &Map<String, Value>, path: &Path) -> Result<(), ModelError> {
+    let known = serde_json::to_value(LoraConfig::default()).unwrap_or_default();
+    for (key, value) in value {
+        let is_neutral = match key.as_str() {
+            "peft_type" => value == "LORA",
+            "bias" => value == "none",
+            // Others take something out of the base's weights, which are then not the base's.
+            "init_lora_weights" => match value {
+                Value::String(name) => ["gaussian", "orthogonal", "eva"].contains(&name.as_str()),
+                _ => true,
+            },
+            // One weight is never trained in two copies here.
+            "ensure_weight_tying" => true,
+            key if known.get(key).is_some() || WITHOUT_EFFECT.contains(&key) => true,
+            _ => match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::Array(items) => items.is_empty(),
+                Value::Object(fields) => fields.is_empty(),
+                _ => false,
+            },
+        };
+        if !is_neutral {
+            return Err(ModelError::Unsupported {
+                path: path.to_owned(),
+                what: format!("`{key}`: {value}"),
+            });
+        }
+    }
+    match value.get("target_modules") {
+        None | Some(Value::Null) => Err(ModelError::Setting {
+            path: path.to_owned(),
+            key: "target_modules".to_owned(),
+            reason: "it names no layers".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What peft's loader requires beside the settings that rarebit reads.
+#[derive(Serialize)]
+struct AdapterFile<'a> {
+    peft_type: &'static str,
+    task_type: &'static str,
+    base_model_name_or_path: &'a str,
+    bias: &'static str,
+    inference_mode: bool,
+    fan_in_fan_out: bool,
+    init_lora_weights: bool,
+    #[serde(flatten)]
+    config: &'a LoraConfig,
+}
+
+/// Writes the settings as peft does.
+pub(super) fn write(
+    folder: &Path,
+    config: &LoraConfig,
+    task_type: &'static str,
+    base: &str,
+    fan_in_fan_out: bool,
+) -> Result<(), ModelError> {
+    let path = folder.join(ADAPTER_CONFIG);
+    let file = AdapterFile {
+        peft_type: "LORA",
+        task_type,
+        base_model_name_or_path: base,
+        bias: "none",
+        inference_mode: true,
+        fan_in_fan_out,
+        init_lora_weights: true,
+        config,
+    };
+    let json = serde_json::to_vec_pretty(&file).map_err(|source| ModelError::Json {
+        path: path.clone(),
+        source,
+    })?;
+    std::fs::write(&path, json).map_err(|source| ModelError::Write { path, source })
+}
+
+/// A whole number as peft writes it.
+fn whole<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match value.fract() == 0.0 && value.abs() < 1e15 {
+        true => serializer.serialize_i64(*value as i64),
+        false => serializer.serialize_f64(*value),
+    }
+}
+
+/// A list, one value in place of a list of one, or nothing; an empty list is nothing, too.
+fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany<T> {
+        One(T),
+        Many(Vec<T>),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        None => None,
+        Some(OneOrMany::One(value)) => Some(vec![value]),
+        Some(OneOrMany::Many(values)) => Some(values).filter(|values| !values.is_empty()),
+    })
+}
+
+fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
