@@ -1,7 +1,7 @@
 """fixtures/reward: a tiny reward model with its tokenizer, and its rewards for pairs, alone and in padded batches."""
 
 import torch
-from transformers import AutoModelForSequenceClassification, SequenceClassifier
+from transformers import AutoModelForSequenceClassification, LlamaForSequenceClassification
 
 from fixture import f32_list, folder, save_json, versions, worst
 from tiny import model, save_tokenizer
@@ -42,7 +42,7 @@ def rewards(tiny, tokenizer, rows: list[list[int]]) -> dict[str, torch.Tensor]:
 if __name__ == "__main__":
     path = folder("reward")
     tokenizer = save_tokenizer(path)
-    model(seed=6, architecture=SequenceClassifier, num_labels=1, hidden_size=16).save_pretrained(path)
+    model(seed=6, architecture=LlamaForSequenceClassification, num_labels=1, hidden_size=16).save_pretrained(path)
     tiny, exact = (
         AutoModelForSequenceClassification.from_pretrained(path, dtype=dtype, attn_implementation="eager").eval()
         for dtype in (torch.float32, torch.float64)
