@@ -290,8 +290,8 @@ mod tests {
             bins: shares.iter().map(|share| bin(*share)).collect(),
         };
         assert_eq!(bars(&histogram(&[0.5, 0.25, 0.0, 0.01]), 6), "0 █▄ ▁   0.3");
-        let wide = bars(&histogram(&[0.025; 40]), 40);
-        assert_eq!(wide, "0 ██████████████ 2.0");
+        let wide = bars(&histogram(&[0.025; 36]), 36);
+        assert_eq!(wide, "0 ██████████████████ 1.8");
         assert_eq!(bars(&histogram(&[]), 2), "0    0.1");
     }
 }
