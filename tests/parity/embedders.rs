@@ -341,7 +341,7 @@ fn unknown_settings_are_told_by_name() {
             "jina-v3",
             "text_matching/adapter_config.json",
             json!({"use_dora": true}),
-            "DoRA",
+            "use_dora",
         ),
         (
             "jina-v3",
