@@ -127,8 +127,9 @@ pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Fails unless all values are equal within `tolerance`, relative above 1. Two infinities of one
-/// sign are equal. The largest difference is printed: `--nocapture` shows how much room there is.
-pub(crate) fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+/// sign are equal. Returns the largest difference and prints it: `--nocapture` shows how much room
+/// there is.
+pub(crate) fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> f32 {
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let mut worst = 0.0;
     for (i, (&found, &expected)) in found.iter().zip(expected).enumerate() {
@@ -143,4 +144,5 @@ pub(crate) fn assert_close(what: &str, found: &[f32], expected: &[f32], toleranc
         worst = f32::max(worst, difference);
     }
     println!("{what}: largest difference {worst:.1e}");
+    worst
 }

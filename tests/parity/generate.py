@@ -103,14 +103,14 @@ def save_processors(tiny) -> None:
     )
 
 
-def greedy(tiny, ids: torch.Tensor, mask: torch.Tensor, **settings) -> dict:
+def greedy(tiny, ids: torch.Tensor, mask: torch.Tensor, max_new_tokens: int = 20, **settings) -> dict:
     """Greedy tokens, and by how much the chosen one led: a lead above the rounding means that ids must be equal."""
     out = tiny.generate(
         input_ids=ids,
         attention_mask=mask,
         generation_config=GenerationConfig(
             do_sample=False,
-            max_new_tokens=20,
+            max_new_tokens=max_new_tokens,
             pad_token_id=PADDING,
             output_scores=True,
             return_dict_in_generate=True,

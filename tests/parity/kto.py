@@ -10,7 +10,7 @@ from datasets import Dataset
 from fixture import f32_list, folder, save_json, save_tensors, versions, worst
 from losses import SAMPLED_PARAMETERS
 from objectives import BETA, DESIRABLE_WEIGHT, UNDESIRABLE_WEIGHT, Batch, collate, kto, logps
-from pairs import POLICY, REFERENCE, TEXTS, WEIGHTS, tokenised
+from pairs import POLICY, REFERENCE, TEXTS, tokenised
 from tiny import load_model, load_tokenizer
 from trl_peers import kto_trainer
 
@@ -31,8 +31,7 @@ def labelled(pairs: list[dict]) -> list[dict]:
 
 def batch_of(rows: list[dict]) -> Batch:
     """The rows with their own completions, then with the mismatched ones."""
-    sides = [{"prompt_ids": row["prompt_ids"], "chosen_ids": row["completion_ids"], "rejected_ids": row["mismatched_ids"]} for row in rows]
-    return collate(sides, [row["weight"] for row in rows])
+    return collate([row | {"chosen_ids": row["completion_ids"], "rejected_ids": row["mismatched_ids"]} for row in rows])
 
 
 def texts(order: list[int]) -> Dataset:
@@ -94,8 +93,7 @@ def check_against_trl(policy_path, reference_path, plain, kl, gradients, tokeniz
 def main() -> None:
     path = folder("losses")
     tokenizer = load_tokenizer(POLICY)
-    rows = labelled(tokenised(tokenizer)[:PAIRS])
-    assert [row["weight"] for row in rows] == 2 * WEIGHTS[:PAIRS]
+    rows = labelled(tokenised(tokenizer, TEXTS)[:PAIRS])
     cases, sampled = {}, {}
     for name, (policy, reference) in CASES.items():
         plain, kl, weighted, plain_gradients, gradients, summed = losses_and_gradients(policy, reference, rows)

@@ -11,6 +11,7 @@ import json
 import torch
 from trl.data_utils import _tokenize, common_prefix_length
 
+from activations import activations, padded
 from fixture import FIXTURES, folder, save_json, save_tensors, versions, worst
 from templates import template_cases
 from tiny import load_model, load_tokenizer, model, save_tokenizer
@@ -47,38 +48,7 @@ def save_models() -> None:
 def batches() -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """The same three sequences, of lengths 11, 7 and 1, padded on either side."""
     random = torch.Generator().manual_seed(5)
-    rows = [torch.randint(5, 300, (n,), generator=random) for n in (11, 7, 1)]
-    out = {}
-    for side in ("right", "left"):
-        ids, mask = torch.zeros(3, 11, dtype=torch.long), torch.zeros(3, 11, dtype=torch.long)
-        for i, row in enumerate(rows):
-            where = slice(0, len(row)) if side == "right" else slice(11 - len(row), 11)
-            ids[i, where], mask[i, where] = row, 1
-        out[side] = (ids, mask)
-    return out
-
-
-def activations(tiny, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Embedding, each block, final norm, logits and the log-probability of each next token; 0 at padding.
-
-    Positions count from the first real token, as `generate` counts them.
-    """
-    seen = {}
-    places = {"embeddings": tiny.model.embed_tokens, "norm": tiny.model.norm}
-    places |= {f"block.{i}": layer for i, layer in enumerate(tiny.model.layers)}
-    hooks = [
-        place.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out[0] if isinstance(out, tuple) else out}))
-        for name, place in places.items()
-    ]
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    with torch.no_grad():
-        seen["logits"] = tiny(input_ids=ids, attention_mask=mask, position_ids=positions).logits
-    for hook in hooks:
-        hook.remove()
-    logps = seen["logits"][:, :-1].log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0]
-    out = {name: value.masked_fill(mask[..., None] == 0, 0.0) for name, value in seen.items()}
-    out["logps"] = logps.masked_fill(mask[:, 1:] * mask[:, :-1] == 0, 0.0)
-    return out
+    return padded([torch.randint(5, 300, (n,), generator=random) for n in (11, 7, 1)])
 
 
 def save_activations() -> None:

@@ -3,8 +3,8 @@
 import torch
 
 from fixture import folder, f32_list, save_json, save_tensors, versions, worst
-from objectives import BETA, LAMBDA, MEAN_BETA, SIMPO_GAMMA, SPL_ALPHA, VARIANTS, Batch, collate, logps, per_pair
-from pairs import POLICY, REFERENCE, WEIGHTS, tokenised
+from objectives import BETA, LAMBDA, MEAN_BETA, SIMPO_GAMMA, SPL_ALPHA, VARIANTS, Batch, Logps, collate, logps, per_pair
+from pairs import POLICY, REFERENCE, TEXTS, tokenised
 from tiny import load_model, model, save_tokenizer
 from trl_peers import cpo_inputs, cpo_trainer, dpo_inputs, dpo_trainer, orpo_inputs, orpo_trainer
 
@@ -23,24 +23,28 @@ def save_models() -> None:
         save_tokenizer(path)
 
 
-def losses_and_gradients(dtype: torch.dtype, batch: Batch) -> tuple[dict, dict, dict]:
-    """(log-probabilities, losses per pair, gradients) in a precision."""
-    policy, reference = load_model(POLICY, dtype), load_model(REFERENCE, dtype)
-    weight = batch.weight.to(dtype)
-    with torch.no_grad():
-        ref = logps(reference, batch)
+def losses_and_gradients(policy, reference: tuple[Logps, Logps], batch: Batch, objectives: list[str]) -> tuple[dict, dict, dict]:
+    """(log-probabilities, losses per pair, gradients of their means) in the policy's precision."""
+    weight = batch.weight.to(policy.dtype)
     values, losses, gradients = {}, {}, {}
-    for objective in OBJECTIVES:
+    for objective in objectives:
         out = logps(policy, batch)
-        loss = per_pair(objective, out, ref, weight)
+        loss = per_pair(objective, out, reference, weight)
         losses[objective] = loss.detach()
         policy.zero_grad()
         loss.mean().backward()
         gradients |= {f"{objective}.{name}": p.grad.clone() for name, p in policy.named_parameters()}
-    for who, sides in (("policy", out), ("reference", ref)):
+    for who, sides in (("policy", out), ("reference", reference)):
         for name, side in zip(("chosen", "rejected"), sides):
             values |= {f"{who}.{name}.{key}": value.detach() for key, value in vars(side).items()}
     return values, losses, gradients
+
+
+def of_folders(dtype: torch.dtype, batch: Batch) -> tuple[dict, dict, dict]:
+    """The same of the two tiny LLaMAs, for every objective."""
+    with torch.no_grad():
+        reference = logps(load_model(REFERENCE, dtype), batch)
+    return losses_and_gradients(load_model(POLICY, dtype), reference, batch, OBJECTIVES)
 
 
 def one(batch: Batch, i: int) -> Batch:
@@ -62,7 +66,7 @@ def check_against_trl(tokenizer, batch: Batch, losses: dict, gradients: dict) ->
 
     n = len(batch.weight)
     policy = load_model(POLICY)
-    trainer = dpo_trainer(policy, load_model(REFERENCE), tokenizer, list(range(n)))
+    trainer = dpo_trainer(policy, load_model(REFERENCE), tokenizer, TEXTS[:n])
     collated = trainer.data_collator([trainer.train_dataset[i] for i in range(n)])
     assert all(torch.equal(collated[key], value) for key, value in dpo_inputs(batch).items())
     for i in range(n):
@@ -76,10 +80,10 @@ def check_against_trl(tokenizer, batch: Batch, losses: dict, gradients: dict) ->
             continue
         policy = load_model(POLICY)
         if name == "simpo":
-            trainer = cpo_trainer(policy, tokenizer, list(range(n)), beta=beta, simpo_gamma=SIMPO_GAMMA)
+            trainer = cpo_trainer(policy, tokenizer, TEXTS[:n], beta=beta, simpo_gamma=SIMPO_GAMMA)
             inputs = cpo_inputs
         else:
-            trainer = dpo_trainer(policy, load_model(REFERENCE), tokenizer, list(range(n)), beta=beta, loss_type=[name])
+            trainer = dpo_trainer(policy, load_model(REFERENCE), tokenizer, TEXTS[:n], beta=beta, loss_type=[name])
             inputs = dpo_inputs
         for i in range(n):
             same(f"{name}.per_pair", losses[name][i], trainer.compute_loss(policy, inputs(one(batch, i))))
@@ -88,7 +92,7 @@ def check_against_trl(tokenizer, batch: Batch, losses: dict, gradients: dict) ->
             same(f"{name}.gradients", gradients[f"{name}.{parameter_name}"], parameter.grad)
 
     policy = load_model(POLICY)
-    trainer = orpo_trainer(policy, tokenizer, list(range(n)))
+    trainer = orpo_trainer(policy, tokenizer, TEXTS[:n])
     for i, row in enumerate(trainer.train_dataset):
         real = batch.attention_mask[i] == 1
         assert row["chosen_input_ids"] == batch.input_ids[i][real].tolist()
@@ -115,10 +119,10 @@ def main() -> None:
     save_models()
     path = folder("losses")
     tokenizer = save_tokenizer(POLICY)
-    pairs = tokenised(tokenizer)
-    batch = collate(pairs[:4], WEIGHTS[:4])
-    values, losses, gradients = losses_and_gradients(torch.float32, batch)
-    exact = losses_and_gradients(torch.float64, batch)
+    pairs = tokenised(tokenizer, TEXTS)
+    batch = collate(pairs[:4])
+    values, losses, gradients = of_folders(torch.float32, batch)
+    exact = of_folders(torch.float64, batch)
     trl = check_against_trl(tokenizer, batch, losses, gradients)
 
     assert torch.equal(losses["ddpo"], losses["dpo"] * batch.weight)

@@ -191,7 +191,7 @@ fn log_probabilities_of_completions_are_transformers() {
 }
 
 /// The gradient of one parameter in the layout of its checkpoint.
-fn gradient(name: &str, gradients: &GradientsParams) -> Array<f32> {
+pub(crate) fn gradient(name: &str, gradients: &GradientsParams) -> Array<f32> {
     fn of<const D: usize>(name: &str, gradients: &GradientsParams) -> Array<f32> {
         let gradient = gradients
             .get::<D>(param_id(name))
@@ -201,11 +201,22 @@ fn gradient(name: &str, gradients: &GradientsParams) -> Array<f32> {
             values: values(gradient),
         }
     }
-    match name {
-        _ if name.contains("norm") => of::<1>(name, gradients),
-        "model.embed_tokens.weight" => of::<2>(name, gradients),
-        // Linear layers are held as [in, out].
-        _ => of::<2>(name, gradients).transposed(),
+    let vector = [
+        "norm.weight",
+        ".bias",
+        ".ln_1.weight",
+        ".ln_2.weight",
+        ".ln_f.weight",
+    ];
+    let held_alike = ["embed_tokens.weight", "wte.weight", "wpe.weight"];
+    let is = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if is(&vector) {
+        return of::<1>(name, gradients);
+    }
+    // Linear layers are held as [in, out]; GPT-2's checkpoint has them so, too.
+    match is(&held_alike) || name.starts_with("transformer.") {
+        true => of::<2>(name, gradients),
+        false => of::<2>(name, gradients).transposed(),
     }
 }
 

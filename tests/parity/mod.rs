@@ -7,7 +7,9 @@
 
 mod adapters;
 mod chat;
+mod deviation;
 mod embedders;
+mod families;
 mod fixture;
 mod generation;
 mod llama;

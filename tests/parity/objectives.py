@@ -24,7 +24,7 @@ class Batch:
     weight: torch.Tensor  # [pairs]
 
 
-def collate(pairs: list[dict], weights: list[float]) -> Batch:
+def collate(pairs: list[dict]) -> Batch:
     """Pads pairs of token ids to the longest row."""
     rows = [(pair["prompt_ids"], pair[side]) for side in ("chosen_ids", "rejected_ids") for pair in pairs]
     seq = max(len(prompt) + len(completion) for prompt, completion in rows)
@@ -34,7 +34,7 @@ def collate(pairs: list[dict], weights: list[float]) -> Batch:
         ids[i, :end] = torch.tensor(prompt + completion)
         attention[i, :end] = 1
         completion_mask[i, len(prompt) : end] = 1
-    return Batch(ids, attention, completion_mask, torch.tensor(weights))
+    return Batch(ids, attention, completion_mask, torch.tensor([pair["weight"] for pair in pairs]))
 
 
 @dataclass

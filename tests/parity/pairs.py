@@ -18,13 +18,12 @@ TEXTS = [
     ("Who lit it?\n", "He.", "The last hen in the last house lit the last lamp.", 1.1),
     ("The end\n", "was there in the lamp.", "was there in the sea.", 0.5),
 ]
-WEIGHTS = [weight for *_, weight in TEXTS]
 
 
-def tokenised(tokenizer) -> list[dict]:
+def tokenised(tokenizer, texts: list[tuple[str, str, str, float]]) -> list[dict]:
     """Each pair with `prompt_ids`, `chosen_ids`, `rejected_ids` and its weight."""
     out = []
-    for prompt, chosen, rejected, weight in TEXTS:
+    for prompt, chosen, rejected, weight in texts:
         pair = as_trl_does(tokenizer, prompt, chosen, rejected)
         assert pair["prompt_ids"] == pair.pop("prompt_alone_ids"), "no merge across the boundary here"
         out.append(pair | {"weight": weight})

@@ -20,7 +20,12 @@ struct Pair {
 
 /// All twelve, in the fixture's order.
 pub(crate) fn examples() -> Vec<Example> {
-    let pairs: Vec<Pair> = json("losses/pairs.json");
+    examples_of("losses/pairs.json")
+}
+
+/// The pairs of a fixture.
+pub(crate) fn examples_of(fixture: &str) -> Vec<Example> {
+    let pairs: Vec<Pair> = json(fixture);
     let sequence = |prompt: &[u32], completion: &[u32]| Sequence {
         ids: [prompt, completion].concat(),
         completion_start: prompt.len(),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, LlamaPreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaPreTrainedModel,
+    PreTrainedModel,
+)
+from transformers.pytorch_utils import Conv1D
 
 BOS, EOS, PAD, START, END = "<|bos|>", "<|eos|>", "<|pad|>", "<|im_start|>", "<|im_end|>"
 VOCAB = 300
@@ -109,18 +117,26 @@ def config(**changes) -> LlamaConfig:
 
 
 def model(seed: int, architecture: type[LlamaPreTrainedModel] = LlamaForCausalLM, **changes) -> LlamaPreTrainedModel:
-    """Random weights, wide enough that attention and logits are far from uniform; biases and norms are not left at 0 and 1."""
+    """A tiny LLaMA with random weights."""
     torch.manual_seed(seed)
-    tiny = architecture(config(**changes)).eval()
+    return randomise(architecture(config(**changes)))
+
+
+def randomise(tiny: PreTrainedModel, norms: float = 1.0, spread: float = 0.2) -> PreTrainedModel:
+    """Random weights, wide enough that attention and logits are far from uniform; biases and norms are not left at 0 and 1.
+
+    `norms` is what the weights of norms lie around, by `spread`.
+    """
+    transposed = {module.weight for module in tiny.modules() if isinstance(module, Conv1D)}
     with torch.no_grad():
         for name, parameter in tiny.named_parameters():
             if parameter.dim() == 1:
-                parameter.normal_(0.0 if name.endswith("bias") else 1.0, 0.2)
+                parameter.normal_(0.0 if name.endswith("bias") else norms, spread)
             else:
-                parameter.normal_(0.0, 1.5 / parameter.shape[1] ** 0.5)
-    return tiny
+                parameter.normal_(0.0, 1.5 / parameter.shape[0 if parameter in transposed else 1] ** 0.5)
+    return tiny.eval()
 
 
-def load_model(path: Path, dtype: torch.dtype = torch.float32) -> LlamaForCausalLM:
+def load_model(path: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """A saved model, in eval mode and with plain attention."""
-    return LlamaForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="eager").eval()
+    return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="eager").eval()

@@ -7,6 +7,7 @@ against the frozen copy of the starting adapter (what TRL does), and against the
 import json
 from dataclasses import asdict, dataclass, replace
 from itertools import product
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -14,14 +15,17 @@ from transformers import get_scheduler
 
 from fixture import FIXTURES, f32_list, folder, save_json, save_tensors, versions, worst
 from objectives import BETA, LAMBDA, collate, logps, per_pair
-from pairs import POLICY, REFERENCE, WEIGHTS, tokenised
+from pairs import POLICY, REFERENCE, TEXTS, tokenised
 from tiny import load_model, load_tokenizer
-from trl_peers import dpo_trainer, orpo_trainer
+from trl_peers import DDPOTrainer, DORPOTrainer, dpo_trainer, orpo_trainer
 
 STEPS, PAIRS_PER_STEP, WARMUP, LEARNING_RATE = 10, 4, 3, 1e-3
-# Steps walk through the twelve pairs in order, again and again.
-ORDER = [(PAIRS_PER_STEP * step + i) % len(WEIGHTS) for step in range(STEPS) for i in range(PAIRS_PER_STEP)]
 ADAPTER = FIXTURES / "train/adapter"
+
+
+def order(pairs: int) -> list[int]:
+    """Steps walk through the pairs in order, again and again."""
+    return [i % pairs for i in range(PAIRS_PER_STEP * STEPS)]
 
 
 @dataclass
@@ -44,29 +48,31 @@ class Run:
         return "-".join(parts + ([self.reference] if self.train == "lora" else []))
 
 
-def lora(path=ADAPTER, trainable: bool = True):
-    """The tiny policy under the saved adapter."""
-    return PeftModel.from_pretrained(load_model(POLICY), path, is_trainable=trainable).eval()
+def lora(base=POLICY, adapter=ADAPTER, trainable: bool = True):
+    """A saved model under a saved adapter."""
+    return PeftModel.from_pretrained(load_model(base), adapter, is_trainable=trainable).eval()
 
 
-def save_adapter() -> None:
+def save_adapter(base: Path, path: Path, seed: int, targets: list[str] | str, rank: int) -> None:
     """An adapter with non-zero B, so that no gradient is zero at the start."""
-    torch.manual_seed(21)
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], lora_dropout=0.0, bias="none", task_type="CAUSAL_LM")
-    adapted = get_peft_model(load_model(POLICY), config)
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=targets, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"
+    )
+    adapted = get_peft_model(load_model(base), config)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
                 parameter.normal_(0.0, 0.2)
-    adapted.peft_config["default"].base_model_name_or_path = "policy"
-    adapted.save_pretrained(ADAPTER)
-    (ADAPTER / "README.md").unlink(missing_ok=True)
+    adapted.peft_config["default"].base_model_name_or_path = base.name
+    adapted.save_pretrained(path)
+    (path / "README.md").unlink(missing_ok=True)
     # peft keeps the target modules as a set, whose order changes from run to run.
-    config_path = ADAPTER / "adapter_config.json"
+    config_path = path / "adapter_config.json"
     settings = json.loads(config_path.read_text())
     settings["target_modules"].sort()
     config_path.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    (ADAPTER / "adapter_model.safetensors").chmod(0o644)
+    (path / "adapter_model.safetensors").chmod(0o644)
 
 
 def start(run: Run):
@@ -89,20 +95,18 @@ def optimizer_and_schedule(policy, run: Run):
     return optimizer, get_scheduler(run.schedule, optimizer, num_warmup_steps=WARMUP, num_training_steps=STEPS)
 
 
-def train(run: Run, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
+def train(run: Run, policy, reference, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
     """(curves, final trained parameters) of a run."""
-    policy, reference = start(run)
     optimizer, schedule = optimizer_and_schedule(policy, run)
     trained = [p for p in policy.parameters() if p.requires_grad]
     curves = {key: [] for key in ("loss", "grad_norm", "learning_rate", "chosen_logps", "rejected_logps")}
     size = PAIRS_PER_STEP // run.accumulation
     for step in range(STEPS):
-        indices = ORDER[step * PAIRS_PER_STEP :][:PAIRS_PER_STEP]
+        indices = order(len(pairs))[step * PAIRS_PER_STEP :][:PAIRS_PER_STEP]
         seen = {"loss": [], "chosen_logps": [], "rejected_logps": []}
         optimizer.zero_grad()
         for micro in range(0, PAIRS_PER_STEP, size):
-            chosen_indices = indices[micro : micro + size]
-            batch = collate([pairs[i] for i in chosen_indices], [WEIGHTS[i] for i in chosen_indices])
+            batch = collate([pairs[i] for i in indices[micro : micro + size]])
             with torch.no_grad():
                 ref = logps(reference, batch)
             out = logps(policy, batch)
@@ -123,11 +127,13 @@ def train(run: Run, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
             curves[key].append(f32_list(torch.cat(values).mean()))
         optimizer.step()
         schedule.step()
-    if run.train == "lora":
-        final = get_peft_model_state_dict(policy)
-    else:
-        final = dict(policy.named_parameters())
-    return curves, {name: value.detach().clone() for name, value in final.items()}
+    return curves, trained_parameters(policy)
+
+
+def trained_parameters(policy) -> dict[str, torch.Tensor]:
+    """Of an adapter, or of the whole model, under the names of their files."""
+    final = get_peft_model_state_dict(policy) if isinstance(policy, PeftModel) else dict(policy.named_parameters())
+    return {name: value.detach().clone() for name, value in final.items()}
 
 
 # The curves of all of these are stored; the final parameters of those in STORED.
@@ -148,16 +154,21 @@ RUNS += [
     Run("ddpo", clip=4.0),
 ]
 RUNS += [
+    Run("orpo", accumulation=4),
     Run("ddpo", train="lora", reference="adapter"),
+    Run("ddpo", accumulation=4, train="lora", reference="adapter"),
     Run("ddpo", "cosine", 0.01, accumulation=4, train="lora", reference="base"),
     Run("dpo", train="lora", reference="adapter"),
+    # ORPO has no reference; "adapter" says what is trained from.
+    Run("orpo", train="lora", reference="adapter"),
+    Run("orpo", accumulation=4, train="lora", reference="adapter"),
     Run("dorpo", train="lora", reference="adapter"),
+    Run("dorpo", accumulation=4, train="lora", reference="adapter"),
 ]
 STORED = {
     run.name
     for run in RUNS
-    if run.train == "lora"
-    or run in (
+    if run in (
         Run("ddpo"),
         Run("ddpo", "cosine", 0.01, accumulation=4),
         Run("dorpo", "cosine", 0.01),
@@ -165,11 +176,19 @@ STORED = {
         Run("dpo", "cosine", 0.01),
         Run("ddpo", weight_decay=0.5),
         Run("ddpo", clip=4.0),
+        Run("ddpo", train="lora", reference="adapter"),
+        Run("ddpo", "cosine", 0.01, accumulation=4, train="lora", reference="base"),
+        Run("dpo", train="lora", reference="adapter"),
+        Run("dorpo", train="lora", reference="adapter"),
     )
 }
+# Of these the metrics that TRL logs are stored, too.
+METRICS = [Run(objective) for objective in ("dpo", "ddpo", "orpo", "dorpo")] + [Run("dpo", "cosine", 0.01), Run("dpo", train="lora", reference="adapter")]
+# What TRL's trainers repeat: its own objectives as they are, the weighted ones and ORPO over the completion by `Weighted`.
+BY_TRL = [run for run in RUNS if run.objective in ("dpo", "ddpo", "orpo", "orpo_sequence", "dorpo") and run.reference != "base"]
 
 
-def by_trl(run: Run, tokenizer) -> tuple[list[dict], dict[str, torch.Tensor]]:
+def by_trl(run: Run, policy, reference, tokenizer, texts: list) -> tuple[list[dict], dict[str, torch.Tensor]]:
     """(log, final trained parameters) of the same run by TRL's trainer."""
     settings = dict(
         learning_rate=LEARNING_RATE,
@@ -182,41 +201,47 @@ def by_trl(run: Run, tokenizer) -> tuple[list[dict], dict[str, torch.Tensor]]:
         gradient_accumulation_steps=run.accumulation,
         num_train_epochs=1,
     )
-    if run.objective == "dpo":
+    texts = [texts[i] for i in order(len(texts))]
+    if run.objective == "orpo":
+        texts = [(*pair, 1.0) for *pair, _ in texts]
+    if run.objective in ("dpo", "ddpo"):
+        if run.objective == "ddpo":
+            settings["trainer"] = DDPOTrainer
         # With an adapter and no reference model, TRL copies the adapter as the reference.
-        policy, reference = (lora(), None) if run.train == "lora" else start(run)
-        trainer = dpo_trainer(policy, reference, tokenizer, ORDER, **settings)
+        trainer = dpo_trainer(policy, None if run.train == "lora" else reference, tokenizer, texts, **settings)
     else:
-        trainer = orpo_trainer(start(run)[0], tokenizer, ORDER, **settings)
+        if run.objective != "orpo_sequence":
+            settings["trainer"] = DORPOTrainer
+        trainer = orpo_trainer(policy, tokenizer, texts, **settings)
     trainer.train()
-    model = trainer.model
-    final = get_peft_model_state_dict(model) if run.train == "lora" else dict(model.named_parameters())
-    return [row for row in trainer.state.log_history if "loss" in row], {k: v.detach().clone() for k, v in final.items()}
+    return [row for row in trainer.state.log_history if "loss" in row], trained_parameters(trainer.model)
 
 
-def check_against_trl(curves: dict, finals: dict, tokenizer) -> dict:
-    """Asserts that TRL's trainers walk the same ten steps; returns differences and TRL's logged metrics."""
+def compare_with_trl(run: Run, ours: tuple[dict, dict], trl: tuple[list[dict], dict]) -> dict[str, float]:
+    """Asserts that TRL's trainer walked the same ten steps; returns the differences."""
+    (curves, final), (log, trl_final) = ours, trl
+    assert len(log) == STEPS and final.keys() == trl_final.keys()
+    differences = {
+        key: worst(torch.tensor([row[key] for row in log]), torch.tensor(curves[key])) for key in ("loss", "grad_norm", "learning_rate")
+    }
+    differences["parameters"] = max(worst(final[name], trl_final[name]) for name in final)
+    assert differences["loss"] < 5e-5 and differences["grad_norm"] < 5e-4 and differences["parameters"] < 2e-5, (run, differences)
+    assert differences["learning_rate"] < 1e-9, (run, differences)
+    return differences
+
+
+def check_against_trl(results: dict[str, tuple[dict, dict]], tokenizer) -> dict:
+    """TRL's differences, losses and logged metrics for every run that it can repeat."""
     out = {}
-    for run in (
-        Run("dpo"),
-        Run("dpo", "cosine", 0.01),
-        Run("orpo_sequence", accumulation=4),
-        Run("dpo", train="lora", reference="adapter"),
-    ):
-        log, final = by_trl(run, tokenizer)
-        assert len(log) == STEPS and final.keys() == finals[run.name].keys()
-        loss, norm = (torch.tensor([row[key] for row in log]) for key in ("loss", "grad_norm"))
-        ours = curves[run.name]
-        differences = {
-            "loss": worst(loss, torch.tensor(ours["loss"])),
-            "grad_norm": worst(norm, torch.tensor(ours["grad_norm"])),
-            "learning_rate": worst(torch.tensor([row["learning_rate"] for row in log]), torch.tensor(ours["learning_rate"])),
-            "parameters": max(worst(final[name], finals[run.name][name]) for name in final),
+    for run in BY_TRL:
+        log, final = by_trl(run, *start(run), tokenizer, TEXTS)
+        differences = compare_with_trl(run, results[run.name], (log, final))
+        metrics = [key for key in log[0] if key.startswith(("rewards/", "logps/", "nll", "log_odds"))] if run in METRICS else []
+        out[run.name] = {
+            "differences": differences,
+            "loss": [row["loss"] for row in log],
+            "metrics": {key: [row[key] for row in log] for key in metrics},
         }
-        assert differences["loss"] < 5e-5 and differences["grad_norm"] < 5e-4 and differences["parameters"] < 2e-5, (run, differences)
-        assert differences["learning_rate"] < 1e-9, (run, differences)
-        metrics = [key for key in log[0] if key.startswith(("rewards/", "logps/", "logits/", "nll", "log_odds"))]
-        out[run.name] = {"differences": differences, "metrics": {key: [row[key] for row in log] for key in metrics}}
     return out
 
 
@@ -237,10 +262,10 @@ def schedules() -> list[dict]:
 
 def main() -> None:
     path = folder("train")
-    save_adapter()
+    save_adapter(POLICY, ADAPTER, seed=21, targets=["q_proj", "v_proj"], rank=4)
     tokenizer = load_tokenizer(POLICY)
-    pairs = tokenised(tokenizer)
-    results = {run.name: train(run, pairs) for run in RUNS}
+    pairs = tokenised(tokenizer, TEXTS)
+    results = {run.name: train(run, *start(run), pairs) for run in RUNS}
     assert len(results) == len(RUNS)
     curves = {name: curve for name, (curve, _) in results.items()}
     finals = {name: final for name, (_, final) in results.items()}
@@ -254,7 +279,7 @@ def main() -> None:
         if run.accumulation == 4 and (once := replace(run, accumulation=1).name) in finals
         for key, value in finals[once].items()
     )
-    trl = check_against_trl(curves, finals, tokenizer)
+    trl = check_against_trl(results, tokenizer)
     save_json(
         path / "runs.json",
         {
@@ -264,7 +289,7 @@ def main() -> None:
                 "lambda": LAMBDA,
                 "steps": STEPS,
                 "pairs_per_step": PAIRS_PER_STEP,
-                "order": ORDER,
+                "order": order(len(pairs)),
                 "learning_rate": LEARNING_RATE,
                 "warmup": WARMUP,
                 "betas": [0.9, 0.999],
@@ -273,7 +298,7 @@ def main() -> None:
             "about_accumulation": "largest difference of a final parameter between batch 4 and batch 1 x accumulation 4: what the order of sums alone does",
             "accumulation_difference": accumulation_spread,
             "runs": runs,
-            "about_trl": "asserted equal to TRL's DPOTrainer and ORPOTrainer over the ten steps; differences, and the metrics TRL logged",
+            "about_trl": "asserted equal to TRL's DPOTrainer and ORPOTrainer over the ten steps, weighted pair by pair; differences, and what TRL logged",
             "trl": trl,
             "schedules": schedules(),
         },

@@ -22,8 +22,10 @@ struct Runs {
     schedules: Vec<Rates>,
 }
 
+/// What TRL's trainer logged on the same way.
 #[derive(Deserialize)]
 struct Trl {
+    loss: Vec<f32>,
     metrics: BTreeMap<String, Vec<f32>>,
 }
 
@@ -89,25 +91,18 @@ fn learning_rates_are_transformers() {
     }
 }
 
-impl Settings {
-    fn objective(&self, name: &str) -> Objective {
-        let dpo = |weighted| Objective::Dpo {
-            beta: self.beta,
-            weighted,
-        };
-        let orpo = |weight| Objective::Orpo {
-            lambda: self.lambda,
-            weight,
-        };
-        match name {
-            "sft" => Objective::Sft,
-            "dpo" => dpo(false),
-            "ddpo" => dpo(true),
-            "orpo" => orpo(OrpoWeight::None),
-            "dorpo" => orpo(OrpoWeight::Paper),
-            "dorpo_reference" => orpo(OrpoWeight::Reference),
-            other => panic!("no objective is called {other}"),
-        }
+/// The objective that the scripts call so.
+pub(crate) fn objective(name: &str, beta: f32, lambda: f32) -> Objective {
+    let dpo = |weighted| Objective::Dpo { beta, weighted };
+    let orpo = |weight| Objective::Orpo { lambda, weight };
+    match name {
+        "sft" => Objective::Sft,
+        "dpo" => dpo(false),
+        "ddpo" => dpo(true),
+        "orpo" => orpo(OrpoWeight::None),
+        "dorpo" => orpo(OrpoWeight::Paper),
+        "dorpo_reference" => orpo(OrpoWeight::Reference),
+        other => panic!("no objective is called {other}"),
     }
 }
 
@@ -143,7 +138,7 @@ impl Run {
         let device = Device::flex().autodiff();
         let mut examples = examples();
         let reference = self.reference(&examples, &device);
-        let objective = settings.objective(&self.objective);
+        let objective = objective(&self.objective, settings.beta, settings.lambda);
         if !objective.is_pairwise() {
             examples
                 .iter_mut()
@@ -278,6 +273,34 @@ fn adapters_walk_pefts_ten_steps() {
     follow(|run| run.train == "lora");
 }
 
+/// The trainers themselves: DDPO is TRL's DPO trainer with each pair's loss times its weight, ORPO
+/// and DORPO its ORPO trainer likewise, with the NLL over the completion (`trl_peers.py`).
+#[test]
+fn losses_of_ten_steps_are_those_of_trls_trainers() {
+    let Runs {
+        settings,
+        runs,
+        trl,
+        ..
+    } = json("train/runs.json");
+    for objective in ["ddpo", "orpo", "dorpo"] {
+        for train in ["full", "lora"] {
+            for accumulation in [1, 4] {
+                let name =
+                    format!("{objective}-{train}-constant-decay0-accumulation{accumulation}");
+                let run = runs
+                    .iter()
+                    .find(|run| run.name == name || run.name == format!("{name}-adapter"));
+                let run = run.expect("a run of that name");
+                let reports = run.follow(&settings);
+                let found: Vec<f32> = reports.iter().map(|report| report.loss as f32).collect();
+                let what = format!("{}: TRL's loss", run.name);
+                assert_close(&what, &found, &trl[&run.name].loss, TOLERANCE);
+            }
+        }
+    }
+}
+
 /// Every metric that TRL logs too has its name and its value.
 #[test]
 fn metrics_are_trls() {
@@ -287,31 +310,20 @@ fn metrics_are_trls() {
         trl,
         ..
     } = json("train/runs.json");
-    let run = |name: &str| {
-        runs.iter()
-            .find(|run| run.name == name)
-            .expect("a run of that name")
+    let logged = |run: &&Run| {
+        trl.get(&run.name)
+            .is_some_and(|trl| !trl.metrics.is_empty())
     };
-    for (name, Trl { metrics }) in &trl {
-        // TRL's ORPO takes the NLL over the prompt too, so only what it logs before the first step,
-        // and not its NLL, is that of ours.
-        let sequence = name.starts_with("orpo_sequence");
-        let (run, steps) = if sequence {
-            (run("orpo-full-constant-decay0-accumulation1"), 1)
-        } else {
-            (run(name), 10)
-        };
-        let reports = run.follow(&settings);
+    let mut objectives = Vec::new();
+    for run in runs.iter().filter(logged) {
+        objectives.push(run.objective.as_str());
+        let (reports, metrics) = (run.follow(&settings), &trl[&run.name].metrics);
         let mut compared = 0;
-        for (key, expected) in metrics
-            .iter()
-            .filter(|(key, _)| !(sequence && *key == "nll_loss"))
-        {
-            let Some(found) = reports[..steps]
+        for (key, expected) in metrics {
+            let found = reports
                 .iter()
-                .map(|report| report.metrics.get(key.as_str()))
-                .collect::<Option<Vec<_>>>()
-            else {
+                .map(|report| report.metrics.get(key.as_str()));
+            let Some(found) = found.collect::<Option<Vec<_>>>() else {
                 continue;
             };
             compared += 1;
@@ -319,15 +331,14 @@ fn metrics_are_trls() {
                 // Before the first step a policy that is its own reference wins by rounding alone.
                 let undecided = metrics["rewards/margins"][step].abs() < 1e-6;
                 if !(key == "rewards/accuracies" && undecided) {
-                    assert_close(
-                        &format!("{name}: {key}, step {step}"),
-                        &[found as f32],
-                        &[expected],
-                        TOLERANCE,
-                    );
+                    let what = format!("{}: {key}, step {step}", run.name);
+                    assert_close(&what, &[found as f32], &[expected], TOLERANCE);
                 }
             }
         }
-        assert!(compared >= 6, "{name}: {compared} metrics are TRL's");
+        assert!(compared >= 6, "{}: {compared} metrics are TRL's", run.name);
+    }
+    for objective in ["dpo", "ddpo", "orpo", "dorpo"] {
+        assert!(objectives.contains(&objective), "{objective}");
     }
 }

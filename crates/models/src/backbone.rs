@@ -13,6 +13,7 @@ use crate::gpt2::{Gpt2Config, Gpt2Model};
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::parts::Part;
+use crate::rope::RopeScaling;
 use crate::safetensors_file::TensorFile;
 use crate::weights::{NamedTensors, Weights};
 
@@ -91,6 +92,17 @@ impl BackboneConfig {
         match self {
             Self::Decoder(config) => config.max_position_embeddings,
             Self::Gpt2(config) => config.n_positions,
+        }
+    }
+
+    /// The longest text that LongRoPE reads with its factors for short ones.
+    pub fn short_context(&self) -> Option<usize> {
+        match self {
+            Self::Decoder(config) => config.ropes.iter().find_map(|rope| match &rope.scaling {
+                RopeScaling::LongRope(long) => Some(long.original_max_position_embeddings as usize),
+                _ => None,
+            }),
+            Self::Gpt2(_) => None,
         }
     }
 

@@ -39,8 +39,8 @@ struct File {
     num_attention_heads: usize,
     num_key_value_heads: Option<usize>,
     head_dim: Option<usize>,
-    #[serde(alias = "hidden_activation")]
     hidden_act: Option<Value>,
+    hidden_activation: Option<Value>,
     max_position_embeddings: usize,
     rms_norm_eps: Option<f64>,
     tie_word_embeddings: Option<bool>,
@@ -383,8 +383,14 @@ impl Reader<'_> {
             .collect()
     }
 
+    /// Gemma has it under `hidden_activation`. Gemma 2's first files have `hidden_act` as well, which
+    /// transformers does not read there.
     fn activation(&self, default: Activation) -> Result<Activation, ModelError> {
-        match &self.file.hidden_act {
+        let named = match default {
+            Activation::GeluTanh => &self.file.hidden_activation,
+            _ => &self.file.hidden_act,
+        };
+        match named {
             None | Some(Value::Null) => Ok(default),
             Some(name) => serde_json::from_value(name.clone())
                 .map_err(|_| self.unsupported(format!("the activation {name}"))),

@@ -96,18 +96,14 @@ impl<'a> Writing<'a> {
         let padding: Vec<usize> = (request.prompts.iter())
             .map(|prompt| longest - prompt.len())
             .collect();
-        let input = Tensor::<2, Int>::from_data(TensorData::new(ids, [prompts, longest]), &device);
-        let mask = self.mask(&padding, longest);
-        let hidden = self.model.forward(input, mask, Some(&mut self.cache));
-        let [_, _, width] = hidden.dims();
-        let last = hidden.narrow(1, longest - 1, 1).reshape([prompts, width]);
+        let logits = self.read_whole(ids, &padding, longest);
         let sources: Vec<usize> = (0..prompts)
             .flat_map(|prompt| std::iter::repeat_n(prompt, request.samples))
             .collect();
         self.cache.keep(&sources, &device);
         let sources: Vec<i64> = sources.into_iter().map(|prompt| prompt as i64).collect();
         let sources = Tensor::<1, Int>::from_ints(sources.as_slice(), &device);
-        self.model.logits(last).select(0, sources)
+        logits.select(0, sources)
     }
 
     /// Draws a token for each completion from the logits, `[rows, vocab]` flattened, and reads it.
@@ -169,6 +165,9 @@ impl<'a> Writing<'a> {
 
     /// Reads the token that each completion ends with.
     fn read_last(&mut self) -> Tensor<2> {
+        if self.model.config().short_context() == Some(self.cache.len()) {
+            return self.read_again();
+        }
         let device = self.model.device();
         let last: Vec<i64> = (self.rows.iter())
             .map(|row| i64::from(row.tokens.last().copied().unwrap_or(self.pad)))
@@ -180,6 +179,33 @@ impl<'a> Writing<'a> {
         let hidden = self.model.forward(input, mask, Some(&mut self.cache));
         let [rows, _, width] = hidden.dims();
         self.model.logits(hidden.reshape([rows, width]))
+    }
+
+    /// Reads the completions from their prompts' start: what the cache holds was turned as in short
+    /// texts, and from here on they are long. transformers does the same.
+    fn read_again(&mut self) -> Tensor<2> {
+        let (rows, total) = (self.rows.len(), self.cache.len() + 1);
+        let mut ids = Vec::with_capacity(rows * total);
+        for row in &self.rows {
+            ids.extend(std::iter::repeat_n(i64::from(self.pad), row.padding));
+            ids.extend(row.tokens.iter().map(|&id| i64::from(id)));
+        }
+        let padding: Vec<usize> = self.rows.iter().map(|row| row.padding).collect();
+        self.cache = self.model.new_cache(rows, self.cache.capacity());
+        self.read_whole(ids, &padding, total)
+    }
+
+    /// Reads texts from their start into the empty cache, `[rows, longest]` flattened, and returns the
+    /// logits after their last tokens.
+    fn read_whole(&mut self, ids: Vec<i64>, padding: &[usize], longest: usize) -> Tensor<2> {
+        let rows = padding.len();
+        let input = TensorData::new(ids, [rows, longest]);
+        let input = Tensor::<2, Int>::from_data(input, &self.model.device());
+        let mask = self.mask(padding, longest);
+        let hidden = self.model.forward(input, mask, Some(&mut self.cache));
+        let [_, _, width] = hidden.dims();
+        self.model
+            .logits(hidden.narrow(1, longest - 1, 1).reshape([rows, width]))
     }
 
     /// `[batch, total]`, or none when nothing is padded.
