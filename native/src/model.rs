@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
 use rarebit_models::CONFIG;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_models::chat::ChatTemplate;
+use rarebit_models::chat::{ADDITIONAL_TEMPLATES, ChatTemplate};
 use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL, LoraConfig};
 use rarebit_models::safetensors_file::{INDEX, Precision, SINGLE};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG, Tokenizer};
@@ -175,6 +175,7 @@ impl LoadedModel {
                     .with_context(|| format!("cannot copy {}", from.display()))?;
             }
         }
+        copy_templates(&self.folder, partial)?;
         match adapter {
             Some(config) => {
                 self.model.save_adapter(partial, config, &self.base_name)?;
@@ -224,7 +225,7 @@ fn check_replaceable(folder: &Path) -> anyhow::Result<()> {
         let known = name.to_str().is_some_and(|name| {
             name.ends_with(".safetensors")
                 || COMPANIONS.contains(&name)
-                || [CONFIG, INDEX, ADAPTER_CONFIG].contains(&name)
+                || [CONFIG, INDEX, ADAPTER_CONFIG, ADDITIONAL_TEMPLATES].contains(&name)
         });
         ensure!(
             known,
@@ -232,6 +233,26 @@ fn check_replaceable(folder: &Path) -> anyhow::Result<()> {
             folder.display(),
             name.display()
         );
+    }
+    Ok(())
+}
+
+/// Copies the further chat templates of a folder, if it has any.
+fn copy_templates(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, to) = (
+        from.join(ADDITIONAL_TEMPLATES),
+        to.join(ADDITIONAL_TEMPLATES),
+    );
+    if !from.is_dir() {
+        return Ok(());
+    }
+    let context = || format!("cannot copy {}", from.display());
+    fs::create_dir_all(&to).with_context(context)?;
+    for entry in fs::read_dir(&from).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        if entry.path().extension().is_some_and(|end| end == "jinja") {
+            fs::copy(entry.path(), to.join(entry.file_name())).with_context(context)?;
+        }
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! mistake of substance makes.
 
 mod chat;
+mod conversations;
 mod fixture;
 mod generation;
 mod llama;

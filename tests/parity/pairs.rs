@@ -21,17 +21,13 @@ struct Pair {
 /// All twelve, in the fixture's order.
 pub(crate) fn examples() -> Vec<Example> {
     let pairs: Vec<Pair> = json("losses/pairs.json");
-    let sequence = |prompt: &[u32], completion: &[u32]| Sequence {
-        ids: [prompt, completion].concat(),
-        completion_start: prompt.len(),
-    };
     pairs
         .into_iter()
         .enumerate()
         .map(|(i, pair)| Example {
             id: i.to_string(),
-            chosen: sequence(&pair.prompt_ids, &pair.chosen_ids),
-            rejected: Some(sequence(&pair.prompt_ids, &pair.rejected_ids)),
+            chosen: Sequence::completion(&pair.prompt_ids, &pair.chosen_ids),
+            rejected: Some(Sequence::completion(&pair.prompt_ids, &pair.rejected_ids)),
             weight: pair.weight,
         })
         .collect()
