@@ -288,11 +288,11 @@ fn the_assistants_tokens_are_those_that_transformers_marks() {
         let mut mask = vec![0; found.ids.len()];
         for span in found.assistant {
             mask[span].fill(1);
-            marked += 1;
         }
         assert_eq!(mask[..case.ids.len()], case.assistant_mask);
+        marked += mask.into_iter().filter(|&marked| marked == 1).count();
     }
-    assert_eq!(marked, 4);
+    assert!(marked > 30, "{marked} tokens are the assistant's");
 }
 
 const PLAIN: &str = "{{ 'plain' if tools is none }}";

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from fixture import folder, save_json, versions  # first: it silences the others
 
 from datasets import Dataset
-from styles import ENDS_IN_EOS, STYLES, save
+from styles import ENDS_IN_EOS, ENDS_TWICE, STYLES, save
 from trl import DPOTrainer, SFTTrainer
 from trl.data_utils import _tokenize, maybe_apply_chat_template, maybe_extract_prompt
 from trl.experimental.orpo import ORPOTrainer
@@ -53,8 +53,9 @@ LIMITS = [(None, "keep_start"), (14, "keep_start"), (14, "keep_end"), (4, "keep_
 
 
 def limits(style: str, conversational: bool) -> list[tuple[int | None, str]]:
-    """Where rarebit drops the line break that a template writes after the last turn, cuts cannot agree."""
-    return LIMITS if style in ENDS_IN_EOS or not conversational else LIMITS[:1]
+    """Where rarebit drops what follows the last end of a turn, cuts cannot agree."""
+    agree = style in ENDS_IN_EOS if conversational else style not in ENDS_TWICE
+    return LIMITS if agree else LIMITS[:1]
 
 
 def trainer(tokenizer, **fields) -> SimpleNamespace:

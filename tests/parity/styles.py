@@ -1,6 +1,7 @@
 """Tiny tokenizers in the manner of the model families, each with a chat template of its kind."""
 
 import json
+import string
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -121,7 +122,7 @@ def gemma() -> tuple[Tokenizer, dict]:
 def unigram() -> tuple[Tokenizer, dict]:
     """Unigram with a prefix space, and EOS by the post-processor, as encoders of SentencePiece have it."""
     special = ["<pad>", "</s>", "<unk>"]
-    letters = sorted({c for line in CORPUS for c in line if c != " "} | set("▁:?!\n"))
+    letters = sorted(set(string.ascii_letters + "▁.,:;?!\n"))
     pieces = ["▁the", "▁The", "▁and", "▁story", "▁se", "he", "ea", "er", "in", "on", "an", "st", "▁f", "ox", "user", "assist", "ant"]
     scored = [(token, 0.0) for token in special] + [(c, -6.0) for c in letters] + [(p, -3.0 - i / 8) for i, p in enumerate(pieces)]
     tokenizer = Tokenizer(models.Unigram(scored, unk_id=2, byte_fallback=False))
@@ -135,6 +136,8 @@ def unigram() -> tuple[Tokenizer, dict]:
 STYLES = {"chatml": chatml, "llama3": llama3, "llama2": llama2, "gemma": gemma, "unigram": unigram}
 # Those whose template ends with the end-of-turn token itself.
 ENDS_IN_EOS = ("llama3", "llama2")
+# Those whose post-processor ends a text with it, so that TRL, which appends it first, has it twice.
+ENDS_TWICE = ("unigram",)
 
 
 def save(path: Path, style: str):

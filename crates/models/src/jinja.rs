@@ -1,8 +1,12 @@
 //! Jinja as transformers gives it to chat templates.
 //!
 //! A template comes with a model, from whoever made it: it reads no file, and it comes to an end.
+//! (Two things minijinja 3.1 does not charge for, so that a template made to do harm can still end
+//! the program: a list added to itself some thirty times, and a value put into itself tens of
+//! thousands of times by a loop.)
 
 mod json;
+mod limits;
 mod marks;
 mod methods;
 
@@ -20,7 +24,7 @@ pub(crate) const CHAT: &str = "chat_template";
 
 /// What one rendering may cost: a unit is about one instruction, or 64 bytes of data. A hundred
 /// turns with a thousand words each take some hundred thousand.
-const FUEL: u64 = 10_000_000;
+const FUEL: u64 = 2_000_000;
 
 /// An environment with one template, [`CHAT`], read from `path`.
 ///
@@ -31,6 +35,15 @@ pub(crate) fn environment(
     path: &Path,
     now: Option<DateTime>,
 ) -> Result<Environment<'static>, ModelError> {
+    let refused = |reason: String| ModelError::Setting {
+        path: path.to_owned(),
+        key: "chat_template".to_owned(),
+        reason,
+    };
+    if let Some(problem) = limits::problem(source) {
+        return Err(refused(problem));
+    }
+    let source = marks::as_conditions(source).map_err(|problem| refused(problem.to_owned()))?;
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
@@ -58,18 +71,23 @@ pub(crate) fn environment(
     }
     environment.add_filter("tojson", json::tojson);
     environment
-        .add_template_owned(CHAT, marks::as_conditions(source))
+        .add_template_owned(CHAT, source)
         .map_err(|error| failed(path, &error))?;
     Ok(environment)
 }
 
 /// What a template's error says, with the template's file.
 pub(crate) fn failed(path: &Path, error: &Error) -> ModelError {
-    let reason = match error.kind() {
-        ErrorKind::OutOfFuel => {
+    let mut root: &dyn std::error::Error = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    let root_kind = root.downcast_ref::<Error>().map(Error::kind);
+    let reason = match root_kind {
+        Some(ErrorKind::OutOfFuel) => {
             "it does not come to an end, or writes more than any model reads".to_owned()
         }
-        _ => format!("{error:#}"),
+        _ => format!("{root:#}"),
     };
     ModelError::Setting {
         path: path.to_owned(),
@@ -173,7 +191,7 @@ mod tests {
             "{{ range(100000000000) | list }}",
             "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}",
             "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s.replace('x', 'xxxx') %}{% endfor %}",
-            "{% set ns = namespace(s=['x']) %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+            "{% set ns = namespace(s=['x']) %}{% for i in range(100) %}{% set ns.s = ns.s * 8 %}{% endfor %}",
             "{% for i in range(10000) %}{% set a = 'x' * 1000000 %}{{ a }}{% endfor %}",
         ] {
             let error = render(source, context! {}).expect_err(source);
@@ -195,7 +213,9 @@ mod tests {
             ("{{ 'x'.__class__() }}", "__class__"),
             ("{{ messages[0].content }}", "undefined"),
             ("{% for m in messages %}", "end of input"),
-            ("{% generation %}never closed", "end of input"),
+            ("{% generation %}never closed", "endgeneration"),
+            ("{% if a %}{% endgeneration %}{% endif %}", "endgeneration"),
+            (&format!("{{{{ {}1 }}}}", "1+".repeat(100_000)), "words"),
             (
                 "{{ raise_exception('Roles must alternate') }}",
                 "Roles must alternate",

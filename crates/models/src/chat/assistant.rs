@@ -52,11 +52,12 @@ impl ChatTemplate {
         let written = ids.len();
         end_turn(tokenizer, &mut ids)?;
         for span in &mut assistant {
+            span.end = span.end.min(ids.len());
+        }
+        let is_answered = messages.last().is_some_and(|last| last.role == "assistant");
+        if is_answered && !assistant.is_empty() {
             // An end of turn that was added belongs to the turn that it ends.
-            span.end = match span.end == written {
-                true => ids.len(),
-                false => span.end.min(ids.len()),
-            };
+            assistant.push(written.min(ids.len())..ids.len());
         }
         assistant.retain(|span| !span.is_empty());
         Ok(Conversation { ids, assistant })

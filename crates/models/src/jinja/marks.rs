@@ -12,8 +12,10 @@ const OPEN_NAME: &str = "__generation_begins";
 const CLOSE_NAME: &str = "__generation_ends";
 
 /// The template with its marks as conditions that hold, whose tags keep the white-space control
-/// of the marks.
-pub(crate) fn as_conditions(source: &str) -> String {
+/// of the marks; or what is wrong with the marks.
+pub(crate) fn as_conditions(source: &str) -> Result<String, &'static str> {
+    const UNPAIRED: &str = "{% generation %} and {% endgeneration %} do not stand in pairs";
+    let mut open = 0_usize;
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = rest.find("{%") {
@@ -21,6 +23,10 @@ pub(crate) fn as_conditions(source: &str) -> String {
         rest = &rest[at..];
         match tag(rest) {
             Some(tag) => {
+                open = match tag.opens {
+                    true => open + 1,
+                    false => open.checked_sub(1).ok_or(UNPAIRED)?,
+                };
                 let name = if tag.opens { OPEN_NAME } else { CLOSE_NAME };
                 let (left, right) = (tag.left, tag.right);
                 text.push_str(&format!(
@@ -34,7 +40,10 @@ pub(crate) fn as_conditions(source: &str) -> String {
             }
         }
     }
-    text + rest
+    match open {
+        0 => Ok(text + rest),
+        _ => Err(UNPAIRED),
+    }
 }
 
 /// Whether a template marks what the assistant writes.
