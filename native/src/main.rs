@@ -1,6 +1,7 @@
 //! Train language models that write well and differently each time.
 
 mod cache;
+mod chat_settings;
 mod commands;
 mod device;
 mod embedder;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use rarebit_models::CONFIG;
+use rarebit_models::chat::ADDITIONAL_TEMPLATES;
 use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL, Adaptable};
 use rarebit_models::safetensors_file::{INDEX, Precision, SINGLE, TensorFile, save, save_model};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG};
@@ -261,6 +262,26 @@ fn copy_companions(from: &Path, to: &Path) -> anyhow::Result<()> {
             copy(from, to, name)?;
         }
     }
+    copy_templates(from, to)
+}
+
+/// Copies the further chat templates of a folder, if it has any.
+fn copy_templates(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let (from, to) = (
+        from.join(ADDITIONAL_TEMPLATES),
+        to.join(ADDITIONAL_TEMPLATES),
+    );
+    if !from.is_dir() {
+        return Ok(());
+    }
+    let context = || format!("cannot copy {}", from.display());
+    fs::create_dir_all(&to).with_context(context)?;
+    for entry in fs::read_dir(&from).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        if entry.path().extension().is_some_and(|end| end == "jinja") {
+            fs::copy(entry.path(), to.join(entry.file_name())).with_context(context)?;
+        }
+    }
     Ok(())
 }
 
@@ -304,7 +325,7 @@ fn check_replaceable(folder: &Path) -> anyhow::Result<()> {
         let known = name.to_str().is_some_and(|name| {
             name.ends_with(".safetensors")
                 || COMPANIONS.contains(&name)
-                || [CONFIG, INDEX, ADAPTER_CONFIG].contains(&name)
+                || [CONFIG, INDEX, ADAPTER_CONFIG, ADDITIONAL_TEMPLATES].contains(&name)
         });
         ensure!(
             known,

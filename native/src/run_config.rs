@@ -10,6 +10,8 @@ use rarebit_train::{Objective, OrpoWeight, TrainingArguments};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::chat_settings;
+
 /// The paper's.
 const DEFAULT_BETA: f64 = 0.1;
 /// The paper's.
@@ -75,6 +77,17 @@ pub(crate) struct ModelArguments {
     pub(crate) renormalise: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_pairs: Option<usize>,
+    /// See [`crate::chat_settings`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) chat_template: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) chat_template_kwargs: Option<Table>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) chat_template_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) completion_only_loss: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) assistant_only_loss: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) use_peft: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,7 +231,17 @@ impl RunConfig {
             ),
             false => Ok(()),
         };
-        use ObjectiveName::{Ddpo, Dorpo, Dpo, Orpo};
+        use ObjectiveName::{Ddpo, Dorpo, Dpo, Orpo, Sft};
+        for (key, setting) in [
+            ("completion_only_loss", model.completion_only_loss),
+            ("assistant_only_loss", model.assistant_only_loss),
+        ] {
+            meant_for(key, setting.is_some(), &[Sft])?;
+        }
+        if let Some(date) = &model.chat_template_date {
+            chat_settings::parse_date(date)
+                .with_context(|| "`chat_template_date` cannot be read")?;
+        }
         meant_for("beta", model.beta.is_some(), &[Dpo, Ddpo])?;
         meant_for("lambda", model.lambda.is_some(), &[Orpo, Dorpo])?;
         meant_for("dorpo_form", model.dorpo_form.is_some(), &[Dorpo])?;
@@ -346,7 +369,9 @@ mod tests {
     #[test]
     fn a_resolved_configuration_gives_itself() {
         let config = resolve(&format!(
-            "{LEAST}objective = 'ddpo'\nbeta = 0.2\nfloor = 0.1\nmax_steps = 7\nlora_r = 4"
+            "{LEAST}objective = 'ddpo'\nbeta = 0.2\nfloor = 0.1\nmax_steps = 7\nlora_r = 4\n\
+             chat_template = 'rag'\nchat_template_date = '2026-11-24T01:02:03'\n\
+             chat_template_kwargs = {{ enable_thinking = false, tools = {{ a = [1, 'b'] }} }}"
         ))
         .expect("valid");
         let again = resolve(&config.to_toml().expect("toml")).expect("valid");
@@ -361,6 +386,14 @@ mod tests {
             ("objective = 'ddpo'\nbta = 1.0", "`bta`"),
             ("objective = 'ddpo'\nlerning_rate = 1.0", "`learning_rate`"),
             ("objective = 'sft'\nbeta = 0.1", "`beta` means nothing"),
+            (
+                "objective = 'dpo'\nassistant_only_loss = true",
+                "`assistant_only_loss` means nothing",
+            ),
+            (
+                "objective = 'sft'\nchat_template_date = 'today'",
+                "`chat_template_date`",
+            ),
             (
                 "objective = 'dpo'\nweighting = 'both'",
                 "`weighting` means nothing",

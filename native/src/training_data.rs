@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use rarebit_data::{PairRow, Shape, Source, SourceOptions, read_group_scores, read_pairs};
 use rarebit_deviation::{Kind, Weighting, renormalise, weights};
-use rarebit_train::{Encoder, Example};
+use rarebit_train::{Encoder, Example, SftTokens};
 
 use crate::progress;
 use crate::run_config::RunConfig;
@@ -59,7 +59,8 @@ fn examples(
 ) -> anyhow::Result<Vec<Example>> {
     let bar = progress::spinner(what);
     let source = Source::open(path, &SourceOptions::default(), &mut |_| ())?;
-    let is_preference = source.survey().shape == Shape::Preference;
+    let shape = source.survey().shape;
+    let is_preference = shape == Shape::Preference;
     let mut examples = match config.objective().is_pairwise() {
         true => {
             ensure!(
@@ -70,8 +71,14 @@ fn examples(
             );
             pairs(path, config, encoder)
         }
-        false if is_preference => chosen(path, config, encoder),
-        false => completions(&source, encoder),
+        false => {
+            let tokens = sft_tokens(config, shape, encoder)
+                .with_context(|| format!("cannot train on {}", path.display()))?;
+            match is_preference {
+                true => chosen(path, config, encoder, tokens),
+                false => completions(&source, encoder, tokens),
+            }
+        }
     }
     .with_context(|| format!("cannot train on {}", path.display()))?;
     let read = examples.len();
@@ -92,8 +99,43 @@ fn examples(
     if long > 0 {
         summary += &format!(", {long} reach max_length");
     }
+    let diverging = examples
+        .iter()
+        .filter(|example| example.sequences().any(|sequence| sequence.diverges))
+        .count();
+    if diverging > 0 {
+        summary += &format!(
+            ", {diverging} whose prompt the chat template writes otherwise once it is answered: \
+             they are learned as they are written then, as in TRL"
+        );
+    }
     bar.finish(&summary);
     Ok(examples)
+}
+
+/// Which tokens supervised fine-tuning learns: as in TRL, the completion where rows have one, all
+/// tokens of conversations that are not split.
+fn sft_tokens(
+    config: &RunConfig,
+    shape: Shape,
+    encoder: &Encoder<'_>,
+) -> anyhow::Result<SftTokens> {
+    let assistant_only_loss = config.model.assistant_only_loss.unwrap_or(false);
+    ensure!(
+        !assistant_only_loss || encoder.template.is_conversational(),
+        "assistant_only_loss needs a model with a chat template, by which turns are told apart"
+    );
+    let is_split = shape != Shape::Messages;
+    let completion_only_loss = config.model.completion_only_loss.unwrap_or(is_split);
+    ensure!(
+        !completion_only_loss || is_split,
+        "completion_only_loss needs rows with a prompt and a completion, and these are whole \
+         conversations: set assistant_only_loss to learn what the assistant says in them"
+    );
+    Ok(SftTokens {
+        completion_only_loss,
+        assistant_only_loss,
+    })
 }
 
 /// Whether anything of a completion is left to learn from after truncation.
@@ -104,14 +146,22 @@ fn has_completion(example: &Example) -> bool {
 }
 
 /// Every response as a completion of its own.
-fn completions(source: &Source, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
+fn completions(
+    source: &Source,
+    encoder: &Encoder<'_>,
+    tokens: SftTokens,
+) -> anyhow::Result<Vec<Example>> {
     let mut examples = Vec::new();
     for group in source.groups(&mut |_| ())? {
         let group = group?;
         for response in &group.responses {
+            let id = format!("{}#{}", group.id, response.id);
+            let completion = response.beside(&group.prompt);
             let example = Example {
-                id: format!("{}#{}", group.id, response.id),
-                chosen: encoder.sequence(&group.prompt, &response.text)?,
+                chosen: encoder
+                    .supervised(&group.prompt, &completion, tokens)
+                    .with_context(|| format!("in {id}"))?,
+                id,
                 rejected: None,
                 weight: 1.0,
             };
@@ -122,14 +172,20 @@ fn completions(source: &Source, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Exa
 }
 
 /// The chosen completion of each pair.
-fn chosen(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
+fn chosen(
+    path: &Path,
+    config: &RunConfig,
+    encoder: &Encoder<'_>,
+    tokens: SftTokens,
+) -> anyhow::Result<Vec<Example>> {
     let rows = pair_rows(path, config)?;
-    let sequence = |row: &PairRow| encoder.sequence(&row.prompt, &row.chosen);
     rows.iter()
         .map(|row| {
             Ok(Example {
                 id: id(row),
-                chosen: sequence(row)?,
+                chosen: encoder
+                    .supervised(&row.prompt, &row.chosen, tokens)
+                    .with_context(|| format!("in {}", id(row)))?,
                 rejected: None,
                 weight: 1.0,
             })
@@ -145,10 +201,13 @@ fn pairs(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Resu
     };
     let mut examples = Vec::with_capacity(rows.len());
     for (row, weight) in rows.iter().zip(weights) {
+        let [chosen, rejected] = encoder
+            .pair(&row.prompt, &row.chosen, &row.rejected)
+            .with_context(|| format!("in {}", id(row)))?;
         let example = Example {
             id: id(row),
-            chosen: encoder.sequence(&row.prompt, &row.chosen)?,
-            rejected: Some(encoder.sequence(&row.prompt, &row.rejected)?),
+            chosen,
+            rejected: Some(rejected),
             weight: weight as f32,
         };
         examples.push(example);
@@ -281,20 +340,20 @@ fn group_weights(
 #[cfg(test)]
 mod tests {
     use rarebit_data::GroupRow;
-    use rarebit_data::output::{Compression, TableWriter};
+    use rarebit_data::output::{Compression, Layout, TableWriter};
 
     use super::*;
 
     fn groups(deviations: [f64; 3]) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("groups.parquet");
-        let mut table = TableWriter::create(&path, Compression::None).unwrap();
+        let mut table = TableWriter::create(&path, Compression::None, Layout::Plain).unwrap();
         for (response_id, deviation) in deviations.into_iter().enumerate() {
             let row = GroupRow {
                 prompt_id: "a".to_owned(),
-                prompt: "Tell.".to_owned(),
+                prompt: "Tell.".into(),
                 response_id: response_id as u32,
-                response: "A tale.".to_owned(),
+                response: "A tale.".into(),
                 score: None,
                 transformed_score: None,
                 deviation_semantic: Some(deviation),

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use rarebit_models::chat::{ChatTemplate, Encoded, Message};
+use rarebit_models::chat::{ChatTemplate, Message, Turns};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG, Tokenizer};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fixture::{json, path};
 
@@ -32,6 +32,7 @@ struct ChatCase {
     messages: Vec<Message>,
     text: String,
     ids: Vec<u32>,
+    assistant_mask: Vec<u8>,
     text_generation: String,
     ids_generation: Vec<u32>,
 }
@@ -55,14 +56,10 @@ enum Text {
 }
 
 impl Text {
-    /// The text, or that of the only message.
-    fn single(&self) -> Option<&str> {
+    fn turns(&self) -> Turns<'_> {
         match self {
-            Text::Plain(text) => Some(text),
-            Text::Chat(messages) => match &messages[..] {
-                [message] => Some(&message.content),
-                _ => None,
-            },
+            Text::Plain(text) => text.into(),
+            Text::Chat(messages) => messages.into(),
         }
     }
 }
@@ -141,6 +138,7 @@ fn chats_are_written_and_tokenised_as_transformers_does() {
 
 #[derive(Deserialize)]
 struct Templates {
+    now: String,
     templates: Vec<TemplateCases>,
 }
 
@@ -155,20 +153,27 @@ struct TemplateCases {
 struct TemplateCase {
     messages: Vec<Message>,
     add_generation_prompt: bool,
+    kwargs: Map<String, Value>,
     text: Option<String>,
     error: Option<String>,
 }
 
 #[test]
 fn other_families_templates_are_rendered_as_jinja_does() {
+    let Templates { now, templates } = json("llama/templates.json");
     for TemplateCases {
         name,
         template,
         cases,
-    } in json::<Templates>("llama/templates.json").templates
+    } in templates
     {
-        let (_folder, _, chat) = with_template(template);
         for case in cases {
+            let (_folder, _, chat) = with_template(&*template);
+            let now = now.parse().expect("a date");
+            let chat = chat
+                .at(now)
+                .and_then(|chat| chat.with_kwargs(case.kwargs))
+                .expect("a template told its variables");
             let rendered = chat.render(&case.messages, case.add_generation_prompt);
             match (case.text, case.error) {
                 (Some(text), _) => assert_eq!(rendered.expect("rendered"), text, "{name}"),
@@ -236,26 +241,23 @@ fn chat_pairs_are_split_as_trl_does() {
     let (tokenizer, template) = read(&path("llama"));
     let mut seen = 0;
     for pair in json::<Chat>("llama/chat.json").pairs {
-        let (Text::Chat(_), Some(prompt)) = (&pair.prompt, pair.prompt.single()) else {
+        if matches!(pair.prompt, Text::Plain(_)) {
             continue;
-        };
+        }
         for (completion, ids) in [
             (&pair.chosen, &pair.chosen_ids),
             (&pair.rejected, &pair.rejected_ids),
         ] {
-            let completion = completion.single().expect("one message");
-            let Encoded {
-                prompt: found,
-                completion,
-            } = template
-                .encode(&tokenizer, prompt, completion)
+            let encoded = template
+                .encode(&tokenizer, pair.prompt.turns(), completion.turns())
                 .expect("encoded");
-            assert_eq!(found, pair.prompt_ids);
-            assert_eq!(completion, [&ids[..], &[2]].concat());
+            assert_eq!(encoded.prompt, pair.prompt_ids);
+            assert_eq!(encoded.completion, [&ids[..], &[2]].concat());
+            assert!(!encoded.diverges);
             seen += 1;
         }
     }
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 6);
 }
 
 /// What a template writes after the end of a turn is never generated, so it is not learned.
@@ -273,12 +275,170 @@ fn a_completion_ends_with_the_end_of_its_turn() {
     );
 }
 
+/// `return_assistant_tokens_mask` of transformers; the end that the conversation lacks is appended.
 #[test]
-fn of_several_templates_the_default_one_is_taken() {
+fn the_assistants_tokens_are_those_that_transformers_marks() {
+    let (tokenizer, template) = read(&path("llama"));
+    let mut marked = 0;
+    for case in json::<Chat>("llama/chat.json").chats {
+        let found = template
+            .encode_conversation(&tokenizer, &case.messages)
+            .expect("encoded");
+        assert_eq!(found.ids[..case.ids.len()], case.ids);
+        let mut mask = vec![0; found.ids.len()];
+        for span in found.assistant {
+            mask[span].fill(1);
+        }
+        assert_eq!(mask[..case.ids.len()], case.assistant_mask);
+        marked += mask.into_iter().filter(|&marked| marked == 1).count();
+    }
+    assert!(marked > 30, "{marked} tokens are the assistant's");
+}
+
+const PLAIN: &str = "{{ 'plain' if tools is none }}";
+
+fn hello() -> [Message; 1] {
+    [Message::new("user", "Hello")]
+}
+
+#[test]
+fn of_several_templates_the_default_one_is_taken_unless_another_is_named() {
     let several = serde_json::json!([
         { "name": "tool_use", "template": "tools" },
-        { "name": "default", "template": "{{ 'plain' if tools is none }}" },
+        { "name": "default", "template": PLAIN },
+        { "name": "broken", "template": "{% if %}" },
     ]);
-    let (_folder, _, chat) = with_template(several);
-    assert_eq!(chat.render(&[], false).expect("rendered"), "plain");
+    let (folder, tokenizer, chat) = with_template(several);
+    let written = |chat: &ChatTemplate| chat.render(&hello(), false).expect("rendered");
+    assert_eq!(written(&chat), "plain");
+    assert_eq!(written(&chat.named("tool_use").expect("there")), "tools");
+
+    let read = || ChatTemplate::read(folder.path(), &tokenizer).expect("templates");
+    let error = read().named("rag").expect_err("not there").to_string();
+    assert!(
+        error.contains("rag") && error.contains("tool_use"),
+        "{error}"
+    );
+    assert!(read().named("broken").is_err());
+
+    // Files of their own go before the tokenizer's settings.
+    std::fs::create_dir(folder.path().join("additional_chat_templates")).expect("made");
+    for (file, text) in [
+        ("chat_template.jinja", "from a file"),
+        ("additional_chat_templates/rag.jinja", "rag"),
+        ("additional_chat_templates/notes.txt", "{% if %}"),
+    ] {
+        std::fs::write(folder.path().join(file), text).expect("written");
+    }
+    assert_eq!(written(&read()), "from a file");
+    assert_eq!(written(&read().named("rag").expect("there")), "rag");
+    assert!(read().named("tool_use").is_err());
+}
+
+#[test]
+fn without_a_default_a_template_has_to_be_named() {
+    let several = serde_json::json!([{ "name": "rag", "template": PLAIN }]);
+    let (_folder, tokenizer, chat) = with_template(several);
+    assert!(chat.is_conversational());
+    let error = chat
+        .encode_prompt(&tokenizer, "Hello")
+        .expect_err("none is chosen")
+        .to_string();
+    assert!(error.contains("choose one of \"rag\""), "{error}");
+    assert_eq!(
+        chat.named("rag")
+            .expect("there")
+            .render(&hello(), false)
+            .expect("rendered"),
+        "plain"
+    );
+    for odd in [serde_json::json!(7), serde_json::json!([{ "name": "rag" }])] {
+        let settings = serde_json::json!({ "chat_template": odd });
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(TOKENIZER_CONFIG), settings.to_string())
+            .expect("written");
+        assert!(ChatTemplate::read(folder.path(), &tokenizer).is_err());
+    }
+}
+
+#[test]
+fn variables_stand_before_special_tokens_but_not_for_the_conversation() {
+    let (_folder, _, chat) = with_template("{{ eos_token }}{{ more }}{{ messages | length }}");
+    let kwargs = |value: Value| value.as_object().expect("an object").clone();
+    let chat = chat
+        .with_kwargs(kwargs(serde_json::json!({"eos_token": "!", "more": [1]})))
+        .expect("taken");
+    assert_eq!(chat.render(&hello(), false).expect("rendered"), "![1]1");
+    let error = chat
+        .with_kwargs(kwargs(serde_json::json!({"messages": []})))
+        .expect_err("refused")
+        .to_string();
+    assert!(error.contains("messages"), "{error}");
+}
+
+#[test]
+fn only_a_template_that_asks_is_told_the_date() {
+    let date = "2026-11-24T01:30:57".parse().expect("a date");
+    let (_folder, _, chat) =
+        with_template("{{ strftime_now('%d %b %Y') if strftime_now is defined else 'undated' }}");
+    assert!(chat.asks_for_date());
+    assert_eq!(chat.render(&hello(), false).expect("rendered"), "undated");
+    let chat = chat.at(date).expect("dated");
+    assert_eq!(
+        chat.render(&hello(), false).expect("rendered"),
+        "24 Nov 2026"
+    );
+    assert!(!with_template(PLAIN).2.asks_for_date());
+}
+
+/// transformers refuses it, too.
+#[test]
+fn an_empty_conversation_is_refused() {
+    let (_folder, _, chat) = with_template(PLAIN);
+    assert!(
+        chat.render(&[], true)
+            .expect_err("refused")
+            .to_string()
+            .contains("empty")
+    );
+}
+
+/// One turn is plain text to a model without a template; more need one.
+#[test]
+fn without_a_template_several_turns_are_refused() {
+    let (_folder, tokenizer, chat) = with_template(Value::Null);
+    let one = chat.encode_prompt(&tokenizer, &hello()[..]).expect("ids");
+    assert_eq!(one, chat.encode_prompt(&tokenizer, "Hello").expect("ids"));
+    let two = [
+        Message::new("system", "Be brief."),
+        Message::new("user", "Hello"),
+    ];
+    let error = chat
+        .encode(&tokenizer, &two[..], "Hi")
+        .expect_err("refused")
+        .to_string();
+    assert!(error.contains("chat template"), "{error}");
+}
+
+/// Special tokens that only the settings call special are recognised in text, as in transformers.
+#[test]
+fn tokens_that_the_settings_name_are_special() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tokenizer: Value = json("llama/tokenizer.json");
+    let added = tokenizer["added_tokens"].as_array_mut().expect("a list");
+    added.retain(|token| token["content"] != "<|eos|>");
+    for (file, content) in [
+        (TOKENIZER, tokenizer),
+        (TOKENIZER_CONFIG, json("llama/tokenizer_config.json")),
+    ] {
+        std::fs::write(folder.path().join(file), content.to_string()).expect("written");
+    }
+    let (found, _) = read(folder.path());
+    let (whole, _) = read(&path("llama"));
+    let text = "The end.<|eos|>";
+    assert_eq!(
+        found.encode(text, true).expect("ids"),
+        whole.encode(text, true).expect("ids")
+    );
+    assert_eq!(found.decode(&[2]).expect("text"), "");
 }

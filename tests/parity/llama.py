@@ -13,7 +13,7 @@ from trl.data_utils import _tokenize, common_prefix_length
 
 from activations import activations, padded
 from fixture import FIXTURES, folder, save_json, save_tensors, versions, worst
-from templates import template_cases
+from templates import NOW, template_cases
 from tiny import load_model, load_tokenizer, model, save_tokenizer
 
 ROPE_LLAMA3 = {
@@ -187,6 +187,7 @@ def save_chats() -> None:
         path / "templates.json",
         {
             "versions": versions("transformers", "Jinja2"),
+            "now": NOW.isoformat(),
             "templates": template_cases(load_tokenizer(path), CHATS),
         },
     )

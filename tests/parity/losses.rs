@@ -417,10 +417,7 @@ impl Kto {
                 .iter()
                 .map(|row| Example {
                     id: String::new(),
-                    chosen: Sequence {
-                        ids: [&row.prompt_ids, completion(row)].concat(),
-                        completion_start: row.prompt_ids.len(),
-                    },
+                    chosen: Sequence::completion(&row.prompt_ids, completion(row)),
                     rejected: None,
                     weight: 1.0,
                 })

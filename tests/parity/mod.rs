@@ -7,6 +7,7 @@
 
 mod adapters;
 mod chat;
+mod conversations;
 mod deviation;
 mod embedders;
 mod families;

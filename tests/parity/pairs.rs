@@ -26,17 +26,13 @@ pub(crate) fn examples() -> Vec<Example> {
 /// The pairs of a fixture.
 pub(crate) fn examples_of(fixture: &str) -> Vec<Example> {
     let pairs: Vec<Pair> = json(fixture);
-    let sequence = |prompt: &[u32], completion: &[u32]| Sequence {
-        ids: [prompt, completion].concat(),
-        completion_start: prompt.len(),
-    };
     pairs
         .into_iter()
         .enumerate()
         .map(|(i, pair)| Example {
             id: i.to_string(),
-            chosen: sequence(&pair.prompt_ids, &pair.chosen_ids),
-            rejected: Some(sequence(&pair.prompt_ids, &pair.rejected_ids)),
+            chosen: Sequence::completion(&pair.prompt_ids, &pair.chosen_ids),
+            rejected: Some(Sequence::completion(&pair.prompt_ids, &pair.rejected_ids)),
             weight: pair.weight,
         })
         .collect()

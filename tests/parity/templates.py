@@ -1,5 +1,8 @@
 """Chat templates in the manner of other model families, each using Jinja features that real checkpoints use."""
 
+from datetime import datetime
+from unittest.mock import patch
+
 LLAMA3 = """{{- bos_token }}
 {%- if messages[0]['role'] == 'system' %}
     {%- set system_message = messages[0]['content'] | trim %}
@@ -82,23 +85,112 @@ NAMESPACE = """{%- set ns = namespace(last=-1, turns=0) -%}
 {{- "\\n[%d]" | format(ns.turns) ~ (tools | length if tools is not none and tools is defined else 0) }}
 """
 
-TEMPLATES = {"llama3": LLAMA3, "mistral": MISTRAL, "gemma": GEMMA, "blocks": BLOCKS, "namespace": NAMESPACE}
+# A variable that callers set, thoughts cut out of earlier answers, and a reply opened for the model.
+THINKING = """{%- set ns = namespace(last=0) %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- set content = message.content if message.content is string else '' %}
+    {%- if message.role == 'assistant' %}
+        {%- if '</think>' in content %}
+            {%- set thoughts = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+            {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
+        {%- endif %}
+        {%- if loop.index0 > ns.last and thoughts is defined %}
+            {{- '<|im_start|>assistant\\n<think>\\n' + thoughts.strip('\\n') + '\\n</think>\\n\\n' + content }}
+        {%- else %}
+            {{- '<|im_start|>assistant\\n' + content }}
+        {%- endif %}
+        {{- '<|im_end|>\\n' }}
+    {%- else %}
+        {{- '<|im_start|>' ~ message.role ~ '\\n' ~ content ~ '<|im_end|>' ~ '\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}
+{%- endif %}
+"""
+
+DATED = """{%- if date_string is not defined %}
+    {%- if strftime_now is defined %}{%- set date_string = strftime_now("%d %b %Y") %}{%- else %}{%- set date_string = "26 Jul 2024" %}{%- endif %}
+{%- endif %}
+{{- bos_token ~ 'Today: ' ~ date_string ~ ', at ' ~ strftime_now('%H:%M:%S, %A') }}
+{%- for message in messages %}{{ '\n' ~ message.role ~ ': ' ~ message.content }}{% endfor %}
+"""
+
+JSON = """{% for message in messages %}
+{{ message | tojson }}
+{{ message | tojson(indent=2) }}
+{{ message | tojson(ensure_ascii=true, sort_keys=true, separators=(',', ':')) }}
+{% endfor %}
+{{ {'tools': tools, 'numbers': [1, -2.5, true, none], 'empty': [], 'nested': {'a': {}, 'b': [[]]}} | tojson(indent=1) }}
+{{ extra | default({}) | tojson }}
+"""
+
+# Loop controls, macros with defaults, filters over lists, slices, whitespace control.
+LOOPS = """{%- macro turn(role, content, end='<|im_end|>') -%}
+[{{ role | upper | trim }}] {{ content[:12] }}{{ '...' if content | length > 12 }}{{ end }}
+{%- endmacro -%}
+{%- for message in messages -%}
+    {%- if message.role == 'system' -%}{%- continue -%}{%- endif -%}
+    {%- if loop.index > 3 -%}{{ '(' ~ loop.length ~ ')' }}{%- break -%}{%- endif -%}
+    {{ turn(message.role, message.content) if loop.first else turn(message.role, message['content'], end='|') }}
+{%- endfor %}
+{{ messages | map(attribute='role') | unique | join(',') }} {{ messages | selectattr('role', 'equalto', 'user') | list | length }}
+{{ messages[-1].content[-3:] | replace('\n', '/') }}{{ messages[::-1][0]['role'] | capitalize }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2 ** 3 }}
+{%- filter upper %} done {% endfilter -%}
+{%- set block %}{% for i in range(3) if i != 1 %}{{ i }}{{ ';' if not loop.last }}{% endfor %}{% endset -%}
+{{- block | trim }}{{ ('a' in 'cat') and not ('b' in ['a', 'c']) }}
+{%- for key, value in {'b': 1, 'a': 2} | dictsort %} {{ key }}={{ value }}{% endfor %}
+{%- for key, value in {'b': 1, 'a': 2}.items() %} {{ key }}={{ value }}{% endfor %}
+{{ unknown is undefined }}{{ unknown }}{{ none is none }}{{ 1 is number }}{{ messages is iterable and messages is not mapping and messages is not string }}
+{{ "%s has %d" | format(messages[0].role, messages | length) }} {{ 'a\nb' | indent(2) }} {{ ['x', 'y'] | last }} {{ '  x ' | trim ~ '!' }}
+"""
+
+TEMPLATES = {
+    "llama3": LLAMA3,
+    "mistral": MISTRAL,
+    "gemma": GEMMA,
+    "blocks": BLOCKS,
+    "namespace": NAMESPACE,
+    "thinking": THINKING,
+    "dated": DATED,
+    "json": JSON,
+    "loops": LOOPS,
+}
+# Beside no variables at all.
+KWARGS = {
+    "thinking": [{"enable_thinking": False}, {"enable_thinking": True}],
+    "dated": [{"date_string": "1 Jan 2000"}, {"bos_token": "<other>"}],
+    "json": [{"extra": {"list": ["ü", 1], "flag": False}}],
+}
+THOUGHTS = [
+    {"role": "user", "content": "One"},
+    {"role": "assistant", "content": "<think>\nhm\n</think>\n\nTwo"},
+    {"role": "user", "content": "Three"},
+    {"role": "assistant", "content": "<think>\n\nhm, hm\n</think>\n\nFour"},
+]
+# What `strftime_now` says.
+NOW = datetime(2024, 7, 6, 9, 5, 3)
 
 
-def render(tokenizer, template: str, messages: list[dict], generation: bool) -> dict:
+def render(tokenizer, template: str, messages: list[dict], generation: bool, kwargs: dict) -> dict:
     """The rendered text, or the message with which the template refuses the conversation."""
     try:
-        return {
-            "text": tokenizer.apply_chat_template(
-                messages, chat_template=template, tokenize=False, add_generation_prompt=generation
+        with patch("transformers.utils.chat_template_utils.datetime") as clock:
+            clock.now.return_value = NOW
+            text = tokenizer.apply_chat_template(
+                messages, chat_template=template, tokenize=False, add_generation_prompt=generation, **kwargs
             )
-        }
+        return {"text": text}
     except Exception as error:  # the class depends on the Jinja release
         return {"error": str(error)}
 
 
 def template_cases(tokenizer, chats: list[list[dict]]) -> list[dict]:
-    """Every template on every conversation."""
+    """Every template on every conversation, and with each of its variables."""
     return [
         {
             "name": name,
@@ -106,8 +198,10 @@ def template_cases(tokenizer, chats: list[list[dict]]) -> list[dict]:
             "bos_token": tokenizer.bos_token,
             "eos_token": tokenizer.eos_token,
             "cases": [
-                {"messages": messages, "add_generation_prompt": generation} | render(tokenizer, template, messages, generation)
-                for messages in chats
+                {"messages": messages, "add_generation_prompt": generation, "kwargs": kwargs}
+                | render(tokenizer, template, messages, generation, kwargs)
+                for kwargs in [{}] + KWARGS.get(name, [])
+                for messages in chats + ([THOUGHTS] if name == "thinking" else [])
                 for generation in (False, True)
             ],
         }

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{Message, Text};
+
 /// The responses to one prompt, as the source gives them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// The source's own `prompt_id`, or the file's stem and the row: `stories:17`.
     pub id: String,
     /// What the responses answer.
-    pub prompt: String,
+    pub prompt: Text,
     /// The responses, in the order of the source.
     pub responses: Vec<Response>,
     /// Pairs that the source itself gives; `None` where pairs are still to be drawn.
@@ -22,10 +24,46 @@ pub struct Response {
     /// `response_id` or `sample` or else its line for flat rows; for preference rows twice the
     /// line, plus one when rejected.
     pub id: u32,
-    /// The text.
+    /// The text. What is embedded and compared, also where there are `turns`.
     pub text: String,
     /// Its score, where the source has one; always finite.
     pub score: Option<f64>,
+    /// The messages of a response that is more than one turn of the assistant; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Message>,
+}
+
+impl Response {
+    /// A response as its source gives it.
+    pub fn new(id: u32, text: Text, score: Option<f64>) -> Self {
+        let flat = text.flat().into_owned();
+        let turns = match text {
+            Text::Chat(messages) if !is_single_answer(&messages) => messages,
+            _ => Vec::new(),
+        };
+        Self {
+            id,
+            text: flat,
+            score,
+            turns,
+        }
+    }
+
+    /// The response as it stands beside `prompt`: the turns of a conversation beside a
+    /// conversation, plain text beside plain text.
+    pub fn beside(&self, prompt: &Text) -> Text {
+        if !self.turns.is_empty() {
+            Text::Chat(self.turns.clone())
+        } else if prompt.is_chat() {
+            Text::Chat(vec![Message::new("assistant", &*self.text)])
+        } else {
+            Text::Plain(self.text.clone())
+        }
+    }
+}
+
+fn is_single_answer(messages: &[Message]) -> bool {
+    matches!(messages, [message] if message.role == "assistant")
 }
 
 /// Two responses of one group, by [`Response::id`].

@@ -13,14 +13,10 @@
 //! use rarebit_data::steps::pairs::{PairOptions, pairs};
 //! use rarebit_data::{Group, Response};
 //!
-//! let response = |id, text: &str, votes| Response {
-//!     id,
-//!     text: text.to_owned(),
-//!     score: Some(votes),
-//! };
+//! let response = |id, text: &str, votes| Response::new(id, text.into(), Some(votes));
 //! let group = Group {
 //!     id: "tales:1".to_owned(),
-//!     prompt: "Write a tale.".to_owned(),
+//!     prompt: "Write a tale.".into(),
 //!     responses: vec![response(0, "A fox ran.", 3.0), response(1, "Rain fell.", 12.0)],
 //!     pairs: None,
 //! };
@@ -38,6 +34,7 @@ mod score;
 pub mod source;
 pub mod steps;
 mod summary;
+mod text;
 
 pub use error::{BadRow, DataError, Place, Reason};
 pub use group::{Group, Pair, Response};
@@ -48,3 +45,4 @@ pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, re
 pub use score::weigh_source;
 pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, Survey};
 pub use summary::{EmbedderIds, PromptCounts, SourceSummary, SplitSummary, Summary};
+pub use text::{Message, Text};

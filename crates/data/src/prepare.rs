@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::error::DataError;
 use crate::group::Group;
 use crate::output::{
-    Compression, GroupRow, MadeFolders, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
+    Compression, GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows,
+    pair_rows,
 };
 use crate::progress::{Progress, Stage};
 use crate::source::{Shape, Source, SourceOptions};
@@ -98,7 +99,7 @@ pub fn prepare(
     let mut weigher = Weigher::new(options.weighting, embedders)?;
     let source = Source::open(input, &options.source, progress)?;
     let transform = transform(&source, options)?;
-    let mut folder = PreparedFolder::create(output, options, transform)?;
+    let mut folder = PreparedFolder::create(output, options, transform, Layout::of(&source))?;
 
     let mut counts = Counts::default();
     let mut groups = source.groups(progress)?;
@@ -255,6 +256,7 @@ impl PreparedFolder {
         output: &Path,
         options: &PrepareOptions,
         transform: Option<Transform>,
+        layout: Layout,
     ) -> Result<Self, DataError> {
         let formats = if options.jsonl {
             &["parquet", "jsonl"][..]
@@ -275,8 +277,9 @@ impl PreparedFolder {
             let (mut groups, mut pairs) = (Vec::new(), Vec::new());
             for format in formats {
                 let path = |table| folder.join(format!("{table}.{format}"));
-                groups.push(TableWriter::create(&path("groups"), options.compression)?);
-                pairs.push(TableWriter::create(&path("pairs"), options.compression)?);
+                let compression = options.compression;
+                groups.push(TableWriter::create(&path("groups"), compression, layout)?);
+                pairs.push(TableWriter::create(&path("pairs"), compression, layout)?);
             }
             sides.push(Side {
                 split,
@@ -296,7 +299,7 @@ impl PreparedFolder {
     }
 
     fn write(&mut self, group: &WeighedGroup) -> Result<(), DataError> {
-        let split = split(&group.prompt, self.seed, self.test_size);
+        let split = split(&group.prompt.flat(), self.seed, self.test_size);
         let Some(side) = self.sides.iter_mut().find(|side| side.split == split) else {
             return Ok(());
         };

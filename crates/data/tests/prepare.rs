@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rarebit_data::steps::weigh::{DeviationOver, Embedders};
 use rarebit_data::{
-    DataError, GroupRow, PairRow, PrepareOptions, Reason, Shape, Source, SourceOptions, Summary,
-    prepare, read_group_scores, read_pairs, read_samples,
+    DataError, GroupRow, Message, PairRow, PrepareOptions, Reason, Shape, Source, SourceOptions,
+    Summary, Text, prepare, read_group_scores, read_pairs, read_samples,
 };
 use rarebit_deviation::embed::builtin;
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ fn texts_of(path: &Path) -> Vec<(String, Vec<String>)> {
         .map(|group| {
             let group = group.unwrap();
             (
-                group.prompt,
+                group.prompt.to_string(),
                 group
                     .responses
                     .into_iter()
@@ -201,7 +201,10 @@ fn preference_rows_keep_their_pairs() {
             .unwrap()
             .map(Result::unwrap)
             .collect();
-    let texts: Vec<(&str, &str)> = pairs.iter().map(|p| (&*p.chosen, &*p.rejected)).collect();
+    let texts: Vec<(String, String)> = pairs
+        .iter()
+        .map(|pair| (pair.chosen.to_string(), pair.rejected.to_string()))
+        .collect();
     assert_eq!(
         texts,
         [
@@ -209,8 +212,12 @@ fn preference_rows_keep_their_pairs() {
             (TALES[0], TALES[2]),
             (TALES[3], TALES[0])
         ]
+        .map(|(chosen, rejected)| (chosen.to_owned(), rejected.to_owned()))
     );
-    assert_eq!(pairs[0].prompt, prompt(0));
+    assert_eq!(
+        pairs[0].prompt,
+        Text::Chat(vec![Message::new("user", prompt(0))])
+    );
     assert_eq!(pairs[0].prompt_id, "trl:1");
     assert_eq!(
         pairs[0].chosen_id, pairs[1].chosen_id,

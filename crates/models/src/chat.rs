@@ -1,17 +1,29 @@
-//! Chat templates (Jinja, as transformers renders them) and what a prompt looks like to a model.
+//! Chat templates (Jinja, as transformers renders them), and what prompts and completions look
+//! like to a model.
 
-use std::path::Path;
+mod assistant;
+mod encode;
+mod files;
 
-use minijinja::{Environment, context};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::DateTime;
+use minijinja::Environment;
+use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::ModelError;
-use crate::jinja::{CHAT, environment};
-use crate::tokenizer::{TOKENIZER_CONFIG, Tokenizer, read_json};
+use crate::jinja::{CHAT, environment, failed, has_marks};
+use crate::tokenizer::Tokenizer;
+pub use assistant::Conversation;
+pub use encode::Encoded;
+pub use files::ADDITIONAL_TEMPLATES;
+use files::{DEFAULT, Named};
 
-/// File of the template in folders that do not keep it in `tokenizer_config.json`.
-const TEMPLATE: &str = "chat_template.jinja";
+/// What a template is given by name and no setting may stand for.
+const RESERVED: [&str; 4] = ["messages", "tools", "documents", "add_generation_prompt"];
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,188 +34,258 @@ pub struct Message {
     pub content: String,
 }
 
+impl Message {
+    /// What `role` says.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+        }
+    }
+}
+
+/// A prompt or a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns<'a> {
+    /// Plain text. To a chat template a prompt is a user's turn, a completion the assistant's.
+    Plain(&'a str),
+    /// Turns of a conversation, which need a chat template.
+    Chat(&'a [Message]),
+}
+
+impl<'a> From<&'a str> for Turns<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl<'a> From<&'a String> for Turns<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl<'a> From<&'a [Message]> for Turns<'a> {
+    fn from(messages: &'a [Message]) -> Self {
+        Self::Chat(messages)
+    }
+}
+
+impl<'a> From<&'a Vec<Message>> for Turns<'a> {
+    fn from(messages: &'a Vec<Message>) -> Self {
+        Self::Chat(messages)
+    }
+}
+
 /// How a model folder wants prompts and completions written.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    /// None for a base model: prompts are then plain text.
-    environment: Option<Environment<'static>>,
-    bos: String,
-    eos: String,
-    path: std::path::PathBuf,
+    /// None for a base model, whose prompts are plain text.
+    templates: Vec<Named>,
+    /// The one in use; none while there are several and none of them is the default.
+    chosen: Option<Chosen>,
+    /// By the names that templates know them by.
+    special_tokens: BTreeMap<String, String>,
+    /// What the user sets beside them.
+    kwargs: Map<String, Value>,
+    now: Option<DateTime>,
+    /// Named where there is no template.
+    folder: PathBuf,
 }
 
-/// A prompt and a completion as token ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// The prompt, with whatever the template puts before the completion.
-    pub prompt: Vec<u32>,
-    /// The completion, with its end-of-turn token.
-    pub completion: Vec<u32>,
+#[derive(Debug)]
+struct Chosen {
+    environment: Environment<'static>,
+    /// Its place among the templates.
+    place: usize,
 }
 
 impl ChatTemplate {
-    /// Reads the chat template of a model folder, if it has one.
+    /// Reads the chat templates of a model folder, if it has any. Of several the one called
+    /// `default` is in use.
+    ///
+    /// The template knows no date (`strftime_now` is not defined) before [`Self::at`] tells it.
     ///
     /// # Errors
-    /// When the template does not parse.
+    /// When a file cannot be read, or the template does not parse.
     pub fn read(folder: &Path, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
-        let written = |id: Option<u32>| id.and_then(|id| tokenizer.token(id)).unwrap_or_default();
-        let (bos, eos) = (
-            written(tokenizer.bos),
-            written(tokenizer.eos.first().copied()),
-        );
-        let file = folder.join(TEMPLATE);
-        let (path, source) = if file.is_file() {
-            let text = std::fs::read_to_string(&file).map_err(|source| ModelError::Read {
-                path: file.clone(),
-                source,
-            })?;
-            (file, Some(text))
-        } else {
-            let path = folder.join(TOKENIZER_CONFIG);
-            let settings = read_json(&path)?;
-            (
-                path,
-                settings
-                    .get("chat_template")
-                    .and_then(default_template)
-                    .map(str::to_owned),
-            )
+        let mut template = Self {
+            templates: files::read(folder)?,
+            chosen: None,
+            special_tokens: tokenizer.named().clone(),
+            kwargs: Map::new(),
+            now: None,
+            folder: folder.to_owned(),
         };
-        let environment = source
-            .map(|source| environment(&source, &path))
-            .transpose()?;
-        Ok(Self {
-            environment,
-            bos,
-            eos,
-            path,
-        })
+        let default = template.templates.iter().position(|t| t.name == DEFAULT);
+        template.choose(default)?;
+        Ok(template)
+    }
+
+    /// The same with another of the folder's templates in use.
+    ///
+    /// # Errors
+    /// When the folder has none of that name, or it does not parse.
+    pub fn named(mut self, name: &str) -> Result<Self, ModelError> {
+        let place = self.templates.iter().position(|t| t.name == name);
+        if place.is_none() {
+            return Err(self.refused(format!(
+                "there is no template {name:?}; the folder has {}",
+                self.names()
+            )));
+        }
+        self.choose(place)?;
+        Ok(self)
+    }
+
+    /// The same with variables that the template may ask for, such as `enable_thinking`. They
+    /// stand before special tokens of the same name.
+    ///
+    /// # Errors
+    /// When one has a name that stands for something else.
+    pub fn with_kwargs(mut self, kwargs: Map<String, Value>) -> Result<Self, ModelError> {
+        if let Some(taken) = RESERVED.iter().find(|name| kwargs.contains_key(**name)) {
+            return Err(self.refused(format!(
+                "chat_template_kwargs cannot set {taken:?}, which is what the template is asked to write"
+            )));
+        }
+        self.kwargs = kwargs;
+        Ok(self)
+    }
+
+    /// The same as it writes on another date; this crate knows no clock.
+    ///
+    /// # Errors
+    /// Never for a template that has been read.
+    pub fn at(mut self, now: DateTime) -> Result<Self, ModelError> {
+        self.now = Some(now);
+        let place = self.chosen.as_ref().map(|chosen| chosen.place);
+        self.choose(place)?;
+        Ok(self)
     }
 
     /// Whether the folder has a template.
     pub fn is_conversational(&self) -> bool {
-        self.environment.is_some()
+        !self.templates.is_empty()
+    }
+
+    /// Whether what the template writes may depend on the date.
+    pub fn asks_for_date(&self) -> bool {
+        self.source()
+            .is_some_and(|source| source.contains("strftime_now"))
+    }
+
+    /// Whether the template marks what the assistant writes, by `{% generation %}`.
+    pub fn marks_assistant(&self) -> bool {
+        self.source().is_some_and(has_marks)
     }
 
     /// The text of a conversation.
     ///
     /// # Errors
-    /// When the folder has no template, or it refuses the conversation.
+    /// When the folder has no template, the conversation is empty, or the template refuses it.
     pub fn render(
         &self,
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ModelError> {
-        let failed = |reason: String| ModelError::Setting {
-            path: self.path.clone(),
-            key: "chat_template".to_owned(),
-            reason,
-        };
-        let environment = self
+        self.render_with(messages, add_generation_prompt, [])
+    }
+
+    /// The same with more variables.
+    fn render_with<const N: usize>(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        more: [(&'static str, minijinja::Value); N],
+    ) -> Result<String, ModelError> {
+        let chosen = self.chosen()?;
+        if messages.is_empty() {
+            return Err(ModelError::Prompt {
+                reason: "an empty conversation: a chat template needs at least one message"
+                    .to_owned(),
+            });
+        }
+        let mut context: BTreeMap<&str, minijinja::Value> = BTreeMap::new();
+        context.extend(
+            self.special_tokens
+                .iter()
+                .map(|(name, text)| (&**name, text.into())),
+        );
+        context.extend(
+            self.kwargs
+                .iter()
+                .map(|(name, value)| (&**name, minijinja::Value::from(Serde(value)))),
+        );
+        context.extend(more);
+        context.insert("messages", minijinja::Value::from(Serde(messages)));
+        // There, and none: templates test either.
+        context.insert("tools", ().into());
+        context.insert("documents", ().into());
+        context.insert("add_generation_prompt", add_generation_prompt.into());
+        chosen
             .environment
-            .as_ref()
-            .ok_or_else(|| failed("is absent".to_owned()))?;
-        environment
             .get_template(CHAT)
-            .and_then(|template| {
-                template.render(context! {
-                    messages => minijinja::Value::from(minijinja::value::Serde(messages)),
-                    // There, and none: templates test either.
-                    tools => (),
-                    documents => (),
-                    add_generation_prompt => add_generation_prompt,
-                    bos_token => &self.bos,
-                    eos_token => &self.eos,
-                })
+            .and_then(|template| template.render(context))
+            .map_err(|error| failed(&self.templates[chosen.place].path, &error))
+    }
+
+    fn chosen(&self) -> Result<&Chosen, ModelError> {
+        self.chosen.as_ref().ok_or_else(|| {
+            self.refused(match self.templates.is_empty() {
+                true => "is absent: a conversation needs a model with a chat template".to_owned(),
+                false => format!(
+                    "none of the templates is called {DEFAULT:?}: choose one of {}",
+                    self.names()
+                ),
             })
-            .map_err(|error| failed(format!("{error:#}")))
-    }
-
-    /// Token ids of a prompt, ready for a completion to follow.
-    ///
-    /// # Errors
-    /// When the template or the tokenizer fails.
-    pub fn encode_prompt(
-        &self,
-        tokenizer: &Tokenizer,
-        prompt: &str,
-    ) -> Result<Vec<u32>, ModelError> {
-        if self.is_conversational() {
-            // The template writes the special tokens itself.
-            tokenizer.encode(&self.render(&[user(prompt)], true)?, false)
-        } else {
-            tokenizer.encode(prompt, true)
-        }
-    }
-
-    /// Token ids of a prompt and its completion, split where the completion begins.
-    ///
-    /// With a template, the completion is what the template adds to the prompt for an assistant's
-    /// turn; without one, it is the plain text and the end-of-text token.
-    ///
-    /// # Errors
-    /// When the template or the tokenizer fails, or the template does not continue the prompt.
-    pub fn encode(
-        &self,
-        tokenizer: &Tokenizer,
-        prompt: &str,
-        completion: &str,
-    ) -> Result<Encoded, ModelError> {
-        let prompt_ids = self.encode_prompt(tokenizer, prompt)?;
-        let mut completion_ids = if self.is_conversational() {
-            let before = self.render(&[user(prompt)], true)?;
-            let assistant = Message {
-                role: "assistant".to_owned(),
-                content: completion.to_owned(),
-            };
-            let whole = self.render(&[user(prompt), assistant], false)?;
-            let added = whole
-                .strip_prefix(&before)
-                .ok_or_else(|| ModelError::Setting {
-                    path: self.path.clone(),
-                    key: "chat_template".to_owned(),
-                    reason:
-                        "does not continue the prompt it opened when the assistant's turn is added"
-                            .to_owned(),
-                })?;
-            tokenizer.encode(added, false)?
-        } else {
-            tokenizer.encode(completion, false)?
-        };
-        // What templates write after the end of the turn (often a line break) is never generated.
-        if let Some(end) = completion_ids
-            .iter()
-            .position(|id| tokenizer.eos.contains(id))
-        {
-            completion_ids.truncate(end + 1);
-        } else if let Some(&eos) = tokenizer.eos.first() {
-            completion_ids.push(eos);
-        }
-        Ok(Encoded {
-            prompt: prompt_ids,
-            completion: completion_ids,
         })
     }
-}
 
-/// The template itself, or the one called `default` among several.
-fn default_template(setting: &Value) -> Option<&str> {
-    setting.as_str().or_else(|| {
-        let named =
-            |template: &&Value| template.get("name").and_then(Value::as_str) == Some("default");
-        setting
-            .as_array()?
+    fn choose(&mut self, place: Option<usize>) -> Result<(), ModelError> {
+        self.chosen = match place {
+            Some(place) => {
+                let template = &self.templates[place];
+                Some(Chosen {
+                    environment: environment(&template.source, &template.path, self.now)?,
+                    place,
+                })
+            }
+            None => None,
+        };
+        Ok(())
+    }
+
+    fn source(&self) -> Option<&str> {
+        let chosen = self.chosen.as_ref()?;
+        Some(&self.templates[chosen.place].source)
+    }
+
+    /// The file to name in an error.
+    fn path(&self) -> &Path {
+        let place = self.chosen.as_ref().map_or(0, |chosen| chosen.place);
+        self.templates
+            .get(place)
+            .map_or(&self.folder, |template| &template.path)
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<String> = self
+            .templates
             .iter()
-            .find(named)?
-            .get("template")?
-            .as_str()
-    })
-}
+            .map(|template| format!("{:?}", template.name))
+            .collect();
+        match names.is_empty() {
+            true => "none".to_owned(),
+            false => names.join(", "),
+        }
+    }
 
-fn user(content: &str) -> Message {
-    Message {
-        role: "user".to_owned(),
-        content: content.to_owned(),
+    fn refused(&self, reason: String) -> ModelError {
+        ModelError::Setting {
+            path: self.path().to_owned(),
+            key: "chat_template".to_owned(),
+            reason,
+        }
     }
 }

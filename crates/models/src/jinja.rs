@@ -1,169 +1,230 @@
 //! Jinja as transformers gives it to chat templates.
+//!
+//! A template comes with a model, from whoever made it: it reads no file, and it comes to an end.
+//! (Two things minijinja 3.1 does not charge for, so that a template made to do harm can still end
+//! the program: a list added to itself some thirty times, and a value put into itself tens of
+//! thousands of times by a loop.)
+
+mod json;
+mod limits;
+mod marks;
+mod methods;
 
 use std::path::Path;
 
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use jiff::civil::DateTime;
+use jiff::fmt::strtime;
+use minijinja::{Environment, Error, ErrorKind, syntax::SyntaxConfig};
 
 use crate::error::ModelError;
+pub(crate) use marks::{has_marks, marked_stretches, marks};
 
 /// The name under which an environment holds its only template.
-pub(crate) const CHAT: &str = "chat";
+pub(crate) const CHAT: &str = "chat_template";
+
+/// What one rendering may cost: a unit is about one instruction, or 64 bytes of data. A hundred
+/// turns with a thousand words each take some hundred thousand.
+const FUEL: u64 = 2_000_000;
 
 /// An environment with one template, [`CHAT`], read from `path`.
 ///
-/// `strftime_now` is not defined: templates ask whether it is, and the same conversation shall
-/// give the same tokens every day.
-pub(crate) fn environment(source: &str, path: &Path) -> Result<Environment<'static>, ModelError> {
-    let failed = |error: Error| ModelError::Setting {
+/// `strftime_now` tells `now`. Without a date it is not defined, which templates ask before they
+/// call it.
+pub(crate) fn environment(
+    source: &str,
+    path: &Path,
+    now: Option<DateTime>,
+) -> Result<Environment<'static>, ModelError> {
+    let refused = |reason: String| ModelError::Setting {
         path: path.to_owned(),
         key: "chat_template".to_owned(),
-        reason: format!("{error:#}"),
+        reason,
     };
+    if let Some(problem) = limits::problem(source) {
+        return Err(refused(problem));
+    }
+    let source = marks::as_conditions(source).map_err(|problem| refused(problem.to_owned()))?;
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
         .lstrip_blocks(true)
         .build();
-    environment.set_syntax(syntax.map_err(failed)?);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_syntax(syntax.map_err(|error| failed(path, &error))?);
+    environment.set_fuel(Some(FUEL));
+    environment.set_unknown_method_callback(methods::unknown_method);
+    environment.set_loader(|name| -> Result<Option<String>, Error> {
+        Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!(
+                "it calls for the file {name:?}; a chat template is one text and reads no files"
+            ),
+        ))
+    });
     environment.add_function(
         "raise_exception",
         |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         },
     );
-    environment.add_filter("tojson", tojson);
+    if let Some(now) = now {
+        environment.add_function("strftime_now", move |format: String| strftime(now, &format));
+    }
+    environment.add_filter("tojson", json::tojson);
     environment
-        .add_template_owned(CHAT, without_generation_marks(source))
-        .map_err(failed)?;
+        .add_template_owned(CHAT, source)
+        .map_err(|error| failed(path, &error))?;
     Ok(environment)
 }
 
-/// `{% generation %}` marks the assistant's tokens for training and prints nothing. An `if` with
-/// nothing in it keeps the tag's white-space control.
-fn without_generation_marks(source: &str) -> String {
-    let mut text = source.to_owned();
-    for mark in ["generation", "endgeneration"] {
-        for (open, close) in [("{%-", "-%}"), ("{%-", "%}"), ("{%", "-%}"), ("{%", "%}")] {
-            let nothing = format!("{open} if true %}}{{% endif {close}");
-            text = text.replace(&format!("{open} {mark} {close}"), &nothing);
-        }
+/// What a template's error says, with the template's file.
+pub(crate) fn failed(path: &Path, error: &Error) -> ModelError {
+    let mut root: &dyn std::error::Error = error;
+    while let Some(source) = root.source() {
+        root = source;
     }
-    text
+    let root_kind = root.downcast_ref::<Error>().map(Error::kind);
+    let reason = match root_kind {
+        Some(ErrorKind::OutOfFuel) => {
+            "it does not come to an end, or writes more than any model reads".to_owned()
+        }
+        _ => format!("{root:#}"),
+    };
+    ModelError::Setting {
+        path: path.to_owned(),
+        key: "chat_template".to_owned(),
+        reason,
+    }
 }
 
-/// `json.dumps(value, ensure_ascii=False)`. The filter that Jinja brings escapes for HTML.
-fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let failed = |error: serde_json::Error| {
-        Error::new(ErrorKind::InvalidOperation, "cannot serialize to JSON").with_source(error)
-    };
-    let indent: Option<usize> = options.get("indent")?;
-    let json = match indent {
-        Some(width) => dump(
-            value,
-            PrettyFormatter::with_indent(" ".repeat(width).as_bytes()),
-        ),
-        None => dump(value, Spaced),
-    };
-    String::from_utf8(json.map_err(failed)?).map_err(|error| {
-        Error::new(ErrorKind::InvalidOperation, "JSON is not text").with_source(error)
+/// Python's `datetime.strftime` without a time zone.
+fn strftime(now: DateTime, format: &str) -> Result<String, Error> {
+    // Python writes nothing for the zone of a time that has none.
+    let format = format.replace("%Z", "").replace("%z", "");
+    strtime::format(&format, now).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidOperation,
+            format!("strftime_now cannot write {format:?}: {error}"),
+        )
     })
-}
-
-fn dump(value: &Value, formatter: impl Formatter) -> Result<Vec<u8>, serde_json::Error> {
-    let mut json = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(
-        &mut json, formatter,
-    ))?;
-    Ok(json)
-}
-
-/// Python's separators: a space after each comma and colon.
-struct Spaced;
-
-impl Spaced {
-    fn separate<W: ?Sized + std::io::Write>(writer: &mut W, first: bool) -> std::io::Result<()> {
-        if first {
-            Ok(())
-        } else {
-            writer.write_all(b", ")
-        }
-    }
-}
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        Self::separate(writer, first)
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        Self::separate(writer, first)
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-    ) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use minijinja::context;
+    use minijinja::{Value, context};
 
-    fn render(source: &str, context: Value) -> String {
-        let environment = environment(source, Path::new("folder")).expect("parses");
+    use super::*;
+
+    fn render(source: &str, context: Value) -> Result<String, String> {
+        let path = Path::new("folder");
+        let date = jiff::civil::datetime(2024, 7, 6, 9, 5, 3, 0);
+        let environment =
+            environment(source, path, Some(date)).map_err(|error| error.to_string())?;
         environment
             .get_template(CHAT)
             .and_then(|template| template.render(context))
-            .expect("renders")
+            .map_err(|error| failed(path, &error).to_string())
+    }
+
+    /// As Python writes `datetime(2024, 7, 6, 9, 5, 3)`.
+    #[test]
+    fn dates_are_pythons() {
+        for (format, expected) in [
+            ("%d %b %Y", "06 Jul 2024"),
+            ("%Y-%m-%d", "2024-07-06"),
+            ("%A, %B %d, %Y", "Saturday, July 06, 2024"),
+            ("%a %-d %e %y %j", "Sat 6  6 24 188"),
+            ("%H:%M:%S %I %p", "09:05:03 09 AM"),
+            ("%U %W %u %w %V %G", "26 27 6 6 27 2024"),
+            ("%D %T %F %R", "07/06/24 09:05:03 2024-07-06 09:05"),
+            ("100 %% %Z%z.", "100 % ."),
+        ] {
+            let source = format!("{{{{ strftime_now('{format}') }}}}");
+            assert_eq!(render(&source, context! {}).expect("renders"), expected);
+        }
     }
 
     #[test]
-    fn generation_marks_print_nothing_and_keep_their_white_space_control() {
-        assert_eq!(
-            render("a {% generation %}b{% endgeneration %} c", context! {}),
-            "a b c"
-        );
-        assert_eq!(
-            render(
-                "a {%- generation -%} b {%- endgeneration -%} c",
-                context! {}
-            ),
-            "abc"
-        );
-        assert_eq!(
-            render(
-                "a\n  {% generation %}\nb\n  {%- endgeneration %}\nc",
-                context! {}
-            ),
-            "a\nbc"
-        );
+    fn without_a_date_there_is_no_strftime_now() {
+        let source = "{{ strftime_now('%Y') if strftime_now is defined else 'undated' }}";
+        assert_eq!(render(source, context! {}).expect("renders"), "2024");
+        let environment = environment(source, Path::new("folder"), None).expect("parses");
+        let template = environment.get_template(CHAT).expect("there");
+        assert_eq!(template.render(context! {}).expect("renders"), "undated");
     }
 
     #[test]
-    fn json_is_pythons() {
-        let value = context! { value => context! { a => "it's <b> & ü", b => vec![1, 2], c => Vec::<i32>::new() } };
-        assert_eq!(
-            render("{{ value | tojson }}", value.clone()),
-            r#"{"a": "it's <b> & ü", "b": [1, 2], "c": []}"#
-        );
-        assert_eq!(
-            render("{{ value | tojson(indent=1) }}", value),
-            "{\n \"a\": \"it's <b> & ü\",\n \"b\": [\n  1,\n  2\n ],\n \"c\": []\n}"
-        );
+    fn files_are_refused_by_name() {
+        for source in [
+            "{% include '/etc/passwd' %}",
+            "{% include '/etc/passwd' ignore missing %}",
+            "{% extends '/etc/passwd' %}",
+            "{% import '/etc/passwd' as m %}",
+            "{% from '/etc/passwd' import m %}",
+            "{% include ['a', '/etc/passwd'] %}",
+        ] {
+            let error = render(source, context! {}).expect_err(source);
+            assert!(error.contains("calls for the file"), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_goes_round_in_circles_is_stopped() {
+        for source in [
+            "{% include 'chat_template' %}",
+            "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+            "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ a() }}",
+            "{% for a in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}",
+        ] {
+            let error = render(source, context! {}).expect_err(source);
+            assert!(error.contains("recursion limit"), "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_never_ends_or_grows_without_end_is_stopped() {
+        let nested = (0..9).fold("x".to_owned(), |inner, i| {
+            format!("{{% for i{i} in range(1000) %}}{inner}{{% endfor %}}")
+        });
+        for source in [
+            &nested,
+            "{{ 'x' * 100000000000 }}",
+            "{{ range(100000000000) | list }}",
+            "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s }}",
+            "{% set ns = namespace(s='xxxxxxxx') %}{% for i in range(100) %}{% set ns.s = ns.s.replace('x', 'xxxx') %}{% endfor %}",
+            "{% set ns = namespace(s=['x']) %}{% for i in range(100) %}{% set ns.s = ns.s * 8 %}{% endfor %}",
+            "{% for i in range(10000) %}{% set a = 'x' * 1000000 %}{{ a }}{% endfor %}",
+        ] {
+            let error = render(source, context! {}).expect_err(source);
+            let told = error.contains("does not come to an end") || error.contains("range");
+            assert!(told, "{source}: {error}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_an_error_that_names_it() {
+        let deep = |open: &str, close: &str| open.repeat(100_000) + &close.repeat(100_000);
+        for (source, needle) in [
+            (&*format!("{{{{ {} }}}}", deep("(", ")")), "recursion"),
+            (&format!("{{{{ {} }}}}", deep("[", "]")), "recursion"),
+            (&deep("{% if true %}", "{% endif %}"), "recursion"),
+            ("{{ load_file('/etc/passwd') }}", "load_file"),
+            ("{{ 'x' | shell }}", "shell"),
+            ("{{ 'x' is executable }}", "executable"),
+            ("{{ 'x'.__class__() }}", "__class__"),
+            ("{{ messages[0].content }}", "undefined"),
+            ("{% for m in messages %}", "end of input"),
+            ("{% generation %}never closed", "endgeneration"),
+            ("{% if a %}{% endgeneration %}{% endif %}", "endgeneration"),
+            (&format!("{{{{ {}1 }}}}", "1+".repeat(100_000)), "words"),
+            (
+                "{{ raise_exception('Roles must alternate') }}",
+                "Roles must alternate",
+            ),
+            ("{{ strftime_now('%') }}", "strftime_now"),
+        ] {
+            let error = render(source, context! {}).expect_err(needle);
+            assert!(error.contains(needle), "{needle}: {error:.300}");
+            assert!(error.contains("`chat_template` in folder"), "{error:.300}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! A model folder's tokenizer with the special tokens that its other files name.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tokenizers::TruncationParams;
+use tokenizers::{AddedToken, TruncationParams};
 
 use crate::error::ModelError;
 
@@ -11,6 +13,8 @@ use crate::error::ModelError;
 pub const TOKENIZER: &str = "tokenizer.json";
 /// File of the tokenizer's settings: special tokens and chat template.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// File of the special tokens alone, beside tokenizer settings that do not list the added tokens.
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 
 /// A tokenizer and what it needs to know of its model.
 #[derive(Debug, Clone)]
@@ -23,6 +27,11 @@ pub struct Tokenizer {
     pub eos: Vec<u32>,
     /// Fills batches; any token will do, since padding is masked.
     pub pad: u32,
+    /// The special tokens as they are written, by the names that chat templates know them by.
+    named: BTreeMap<String, String>,
+    /// Whether the first word of a text is another token than the same word further on, as with a
+    /// prefix space.
+    marks_start: bool,
 }
 
 impl Tokenizer {
@@ -34,13 +43,10 @@ impl Tokenizer {
     /// `vocab_size` embeddings) has none.
     pub fn read(folder: &Path, vocab_size: usize) -> Result<Self, ModelError> {
         let path = folder.join(TOKENIZER);
-        let inner = read_plain(folder, vocab_size, None)?;
-        let settings = read_json(&folder.join(TOKENIZER_CONFIG))?;
-        let id_of = |key: &str| {
-            let token = settings.get(key)?;
-            let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
-            inner.token_to_id(text)
-        };
+        let mut inner = read_plain(folder, vocab_size, None)?;
+        let named = special_tokens(folder)?;
+        recognise(&mut inner, &named).map_err(|error| failed(&path, &error))?;
+        let id_of = |key: &str| inner.token_to_id(named.get(key)?);
         let mut eos: Vec<u32> = id_of("eos_token").into_iter().collect();
         let mut bos = id_of("bos_token");
         for file in ["generation_config.json", "config.json"] {
@@ -62,7 +68,10 @@ impl Tokenizer {
             bos,
             eos,
             pad,
-        })
+            named,
+            marks_start: false,
+        }
+        .with_start_looked_at())
     }
 
     /// Token ids of a text, with the special tokens that the tokenizer's own post-processor adds
@@ -71,11 +80,82 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer fails.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
-        let encoding = self
-            .inner
+        Ok(self.encoding(text, special)?.get_ids().to_vec())
+    }
+
+    /// Token ids of a text that goes on: with what the post-processor puts in front when `special`
+    /// is set, but without what it puts at the end.
+    pub(crate) fn encode_open(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
+        let encoding = self.encoding(text, special)?;
+        // Set for what the post-processor adds, not for special tokens written out in the text.
+        let added = |encoding: &tokenizers::Encoding| encoding.get_special_tokens_mask().to_vec();
+        let end = match added(&encoding).iter().rposition(|&added| added == 0) {
+            Some(last) => last + 1,
+            // No token of the text: what stands in front of any other stands here.
+            None => added(&self.encoding("a", special)?)
+                .iter()
+                .take_while(|&&added| added == 1)
+                .count(),
+        };
+        Ok(encoding.get_ids()[..end].to_vec())
+    }
+
+    /// Token ids of `added`, which follows on `before`, whose ids are `ids`.
+    ///
+    /// They are those of both texts together wherever these begin with `ids`. Where the last token
+    /// of one would merge with the first of the other, `added` is tokenised by itself.
+    pub(crate) fn continuation(
+        &self,
+        before: &str,
+        ids: &[u32],
+        added: &str,
+        special: bool,
+    ) -> Result<Vec<u32>, ModelError> {
+        let mut both = self.encode_open(&[before, added].concat(), special)?;
+        if both.starts_with(ids) {
+            both.drain(..ids.len());
+            return Ok(both);
+        }
+        if self.marks_start {
+            // After a line break, no word is the first of its text.
+            let (line, both) = (self.encode("\n", false)?, ["\n", added].concat());
+            let mut both = self.encode(&both, false)?;
+            if both.starts_with(&line) {
+                both.drain(..line.len());
+                return Ok(both);
+            }
+        }
+        self.encode(added, false)
+    }
+
+    /// Token ids of a text that brings its special tokens, and for each stretch of its bytes the
+    /// tokens that lie in it, those that lie in it by half included.
+    pub(crate) fn encode_spans(
+        &self,
+        text: &str,
+        stretches: &[Range<usize>],
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), ModelError> {
+        let encoding = self.encoding(text, false)?;
+        let offsets = encoding.get_offsets();
+        let tokens = |stretch: &Range<usize>| {
+            let first = offsets
+                .iter()
+                .position(|&(start, end)| start < end && end > stretch.start)
+                .unwrap_or(offsets.len());
+            let end = offsets
+                .iter()
+                .rposition(|&(start, end)| start < end && start < stretch.end)
+                .map_or(0, |last| last + 1);
+            first..end.max(first)
+        };
+        let spans = stretches.iter().map(tokens).collect();
+        Ok((encoding.get_ids().to_vec(), spans))
+    }
+
+    fn encoding(&self, text: &str, special: bool) -> Result<tokenizers::Encoding, ModelError> {
+        self.inner
             .encode(text, special)
-            .map_err(|error| self.failed(&error))?;
-        Ok(encoding.get_ids().to_vec())
+            .map_err(|error| failed(&self.path, &error))
     }
 
     /// The text of token ids, special tokens left out.
@@ -85,7 +165,19 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
         self.inner
             .decode(ids, true)
-            .map_err(|error| self.failed(&error))
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    /// Whether token ids are nothing but blanks and line breaks.
+    pub(crate) fn is_blank(&self, ids: &[u32]) -> Result<bool, ModelError> {
+        let text = self.inner.decode(ids, false);
+        let text = text.map_err(|error| failed(&self.path, &error))?;
+        Ok(text.chars().all(char::is_whitespace))
+    }
+
+    /// The special tokens as they are written, by their names: `bos_token`, `eos_token`, ..
+    pub(crate) fn named(&self) -> &BTreeMap<String, String> {
+        &self.named
     }
 
     /// The written form of a special token.
@@ -93,12 +185,66 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    fn failed(&self, error: &tokenizers::Error) -> ModelError {
-        ModelError::Tokenizer {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        }
+    fn with_start_looked_at(mut self) -> Self {
+        let ids = |text: &str| self.encode(text, false).unwrap_or_default();
+        let (line, later) = (ids("\n"), ids("\na"));
+        self.marks_start = later.strip_prefix(&line[..]) != Some(&ids("a")[..]);
+        self
     }
+}
+
+fn failed(path: &Path, error: &tokenizers::Error) -> ModelError {
+    ModelError::Tokenizer {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// The special tokens that a folder names: `bos_token`, `eos_token` and whatever else ends so.
+fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>, ModelError> {
+    let settings = read_json(&folder.join(TOKENIZER_CONFIG))?;
+    let mut named = BTreeMap::new();
+    let mut take = |settings: &Value| {
+        let fields = settings.as_object().into_iter().flatten();
+        for (key, token) in fields.filter(|(key, _)| key.ends_with("_token")) {
+            let text = token
+                .as_str()
+                .or_else(|| token.get("content").and_then(Value::as_str));
+            match text {
+                Some(text) => named.insert(key.clone(), text.to_owned()),
+                None if token.is_null() => named.remove(key),
+                None => None,
+            };
+        }
+    };
+    take(&settings);
+    if settings.get("added_tokens_decoder").is_none() {
+        take(&read_json(&folder.join(SPECIAL_TOKENS_MAP))?);
+    }
+    Ok(named)
+}
+
+/// Makes the named tokens special, as transformers does, so that they are recognised in text also
+/// where `tokenizer.json` only has them in its vocabulary.
+fn recognise(
+    inner: &mut tokenizers::Tokenizer,
+    named: &BTreeMap<String, String>,
+) -> tokenizers::Result<()> {
+    let special: Vec<String> = inner
+        .get_added_tokens_decoder()
+        .into_values()
+        .filter(|token| token.special)
+        .map(|token| token.content)
+        .collect();
+    let missing: Vec<AddedToken> = named
+        .values()
+        .filter(|text| inner.token_to_id(text).is_some() && !special.contains(text))
+        .map(|text| AddedToken::from(text.clone(), true))
+        .collect();
+    if !missing.is_empty() {
+        inner.add_special_tokens(missing)?;
+    }
+    Ok(())
 }
 
 /// A folder's tokenizer without the padding and truncation of whoever saved it; `max_length` cuts
@@ -115,10 +261,7 @@ pub(crate) fn read_plain(
             file: TOKENIZER.to_owned(),
         });
     }
-    let failed = |error: tokenizers::Error| ModelError::Tokenizer {
-        path: path.clone(),
-        reason: error.to_string(),
-    };
+    let failed = |error: tokenizers::Error| failed(&path, &error);
     let mut tokenizer = tokenizers::Tokenizer::from_file(&path).map_err(failed)?;
     tokenizer.with_padding(None);
     let truncation = max_length.map(|max_length| TruncationParams {

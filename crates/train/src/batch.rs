@@ -48,7 +48,7 @@ impl Batch {
         for (i, row) in rows.iter().enumerate() {
             input_ids.extend(row.ids.iter().map(|&id| i64::from(id)));
             input_ids.extend(std::iter::repeat_n(i64::from(pad), seq - row.ids.len()));
-            for place in row.first_label()..row.ids.len() {
+            for place in row.places() {
                 positions.push((i * seq + place - 1) as i64);
                 labels.push(i64::from(row.ids[place]));
                 owners.push(i);

@@ -1,8 +1,7 @@
 //! Training examples as token ids, and how they are cut to length.
 
-use rarebit_models::ModelError;
-use rarebit_models::chat::{ChatTemplate, Encoded};
-use rarebit_models::tokenizer::Tokenizer;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// What is lost of a sequence that is too long, as in TRL.
@@ -54,72 +53,101 @@ impl Example {
     }
 }
 
-/// A prompt and its completion.
+/// A text, as a rule a prompt and its completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
     /// Token ids of both.
     pub ids: Vec<u32>,
-    /// Where the completion begins: the loss looks at `ids[completion_start..]`.
-    pub completion_start: usize,
+    /// The stretches of `ids` that the loss looks at, in order.
+    pub labels: Vec<Range<usize>>,
+    /// Whether the chat template writes the prompt otherwise when it is not answered yet:
+    /// [`rarebit_models::chat::Encoded::diverges`].
+    pub diverges: bool,
 }
 
 impl Sequence {
-    /// Joins prompt and completion and cuts them to `max_length` tokens.
-    pub fn new(encoded: Encoded, max_length: Option<usize>, mode: TruncationMode) -> Self {
-        let mut completion_start = encoded.prompt.len();
-        let mut ids = encoded.prompt;
-        ids.extend(encoded.completion);
-        if let Some(excess) = max_length
-            .and_then(|max| ids.len().checked_sub(max))
-            .filter(|excess| *excess > 0)
-        {
-            match mode {
-                TruncationMode::KeepStart => ids.truncate(ids.len() - excess),
-                TruncationMode::KeepEnd => {
-                    ids.drain(..excess);
-                    completion_start = completion_start.saturating_sub(excess);
-                }
-            }
-        }
+    /// A prompt and its completion; the loss looks at the completion.
+    pub fn completion(prompt: &[u32], completion: &[u32]) -> Self {
+        let ids = [prompt, completion].concat();
+        let end = ids.len();
         Self {
-            completion_start: completion_start.min(ids.len()),
+            labels: std::iter::once(prompt.len()..end).collect(),
             ids,
+            diverges: false,
         }
     }
 
-    /// How many tokens the loss looks at. The sequence's very first token is never predicted.
+    /// Cut to `max_length` tokens.
+    pub fn truncated(mut self, max_length: Option<usize>, mode: TruncationMode) -> Self {
+        let kept = max_length.unwrap_or(usize::MAX).min(self.ids.len());
+        let start = match mode {
+            TruncationMode::KeepStart => 0,
+            TruncationMode::KeepEnd => self.ids.len() - kept,
+        };
+        self.ids.truncate(start + kept);
+        self.ids.drain(..start);
+        let place = |at: usize| at.saturating_sub(start).min(kept);
+        for span in &mut self.labels {
+            *span = place(span.start)..place(span.end);
+        }
+        self.labels.retain(|span| !span.is_empty());
+        self
+    }
+
+    /// How many tokens the loss looks at.
     pub fn completion_tokens(&self) -> usize {
-        self.ids.len() - self.first_label()
+        self.places().count()
     }
 
-    /// The first position whose token is a label.
-    pub(crate) fn first_label(&self) -> usize {
-        self.completion_start.max(1).min(self.ids.len())
+    /// The positions whose token is a label. The sequence's very first token is never predicted.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        self.labels
+            .iter()
+            .cloned()
+            .flatten()
+            .filter(|&place| place > 0)
     }
 }
 
-/// Turns texts into examples.
-#[derive(Debug)]
-pub struct Encoder<'a> {
-    /// The model's tokenizer.
-    pub tokenizer: &'a Tokenizer,
-    /// The model's chat template.
-    pub template: &'a ChatTemplate,
-    /// Longest sequence.
-    pub max_length: Option<usize>,
-    /// Which end of a longer one is kept.
-    pub truncation_mode: TruncationMode,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Encoder<'_> {
-    /// # Errors
-    /// When the template or the tokenizer fails.
-    pub fn sequence(&self, prompt: &str, completion: &str) -> Result<Sequence, ModelError> {
-        let encoded = self.template.encode(self.tokenizer, prompt, completion)?;
-        Ok(Sequence::new(
-            encoded,
-            self.max_length,
-            self.truncation_mode,
-        ))
+    fn sequence(labels: &[Range<usize>]) -> Sequence {
+        Sequence {
+            ids: (0..10).collect(),
+            labels: labels.to_vec(),
+            diverges: false,
+        }
+    }
+
+    #[test]
+    fn either_end_of_a_long_sequence_can_be_kept() {
+        for (max, mode, ids, places) in [
+            (None, TruncationMode::KeepStart, 0..10, vec![2, 3, 7, 8, 9]),
+            (
+                Some(20),
+                TruncationMode::KeepEnd,
+                0..10,
+                vec![2, 3, 7, 8, 9],
+            ),
+            (Some(8), TruncationMode::KeepStart, 0..8, vec![2, 3, 7]),
+            (Some(2), TruncationMode::KeepStart, 0..2, vec![]),
+            (Some(7), TruncationMode::KeepEnd, 3..10, vec![4, 5, 6]),
+            (Some(2), TruncationMode::KeepEnd, 8..10, vec![1]),
+            (Some(0), TruncationMode::KeepEnd, 10..10, vec![]),
+        ] {
+            let cut = sequence(&[2..4, 7..10]).truncated(max, mode);
+            assert_eq!(cut.ids, ids.collect::<Vec<u32>>(), "{max:?} {mode:?}");
+            assert_eq!(cut.places().collect::<Vec<_>>(), places, "{max:?} {mode:?}");
+            assert_eq!(cut.completion_tokens(), places.len());
+        }
+    }
+
+    #[test]
+    fn the_first_token_of_all_is_never_predicted() {
+        assert_eq!(Sequence::completion(&[], &[4, 5]).completion_tokens(), 1);
+        assert_eq!(Sequence::completion(&[3], &[4, 5]).completion_tokens(), 2);
+        assert_eq!(Sequence::completion(&[3], &[]).completion_tokens(), 0);
     }
 }

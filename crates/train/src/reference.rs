@@ -31,7 +31,10 @@ impl ReferenceCache {
         let mut ids = Vec::new();
         for sequence in examples.iter().flat_map(Example::sequences) {
             ids.extend((sequence.ids.len() as u64).to_le_bytes());
-            ids.extend((sequence.completion_start as u64).to_le_bytes());
+            for span in &sequence.labels {
+                ids.extend((span.start as u64).to_le_bytes());
+                ids.extend((span.end as u64).to_le_bytes());
+            }
             ids.extend(sequence.ids.iter().flat_map(|id| id.to_le_bytes()));
         }
         let key = fingerprint(&[self.policy.as_bytes(), &ids]);

@@ -126,7 +126,10 @@ impl Run<'_> {
         for example in self.train.iter().chain(self.eval) {
             data.extend(example.weight.to_le_bytes());
             for sequence in example.sequences() {
-                data.extend((sequence.completion_start as u64).to_le_bytes());
+                for span in &sequence.labels {
+                    data.extend((span.start as u64).to_le_bytes());
+                    data.extend((span.end as u64).to_le_bytes());
+                }
                 data.extend(sequence.ids.iter().flat_map(|id| id.to_le_bytes()));
             }
         }

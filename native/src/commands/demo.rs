@@ -231,7 +231,7 @@ impl Demo<'_> {
             .iter()
             .map(|prompt| Prompt {
                 id: prompt.id.clone(),
-                text: prompt.text.clone(),
+                text: prompt.text.clone().into(),
             })
             .collect();
         let config = GenerationConfig {

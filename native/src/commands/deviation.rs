@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use rarebit_data::output::{Compression, TableWriter, group_rows};
+use rarebit_data::output::{Compression, Layout, TableWriter, group_rows};
 use rarebit_data::steps::weigh::WeighedGroup;
 use rarebit_data::{DataError, GroupRow, Source, weigh_source};
 
@@ -121,7 +121,8 @@ impl Run<'_> {
     }
 
     fn write(&self, path: &Path, bars: &mut Bars) -> anyhow::Result<()> {
-        let mut table = TableWriter::<GroupRow>::create(path, Compression::default())?;
+        let mut table =
+            TableWriter::<GroupRow>::create(path, Compression::default(), Layout::of(self.source))?;
         self.each(bars, &mut |group| {
             group_rows(&group, None).try_for_each(|row| table.write(row))
         })?;
@@ -165,7 +166,7 @@ fn table(group: &WeighedGroup, out: &mut impl Write) -> io::Result<()> {
         out,
         "{}  {}",
         group.id,
-        one_line(&group.prompt, PROMPT_WIDTH)
+        one_line(&group.prompt.flat(), PROMPT_WIDTH)
     )?;
     writeln!(
         out,
@@ -235,11 +236,7 @@ mod tests {
     #[test]
     fn a_table_has_a_line_per_response() {
         let alone = WeighedResponse {
-            response: Response {
-                id: 0,
-                text: "The fox.".to_owned(),
-                score: Some(2.5),
-            },
+            response: Response::new(0, "The fox.".into(), Some(2.5)),
             deviation_semantic: None,
             deviation_style: Some(0.25),
             normalized_semantic: None,
@@ -248,7 +245,7 @@ mod tests {
         };
         let group = WeighedGroup {
             id: "a:1".to_owned(),
-            prompt: "Tell a tale".to_owned(),
+            prompt: "Tell a tale".into(),
             responses: vec![alone],
             pairs: Vec::new(),
         };

@@ -174,7 +174,7 @@ pub(crate) fn read_system(
         for (sample, response) in group.responses.into_iter().enumerate() {
             rows.push(SampleRow {
                 prompt_id: group.id.clone(),
-                prompt: group.prompt.clone(),
+                prompt: group.prompt.to_string(),
                 sample: sample as u32,
                 response: response.text,
                 score: response.score,

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use rarebit_data::output::check_place;
-use rarebit_data::{SourceOptions, read_samples};
+use rarebit_data::{SourceOptions, Text, read_samples};
 use rarebit_models::generation::{
     FinishReason, Generated, GenerationConfig, LogitsProcessors, Request, generate,
 };
+use rarebit_train::messages;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Global;
+use crate::chat_settings::ChatArgs;
 use crate::model::{self, LoadedModel};
 use crate::progress;
 
@@ -33,7 +35,8 @@ pub(crate) struct GenerateArgs {
     /// A prompt; may be repeated
     #[arg(long = "prompt", value_name = "TEXT")]
     prompts: Vec<String>,
-    /// A file of prompts: JSONL with `prompt`, or anything that `rarebit prepare` reads or writes
+    /// A file of prompts: JSONL with `prompt` (text, or a list of messages), or anything that
+    /// `rarebit prepare` reads or writes
     #[arg(long, value_name = "FILE", conflicts_with = "prompts")]
     prompts_file: Option<PathBuf>,
     /// Take only the first prompts of the file
@@ -48,6 +51,8 @@ pub(crate) struct GenerateArgs {
     /// Responses per prompt
     #[arg(long, short = 'n', default_value_t = 4)]
     num_return_sequences: usize,
+    #[command(flatten)]
+    chat: ChatArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Responses that are written side by side
@@ -110,14 +115,14 @@ impl SamplingArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prompt {
     pub(crate) id: String,
-    pub(crate) text: String,
+    pub(crate) text: Text,
 }
 
 /// A row of the output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) prompt_id: String,
-    pub(crate) prompt: String,
+    pub(crate) prompt: Text,
     pub(crate) sample: usize,
     pub(crate) response: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -140,7 +145,7 @@ pub(crate) fn run(args: GenerateArgs, global: &Global) -> anyhow::Result<()> {
             .enumerate()
             .map(|(i, text)| Prompt {
                 id: i.to_string(),
-                text: text.clone(),
+                text: text.clone().into(),
             })
             .collect(),
     };
@@ -149,7 +154,9 @@ pub(crate) fn run(args: GenerateArgs, global: &Global) -> anyhow::Result<()> {
         !prompts.is_empty(),
         "there is no prompt: give --prompt or --prompts-file"
     );
-    let loaded = model::load(&args.model, &global.open_device()?)?;
+    let mut loaded = model::load(&args.model, &global.open_device()?)?;
+    loaded.template = args.chat.apply(loaded.template)?;
+    loaded.hash += &args.chat.fingerprint();
     let writer = Writer {
         loaded: &loaded,
         config: &config,
@@ -174,7 +181,7 @@ pub(crate) fn read_prompts(path: &Path) -> anyhow::Result<Vec<Prompt>> {
     // What is no text is no list of prompts; the reader of responses says what it is.
     let is_list = BufReader::new(&file).read_line(&mut first).is_ok()
         && serde_json::from_str::<Value>(&first).is_ok_and(|row| {
-            row.get("prompt").is_some_and(Value::is_string)
+            row.get("prompt").is_some()
                 && row.as_object().is_some_and(|row| {
                     row.keys()
                         .all(|key| matches!(key.as_str(), "prompt" | "prompt_id" | "id"))
@@ -199,19 +206,17 @@ pub(crate) fn read_prompts(path: &Path) -> anyhow::Result<Vec<Prompt>> {
             continue;
         }
         let row: Value = serde_json::from_str(&line).with_context(place)?;
-        let text = row
+        let text: Text = row
             .get("prompt")
-            .and_then(Value::as_str)
-            .with_context(|| format!("{}: no text in `prompt`", place()))?;
+            .and_then(|prompt| serde_json::from_value(prompt.clone()).ok())
+            .filter(|prompt| *prompt != Text::Chat(Vec::new()))
+            .with_context(|| format!("{}: no text or messages in `prompt`", place()))?;
         let id = ["prompt_id", "id"].iter().find_map(|key| row.get(key));
         let id = id.map_or_else(
             || (number + 1).to_string(),
             |id| id.as_str().map_or_else(|| id.to_string(), str::to_owned),
         );
-        prompts.push(Prompt {
-            id,
-            text: text.to_owned(),
-        });
+        prompts.push(Prompt { id, text });
     }
     Ok(prompts)
 }
@@ -273,7 +278,7 @@ impl Writer<'_> {
                 let ids = self
                     .loaded
                     .template
-                    .encode_prompt(&self.loaded.tokenizer, &prompt.text)?;
+                    .encode_prompt(&self.loaded.tokenizer, &messages(&prompt.text, "user"))?;
                 ensure!(
                     ids.len() < limit,
                     "the prompt {} has {} tokens, the model reads {limit}: shorten it or leave it out",

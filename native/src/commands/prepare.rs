@@ -4,14 +4,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use jiff::civil::date;
 use rarebit_data::output::Compression;
 use rarebit_data::steps::clean::{CleanOptions, CountTokens};
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
-use rarebit_data::{PrepareOptions, Summary, prepare};
+use rarebit_data::{PrepareOptions, Response, Summary, Text, prepare};
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::tokenizer::Tokenizer;
+use rarebit_train::messages;
 
 use super::source_args::{Bars, ResolveEmbedder, SourceArgs, WeightingArgs, named};
 
@@ -19,8 +21,9 @@ use super::source_args::{Bars, ResolveEmbedder, SourceArgs, WeightingArgs, named
 ///
 /// Reads JSONL (plain, .gz, .zst), CSV or Parquet in any of these shapes, told by the columns:
 /// {post_title, post_text, comment_texts, comment_scores}, {prompt, responses: [{text, score}]},
-/// {prompt, response, score}, {prompt, generations, generation_scores}, and preference rows
-/// {prompt?, chosen, rejected}, plain or conversational.
+/// {prompt, response, score}, {prompt, completion}, {prompt, generations, generation_scores},
+/// {messages}, and preference rows {prompt?, chosen, rejected}. A prompt or response may be a list of
+/// messages: conversations stay conversations.
 ///
 /// Writes OUTPUT/{train,test}/{groups,pairs}.parquet and OUTPUT/summary.json. The same input,
 /// options and seed give the same bytes.
@@ -140,7 +143,7 @@ pub(crate) fn run(args: PrepareArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::R
         .as_deref()
         .map(TokenCounter::read)
         .transpose()?;
-    let count = |prompt: &str, response: &str| match &counter {
+    let count = |prompt: &Text, response: &Response| match &counter {
         Some(counter) => counter.count(prompt, response),
         None => Ok(0),
     };
@@ -175,7 +178,10 @@ impl TokenCounter {
         let context = || format!("cannot count tokens with {}", folder.display());
         // Only lengths are wanted: no model is there that the ids would have to fit.
         let tokenizer = Tokenizer::read(folder, usize::MAX).with_context(context)?;
-        let template = ChatTemplate::read(folder, &tokenizer).with_context(context)?;
+        // Any date is as long as another, and the same input shall give the same output.
+        let template = ChatTemplate::read(folder, &tokenizer)
+            .and_then(|template| template.at(date(2024, 7, 26).at(0, 0, 0, 0)))
+            .with_context(context)?;
         Ok(Self {
             tokenizer,
             template,
@@ -184,10 +190,13 @@ impl TokenCounter {
 
     fn count(
         &self,
-        prompt: &str,
-        response: &str,
+        prompt: &Text,
+        response: &Response,
     ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let encoded = self.template.encode(&self.tokenizer, prompt, response)?;
+        let response = messages(&response.beside(prompt), "assistant");
+        let encoded =
+            self.template
+                .encode(&self.tokenizer, &messages(prompt, "user"), &response)?;
         Ok(encoded.prompt.len() + encoded.completion.len())
     }
 }

@@ -40,6 +40,12 @@ struct ColumnArgs {
     /// One response per row
     #[arg(long, value_name = "NAME", default_value_t = Columns::default().response)]
     response_column: String,
+    /// One response per row, as TRL calls it
+    #[arg(long, value_name = "NAME", default_value_t = Columns::default().completion)]
+    completion_column: String,
+    /// The conversation in rows of messages
+    #[arg(long, value_name = "NAME", default_value_t = Columns::default().messages)]
+    messages_column: String,
     /// The list of responses in grouped rows
     #[arg(long, value_name = "NAME", default_value_t = Columns::default().responses)]
     responses_column: String,
@@ -87,6 +93,8 @@ impl SourceArgs {
                 prompt: columns.prompt_column,
                 prompt_id: columns.prompt_id_column,
                 response: columns.response_column,
+                completion: columns.completion_column,
+                messages: columns.messages_column,
                 responses: columns.responses_column,
                 score: columns.score_column,
                 chosen: columns.chosen_column,

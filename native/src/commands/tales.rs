@@ -154,7 +154,7 @@ pub(crate) fn readings(path: &Path) -> anyhow::Result<Vec<(rarebit_data::Group, 
             let readings = group
                 .responses
                 .iter()
-                .map(|response| read(&group.prompt, &response.text))
+                .map(|response| read(&group.prompt.flat(), &response.text))
                 .collect();
             Ok((group, readings))
         })

@@ -15,7 +15,7 @@ use super::Global;
 use super::source_args::named;
 use crate::progress::{self, Progress};
 use crate::run_config::{DorpoForm, ObjectiveName, RunConfig};
-use crate::{cache, model, output, training_data};
+use crate::{cache, chat_settings, model, output, training_data};
 
 /// Train a model: sft, dpo, ddpo, orpo or dorpo
 ///
@@ -85,6 +85,24 @@ struct TrainFlags {
     /// Scale the chosen responses' weights to mean 1
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
     renormalise: Option<bool>,
+
+    /// The name of one of several chat templates that the model's folder has [default: default]
+    #[arg(long, value_name = "NAME", help_heading = "Chat template")]
+    chat_template: Option<String>,
+    /// Variables that the chat template asks for, as JSON: '{"enable_thinking": false}'
+    #[arg(long, value_name = "JSON", value_parser = chat_settings::parse_kwargs, help_heading = "Chat template")]
+    chat_template_kwargs: Option<Table>,
+    /// The date and time that a template which asks is told, as 2026-11-24T01:30:57 [default: that
+    /// of the run's beginning, which config.toml keeps]
+    #[arg(long, value_name = "DATE", help_heading = "Chat template")]
+    chat_template_date: Option<String>,
+
+    /// sft: learn what follows the prompt only [default: true, but false for rows of `messages`]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
+    completion_only_loss: Option<bool>,
+    /// sft: learn only what the assistant says, in every turn of a conversation [default: false]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
+    assistant_only_loss: Option<bool>,
 
     /// Train a LoRA adapter instead of the whole model
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
@@ -204,8 +222,10 @@ pub(crate) fn run(args: TrainArgs, global: &Global) -> anyhow::Result<()> {
 /// Trains as configured and writes the model into the run folder.
 pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<Outcome> {
     let device = global.open_device()?.autodiff();
-    let output_dir = &config.model.output_dir;
     let mut loaded = model::load(&config.model.model_name_or_path, &device)?;
+    let mut config = config.clone();
+    loaded.template = chat_settings::apply(&mut config, loaded.template)?;
+    let config = &config;
     let encoder = Encoder {
         tokenizer: &loaded.tokenizer,
         template: &loaded.template,
@@ -216,6 +236,7 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         truncation_mode: config.arguments.truncation_mode,
     };
     let data = training_data::read(config, &encoder)?;
+    let output_dir = &config.model.output_dir;
     let result = output_dir.join("model");
     ensure!(
         !loaded.stands_in(&result),

@@ -6,4 +6,4 @@ mod table;
 
 pub use file::{MadeFolders, OutputFile, check_place};
 pub use rows::{GroupRow, PairRow, group_rows, pair_rows};
-pub use table::{Compression, TableRow, TableWriter};
+pub use table::{Compression, Layout, TableRow, TableWriter};

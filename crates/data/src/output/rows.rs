@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{
+    ArrayRef, Float64Array, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Schema};
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
-use super::table::TableRow;
+use super::table::{Layout, TableRow};
 use crate::steps::transform::Transform;
 use crate::steps::weigh::WeighedGroup;
+use crate::text::{Message, Text, flat};
 
 /// One response with its deviations and its weight: a row of `groups.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,11 +21,11 @@ pub struct GroupRow {
     /// See [`crate::Group::id`].
     pub prompt_id: String,
     /// What the response answers.
-    pub prompt: String,
+    pub prompt: Text,
     /// See [`crate::Response::id`].
     pub response_id: u32,
-    /// The text.
-    pub response: String,
+    /// The response.
+    pub response: Text,
     /// Its score, as the source has it.
     pub score: Option<f64>,
     /// The score for a reward model.
@@ -44,11 +48,11 @@ pub struct PairRow {
     /// See [`crate::Group::id`].
     pub prompt_id: String,
     /// What both answer.
-    pub prompt: String,
+    pub prompt: Text,
     /// The preferred response.
-    pub chosen: String,
+    pub chosen: Text,
     /// The other.
-    pub rejected: String,
+    pub rejected: Text,
     /// See [`crate::Response::id`].
     pub chosen_id: u32,
     /// See [`crate::Response::id`].
@@ -79,7 +83,7 @@ pub fn group_rows(
         prompt_id: group.id.clone(),
         prompt: group.prompt.clone(),
         response_id: weighed.response.id,
-        response: weighed.response.text.clone(),
+        response: weighed.response.beside(&group.prompt),
         score: weighed.response.score,
         transformed_score: transform
             .zip(weighed.response.score)
@@ -99,8 +103,8 @@ pub fn pair_rows(group: &WeighedGroup) -> impl Iterator<Item = PairRow> {
         Some(PairRow {
             prompt_id: group.id.clone(),
             prompt: group.prompt.clone(),
-            chosen: chosen.response.text.clone(),
-            rejected: rejected.response.text.clone(),
+            chosen: chosen.response.beside(&group.prompt),
+            rejected: rejected.response.beside(&group.prompt),
             chosen_id: chosen.response.id,
             rejected_id: rejected.response.id,
             score_chosen: chosen.response.score,
@@ -115,12 +119,18 @@ pub fn pair_rows(group: &WeighedGroup) -> impl Iterator<Item = PairRow> {
 }
 
 impl TableRow for GroupRow {
-    fn schema() -> Schema {
+    fn laid_out(mut self, layout: Layout) -> Self {
+        self.prompt = laid_out(self.prompt, "user", layout);
+        self.response = laid_out(self.response, "assistant", layout);
+        self
+    }
+
+    fn schema(layout: Layout) -> Schema {
         Schema::new(vec![
             text("prompt_id"),
-            text("prompt"),
+            turns("prompt", layout),
             id("response_id"),
-            text("response"),
+            turns("response", layout),
             number("score"),
             number("transformed_score"),
             number("deviation_semantic"),
@@ -131,12 +141,12 @@ impl TableRow for GroupRow {
         ])
     }
 
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ArrowError> {
+    fn batch(rows: &[Self], layout: Layout) -> Result<RecordBatch, ArrowError> {
         let columns = vec![
             texts(rows, |row| &row.prompt_id),
-            texts(rows, |row| &row.prompt),
+            conversations(rows, layout, |row| &row.prompt),
             ids(rows, |row| row.response_id),
-            texts(rows, |row| &row.response),
+            conversations(rows, layout, |row| &row.response),
             numbers(rows, |row| row.score),
             numbers(rows, |row| row.transformed_score),
             numbers(rows, |row| row.deviation_semantic),
@@ -145,17 +155,24 @@ impl TableRow for GroupRow {
             numbers(rows, |row| row.normalized_style),
             numbers(rows, |row| Some(row.weight)),
         ];
-        RecordBatch::try_new(Arc::new(Self::schema()), columns)
+        RecordBatch::try_new(Arc::new(Self::schema(layout)), columns)
     }
 }
 
 impl TableRow for PairRow {
-    fn schema() -> Schema {
+    fn laid_out(mut self, layout: Layout) -> Self {
+        self.prompt = laid_out(self.prompt, "user", layout);
+        self.chosen = laid_out(self.chosen, "assistant", layout);
+        self.rejected = laid_out(self.rejected, "assistant", layout);
+        self
+    }
+
+    fn schema(layout: Layout) -> Schema {
         Schema::new(vec![
             text("prompt_id"),
-            text("prompt"),
-            text("chosen"),
-            text("rejected"),
+            turns("prompt", layout),
+            turns("chosen", layout),
+            turns("rejected", layout),
             id("chosen_id"),
             id("rejected_id"),
             number("score_chosen"),
@@ -168,12 +185,12 @@ impl TableRow for PairRow {
         ])
     }
 
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ArrowError> {
+    fn batch(rows: &[Self], layout: Layout) -> Result<RecordBatch, ArrowError> {
         let columns = vec![
             texts(rows, |row| &row.prompt_id),
-            texts(rows, |row| &row.prompt),
-            texts(rows, |row| &row.chosen),
-            texts(rows, |row| &row.rejected),
+            conversations(rows, layout, |row| &row.prompt),
+            conversations(rows, layout, |row| &row.chosen),
+            conversations(rows, layout, |row| &row.rejected),
             ids(rows, |row| row.chosen_id),
             ids(rows, |row| row.rejected_id),
             numbers(rows, |row| row.score_chosen),
@@ -184,8 +201,29 @@ impl TableRow for PairRow {
             numbers(rows, |row| row.deviation_style_rejected),
             numbers(rows, |row| row.weight),
         ];
-        RecordBatch::try_new(Arc::new(Self::schema()), columns)
+        RecordBatch::try_new(Arc::new(Self::schema(layout)), columns)
     }
+}
+
+fn laid_out(text: Text, role: &str, layout: Layout) -> Text {
+    match (layout, text) {
+        (Layout::Plain, Text::Chat(turns)) => Text::Plain(flat(&turns).into_owned()),
+        (Layout::Conversational, text) => Text::Chat(text.into_turns(role)),
+        (Layout::Plain, plain) => plain,
+    }
+}
+
+fn turns(name: &str, layout: Layout) -> Field {
+    match layout {
+        Layout::Plain => text(name),
+        Layout::Conversational => Field::new(name, DataType::List(Arc::new(message())), false),
+    }
+}
+
+/// `{role, content}`, under the name that Arrow gives the entries of a list.
+fn message() -> Field {
+    let parts = Fields::from(vec![text("role"), text("content")]);
+    Field::new_struct(Field::LIST_FIELD_DEFAULT_NAME, parts, false)
 }
 
 fn text(name: &str) -> Field {
@@ -202,6 +240,38 @@ fn number(name: &str) -> Field {
 
 fn texts<R>(rows: &[R], column: impl Fn(&R) -> &String) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(rows.iter().map(column)))
+}
+
+fn conversations<R>(rows: &[R], layout: Layout, column: impl Fn(&R) -> &Text) -> ArrayRef {
+    let texts = rows.iter().map(column);
+    if layout == Layout::Plain {
+        return Arc::new(StringArray::from_iter_values(texts.map(Text::flat)));
+    }
+    let mut messages: Vec<&Message> = Vec::new();
+    let lengths: Vec<usize> = texts
+        .map(|text| match text {
+            Text::Chat(turns) => {
+                messages.extend(turns);
+                turns.len()
+            }
+            Text::Plain(_) => 0,
+        })
+        .collect();
+    let part = |of: fn(&Message) -> &String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(
+            messages.iter().map(|message| of(message)),
+        ))
+    };
+    let entries = StructArray::from(vec![
+        (Arc::new(text("role")), part(|message| &message.role)),
+        (Arc::new(text("content")), part(|message| &message.content)),
+    ]);
+    Arc::new(ListArray::new(
+        Arc::new(message()),
+        OffsetBuffer::from_lengths(lengths),
+        Arc::new(entries),
+        None,
+    ))
 }
 
 fn ids<R>(rows: &[R], column: impl Fn(&R) -> u32) -> ArrayRef {

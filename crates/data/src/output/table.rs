@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::OutputFile;
 use crate::error::DataError;
+use crate::source::Source;
 
 /// Rows turned into columns at once.
 const BATCH_ROWS: usize = 1024;
@@ -34,16 +35,39 @@ pub enum Compression {
     None,
 }
 
+/// What the prompts and responses of a table are: the same in every row, as readers expect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Plain text.
+    #[default]
+    Plain,
+    /// Lists of `{role, content}`, as TRL's conversational formats have them.
+    Conversational,
+}
+
+impl Layout {
+    /// That of the tables which are made of a source: conversational if any of its texts is.
+    pub fn of(source: &Source) -> Self {
+        match source.survey().conversational {
+            true => Self::Conversational,
+            false => Self::Plain,
+        }
+    }
+}
+
 /// A row that has a place in a table.
 pub trait TableRow: Serialize {
     /// The columns.
-    fn schema() -> Schema;
+    fn schema(layout: Layout) -> Schema;
+
+    /// The row with its texts as the layout has them.
+    fn laid_out(self, layout: Layout) -> Self;
 
     /// Rows as columns, in the order of the schema.
     ///
     /// # Errors
     /// When the columns do not fit the schema.
-    fn batch(rows: &[Self]) -> Result<RecordBatch, ArrowError>
+    fn batch(rows: &[Self], layout: Layout) -> Result<RecordBatch, ArrowError>
     where
         Self: Sized;
 }
@@ -52,6 +76,7 @@ pub trait TableRow: Serialize {
 /// same bytes.
 pub struct TableWriter<R: TableRow> {
     sink: Sink<R>,
+    layout: Layout,
     rows: u64,
 }
 
@@ -68,7 +93,11 @@ impl<R: TableRow> TableWriter<R> {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn create(path: &Path, compression: Compression) -> Result<Self, DataError> {
+    pub fn create(
+        path: &Path,
+        compression: Compression,
+        layout: Layout,
+    ) -> Result<Self, DataError> {
         let file = OutputFile::create(path)?;
         let jsonl = path
             .extension()
@@ -76,15 +105,22 @@ impl<R: TableRow> TableWriter<R> {
         let sink = if jsonl {
             Sink::Jsonl(file, PhantomData)
         } else {
-            let writer =
-                ArrowWriter::try_new(file, R::schema().into(), Some(properties(compression)))
-                    .map_err(|error| write_error(path, error))?;
+            let writer = ArrowWriter::try_new(
+                file,
+                R::schema(layout).into(),
+                Some(properties(compression)),
+            )
+            .map_err(|error| write_error(path, error))?;
             Sink::Parquet {
                 writer: Box::new(writer),
                 waiting: Vec::new(),
             }
         };
-        Ok(Self { sink, rows: 0 })
+        Ok(Self {
+            sink,
+            layout,
+            rows: 0,
+        })
     }
 
     /// Adds a row.
@@ -93,6 +129,7 @@ impl<R: TableRow> TableWriter<R> {
     /// When the disk is full or gone.
     pub fn write(&mut self, row: R) -> Result<(), DataError> {
         self.rows += 1;
+        let row = row.laid_out(self.layout);
         match &mut self.sink {
             Sink::Jsonl(file, _) => {
                 let mut line = serde_json::to_vec(&row)
@@ -106,7 +143,7 @@ impl<R: TableRow> TableWriter<R> {
                 if waiting.len() < BATCH_ROWS {
                     Ok(())
                 } else {
-                    write_batch(writer, waiting)
+                    write_batch(writer, waiting, self.layout)
                 }
             }
         }
@@ -128,7 +165,7 @@ impl<R: TableRow> TableWriter<R> {
                 mut writer,
                 mut waiting,
             } => {
-                write_batch(&mut writer, &mut waiting)?;
+                write_batch(&mut writer, &mut waiting, self.layout)?;
                 let path = writer.inner().path().to_path_buf();
                 writer
                     .into_inner()
@@ -143,10 +180,11 @@ impl<R: TableRow> TableWriter<R> {
 fn write_batch<R: TableRow>(
     writer: &mut ArrowWriter<OutputFile>,
     waiting: &mut Vec<R>,
+    layout: Layout,
 ) -> Result<(), DataError> {
     let path = writer.inner().path().to_path_buf();
     let rows = std::mem::take(waiting);
-    let batch = R::batch(&rows).map_err(ParquetError::from);
+    let batch = R::batch(&rows, layout).map_err(ParquetError::from);
     batch
         .and_then(|batch| writer.write(&batch))
         .and_then(|()| match writer.in_progress_size() {

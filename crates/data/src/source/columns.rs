@@ -35,6 +35,10 @@ columns! {
     prompt_id = "prompt_id",
     /// One response (flat rows), or the text inside an entry of `responses`.
     response = "response",
+    /// One response under TRL's name for it (prompt-completion rows).
+    completion = "completion",
+    /// A whole conversation, which ends with the assistant's turn (TRL's language modelling rows).
+    messages = "messages",
     /// The list of responses (grouped rows).
     responses = "responses",
     /// The score of a response.

@@ -10,6 +10,7 @@ use super::survey::PROGRESS_ROWS;
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
 use crate::progress::{Progress, Stage};
+use crate::text::Text;
 
 /// The groups of a file, one after the other; made by [`Source::groups`](super::Source::groups).
 ///
@@ -156,12 +157,24 @@ fn same_prompt(a: &Part, b: &Part) -> bool {
 }
 
 /// What rows of one prompt share; 128 bits, so that distinct prompts do not meet.
-pub(crate) fn prompt_key(id: Option<&str>, prompt: &str) -> u128 {
+pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
     let mut hasher = blake3::Hasher::new();
     let id = id.unwrap_or_default();
     hasher.update(&(id.len() as u64).to_le_bytes());
     hasher.update(id.as_bytes());
-    hasher.update(prompt.as_bytes());
+    match prompt {
+        Text::Plain(text) => {
+            hasher.update(text.as_bytes());
+        }
+        Text::Chat(messages) => {
+            for part in messages.iter().flat_map(|m| [&m.role, &m.content]) {
+                // No byte of any text, so that a conversation is never a plain text.
+                hasher.update(&[0xff]);
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+    }
     let mut key = [0; 16];
     hasher.finalize_xof().fill(&mut key);
     u128::from_le_bytes(key)

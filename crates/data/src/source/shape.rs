@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::columns::Columns;
-use super::conversation::{PreferenceTexts, preference_texts, prompt_text, response_text};
+use super::conversation::{PreferenceTexts, last_turn, preference_texts, turns_or_text};
 use super::field::{
     Fields, list, number, optional, optional_id, optional_name, optional_number, required,
     required_text, text,
@@ -15,6 +15,7 @@ use super::open::Row;
 use crate::error::{DataError, Fault, Place, Reason};
 use crate::group::{Group, Response};
 use crate::steps::clean::strip_tag;
+use crate::text::Text;
 
 /// The shapes of rows that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +29,10 @@ pub enum Shape {
     NoveltyBench,
     /// `{prompt?, chosen, rejected}`, plain or conversational.
     Preference,
-    /// `{prompt, response, score}`, one response per row.
+    /// `{prompt, response, score}` or TRL's `{prompt, completion}`, one response per row.
     Flat,
+    /// TRL's `{messages}`, a conversation that ends with the assistant's turn, one per row.
+    Messages,
 }
 
 impl Shape {
@@ -48,8 +51,10 @@ impl Shape {
             Some(Self::NoveltyBench)
         } else if has(&columns.chosen) && has(&columns.rejected) {
             Some(Self::Preference)
-        } else if has(&columns.prompt) && has(&columns.response) {
+        } else if has(&columns.prompt) && (has(&columns.response) || has(&columns.completion)) {
             Some(Self::Flat)
+        } else if has(&columns.messages) {
+            Some(Self::Messages)
         } else {
             None
         };
@@ -91,7 +96,7 @@ pub(crate) enum Record {
 pub(crate) struct Part {
     pub(crate) prompt_id: Option<String>,
     pub(crate) row: u64,
-    pub(crate) prompt: String,
+    pub(crate) prompt: Text,
     pub(crate) content: Content,
 }
 
@@ -120,17 +125,23 @@ impl RowReading {
             Shape::WritingPrompts => self.writing_prompts(row).map(Record::Group),
             Shape::Groups => self.groups(row).map(Record::Group),
             Shape::NoveltyBench => {
-                let prompt = prompt_text(required(fields, &self.columns.prompt)?, &self.columns)?;
+                let prompt = self.prompt(fields)?;
                 let names = (&*self.columns.generations, &*self.columns.generation_scores);
                 let responses = parallel_lists(fields, names)?;
                 self.group(row, prompt, responses).map(Record::Group)
             }
             Shape::Flat => self.flat(row).map(Record::Part),
             Shape::Preference => self.preference(row).map(Record::Part),
+            Shape::Messages => self.messages(row).map(Record::Part),
         }
     }
 
-    fn group(&self, row: &Row, prompt: String, responses: Vec<Response>) -> Result<Group, Fault> {
+    fn prompt(&self, fields: &Fields) -> Result<Text, Fault> {
+        let name = &self.columns.prompt;
+        turns_or_text(name, required(fields, name)?)
+    }
+
+    fn group(&self, row: &Row, prompt: Text, responses: Vec<Response>) -> Result<Group, Fault> {
         let id = optional_name(&row.fields, &self.columns.prompt_id)?;
         Ok(Group {
             id: id.unwrap_or_else(|| format!("{}:{}", self.stem, row.place.number())),
@@ -158,12 +169,12 @@ impl RowReading {
             format!("{title}\n{body}")
         };
         let names = (&*self.columns.comments, &*self.columns.comment_scores);
-        self.group(row, prompt, parallel_lists(&row.fields, names)?)
+        self.group(row, prompt.into(), parallel_lists(&row.fields, names)?)
     }
 
     fn groups(&self, row: &Row) -> Result<Group, Fault> {
         let columns = &self.columns;
-        let prompt = prompt_text(required(&row.fields, &columns.prompt)?, columns)?;
+        let prompt = self.prompt(&row.fields)?;
         let entries = list(
             &columns.responses,
             required(&row.fields, &columns.responses)?,
@@ -171,7 +182,7 @@ impl RowReading {
         let mut responses = Vec::with_capacity(entries.len());
         for (position, entry) in entries.iter().enumerate() {
             let (text, score) = match entry {
-                Value::String(text) => (text.clone(), None),
+                Value::String(text) => (Text::from(&**text), None),
                 Value::Object(entry) => {
                     let name = if entry.contains_key("text") {
                         "text"
@@ -180,7 +191,7 @@ impl RowReading {
                     };
                     let value = required(entry, name)?;
                     (
-                        response_text(name, value)?,
+                        turns_or_text(name, value)?,
                         optional_number(entry, &columns.score)?,
                     )
                 }
@@ -196,7 +207,7 @@ impl RowReading {
                 }
             };
             let id = row_id(position as u64)?;
-            responses.push(Response { id, text, score });
+            responses.push(Response::new(id, text, score));
         }
         self.group(row, prompt, responses)
     }
@@ -207,19 +218,25 @@ impl RowReading {
             Some(id) => Some(id),
             None => optional_id(fields, "sample")?,
         };
-        let response = Response {
-            id: id.map_or_else(|| row_id(row.place.number()), Ok)?,
-            text: response_text(
-                &columns.response,
-                required_or_empty(fields, &columns.response)?,
-            )?,
-            score: optional_number(fields, &columns.score)?,
+        let has = |name: &String| fields.contains_key(name);
+        let name = match has(&columns.completion) && !has(&columns.response) {
+            true => &columns.completion,
+            false => &columns.response,
         };
-        self.part(
-            row,
-            prompt_text(required(fields, &columns.prompt)?, columns)?,
-            Content::Flat(response),
-        )
+        let response = Response::new(
+            id.map_or_else(|| row_id(row.place.number()), Ok)?,
+            turns_or_text(name, required_or_empty(fields, name)?)?,
+            optional_number(fields, &columns.score)?,
+        );
+        self.part(row, self.prompt(fields)?, Content::Flat(response))
+    }
+
+    fn messages(&self, row: &Row) -> Result<Part, Fault> {
+        let (fields, columns) = (&row.fields, &self.columns);
+        let (prompt, answer) = last_turn(&columns.messages, required(fields, &columns.messages)?)?;
+        let score = optional_number(fields, &columns.score)?;
+        let response = Response::new(row_id(row.place.number())?, answer, score);
+        self.part(row, prompt, Content::Flat(response))
     }
 
     fn preference(&self, row: &Row) -> Result<Part, Fault> {
@@ -235,7 +252,7 @@ impl RowReading {
                 None => row_id(row.place.number() * 2 + offset)?,
             };
             let score = optional_number(fields, score)?;
-            Ok(Response { id, text, score })
+            Ok(Response::new(id, text, score))
         };
         let content = Content::Preference {
             chosen: side(chosen, &columns.score_chosen, "chosen_id", 0)?,
@@ -244,7 +261,7 @@ impl RowReading {
         self.part(row, prompt, content)
     }
 
-    fn part(&self, row: &Row, prompt: String, content: Content) -> Result<Part, Fault> {
+    fn part(&self, row: &Row, prompt: Text, content: Content) -> Result<Part, Fault> {
         Ok(Part {
             prompt_id: optional_name(&row.fields, &self.columns.prompt_id)?,
             row: row.place.number(),
@@ -289,11 +306,11 @@ fn parallel_lists(fields: &Fields, (texts, scores): (&str, &str)) -> Result<Vec<
             None | Some(Value::Null) => None,
             Some(value) => Some(number(&format!("{scores}[{position}]"), value)?),
         };
-        responses.push(Response {
-            id: row_id(position as u64)?,
-            text: response_text(&format!("{texts}[{position}]"), value)?,
+        responses.push(Response::new(
+            row_id(position as u64)?,
+            turns_or_text(&format!("{texts}[{position}]"), value)?,
             score,
-        });
+        ));
     }
     Ok(responses)
 }

@@ -10,7 +10,9 @@ use super::gather::prompt_key;
 use super::open::{Row, open};
 use super::shape::{Content, Record, RowReading, Shape, located, stem};
 use crate::error::{DataError, Fault, Reason};
+use crate::group::Response;
 use crate::progress::{Progress, Stage};
+use crate::text::Text;
 
 /// Progress is told once in so many rows.
 pub(crate) const PROGRESS_ROWS: u64 = 256;
@@ -34,6 +36,8 @@ pub struct Survey {
     pub columns: Vec<String>,
     /// Whether rows of one prompt stand apart from each other.
     pub scattered: bool,
+    /// Whether any prompt or response is a conversation.
+    pub conversational: bool,
 }
 
 /// Bad rows of one kind.
@@ -122,6 +126,7 @@ struct Findings {
     scored: u64,
     range: Option<(f64, f64)>,
     scattered: bool,
+    conversational: bool,
     /// Prompts of partial rows, ids of whole ones.
     seen: HashSet<u128>,
     last: Option<u128>,
@@ -136,6 +141,7 @@ impl Findings {
             scored: 0,
             range: None,
             scattered: false,
+            conversational: false,
             seen: HashSet::new(),
             last: None,
         }
@@ -144,17 +150,20 @@ impl Findings {
     fn take(&mut self, reading: &RowReading, row: &Row) -> Result<(), Fault> {
         match reading.record(row)? {
             Record::Group(group) => {
-                if !self.seen.insert(prompt_key(Some(&group.id), "")) {
+                if !self
+                    .seen
+                    .insert(prompt_key(Some(&group.id), &Text::from("")))
+                {
                     return Err(Fault::in_field(
                         &reading.columns.prompt_id,
                         Reason::DuplicateId,
                         format!("{:?} is also the id of an earlier row", group.id),
                     ));
                 }
-                group
-                    .responses
-                    .iter()
-                    .for_each(|response| self.score(response.score));
+                self.conversational |= group.prompt.is_chat();
+                for response in &group.responses {
+                    self.response(response);
+                }
             }
             Record::Part(part) => {
                 let key = prompt_key(part.prompt_id.as_deref(), &part.prompt);
@@ -162,11 +171,12 @@ impl Findings {
                 if starts && !self.seen.insert(key) {
                     self.scattered = true;
                 }
-                match part.content {
-                    Content::Flat(response) => self.score(response.score),
+                self.conversational |= part.prompt.is_chat();
+                match &part.content {
+                    Content::Flat(response) => self.response(response),
                     Content::Preference { chosen, rejected } => {
-                        self.score(chosen.score);
-                        self.score(rejected.score);
+                        self.response(chosen);
+                        self.response(rejected);
                     }
                 }
             }
@@ -175,9 +185,10 @@ impl Findings {
         Ok(())
     }
 
-    fn score(&mut self, score: Option<f64>) {
+    fn response(&mut self, response: &Response) {
         self.responses += 1;
-        if let Some(score) = score {
+        self.conversational |= !response.turns.is_empty();
+        if let Some(score) = response.score {
             self.scored += 1;
             let (low, high) = self.range.unwrap_or((score, score));
             self.range = Some((low.min(score), high.max(score)));
@@ -194,6 +205,7 @@ impl Findings {
             score_range: self.range,
             columns: self.columns,
             scattered: self.scattered,
+            conversational: self.conversational,
         }
     }
 }

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::group::{Group, Response};
+use crate::text::Text;
 
 /// Counts the tokens of a prompt and its response after the chat template.
 pub type CountTokens<'a> =
-    dyn Fn(&str, &str) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> + 'a;
+    dyn Fn(&Text, &Response) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> + 'a;
 
 /// What is dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +99,9 @@ pub fn clean(
     for response in std::mem::take(&mut group.responses) {
         let text = &response.text;
         let too_long = || match count_tokens {
-            Some(count) => count(&group.prompt, text).map(|tokens| tokens > options.max_tokens),
+            Some(count) => {
+                count(&group.prompt, &response).map(|tokens| tokens > options.max_tokens)
+            }
             None => Ok(false),
         };
         let moderator = || MODERATOR_PHRASES.iter().any(|phrase| text.contains(phrase));
@@ -143,15 +146,11 @@ mod tests {
     fn group(texts: &[&str]) -> Group {
         let responses = (0..)
             .zip(texts)
-            .map(|(id, text)| Response {
-                id,
-                text: (*text).to_owned(),
-                score: Some(1.0),
-            })
+            .map(|(id, text)| Response::new(id, (*text).into(), Some(1.0)))
             .collect();
         Group {
             id: "g:1".to_owned(),
-            prompt: "p".to_owned(),
+            prompt: "p".into(),
             responses,
             pairs: None,
         }
@@ -180,7 +179,7 @@ mod tests {
             dedup: true,
             ..CleanOptions::default()
         };
-        let words = |_: &str, text: &str| Ok(text.split(' ').count());
+        let words = |_: &Text, response: &Response| Ok(response.text.split(' ').count());
         clean(&mut group, &options, Some(&words), &mut |reason| {
             counts.push(reason)
         })

@@ -67,7 +67,7 @@ pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
         Some(given) => given.clone(),
         None => {
             let mut scored = Scored::new(group);
-            let mut rng = rng(seed, "pairs", &group.id, &group.prompt);
+            let mut rng = rng(seed, "pairs", &group.id, &group.prompt.flat());
             if options.gap < 0.0 {
                 scored.all(options.all_pairs_cap, &mut rng)
             } else {
@@ -210,15 +210,11 @@ mod tests {
     fn group(scores: &[f64]) -> Group {
         let responses = (0..)
             .zip(scores)
-            .map(|(id, &score)| Response {
-                id,
-                text: format!("text {id}"),
-                score: Some(score),
-            })
+            .map(|(id, &score)| Response::new(id, format!("text {id}").into(), Some(score)))
             .collect();
         Group {
             id: "g:1".to_owned(),
-            prompt: "p".to_owned(),
+            prompt: "p".into(),
             responses,
             pairs: None,
         }

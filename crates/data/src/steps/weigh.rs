@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
+use crate::text::Text;
 
 /// Embeddings are asked for so many texts at once, so that an embedder can sort them by length
 /// and fill its batches.
@@ -68,7 +69,7 @@ pub struct WeighedGroup {
     /// See [`Group::id`].
     pub id: String,
     /// What the responses answer.
-    pub prompt: String,
+    pub prompt: Text,
     /// The responses that deviation was measured over.
     pub responses: Vec<WeighedResponse>,
     /// The pairs among them.
@@ -271,15 +272,11 @@ mod tests {
     fn group(texts: &[&str]) -> Group {
         let responses = (0..)
             .zip(texts)
-            .map(|(id, text)| Response {
-                id,
-                text: (*text).to_owned(),
-                score: None,
-            })
+            .map(|(id, text)| Response::new(id, (*text).into(), None))
             .collect();
         Group {
             id: "g:1".to_owned(),
-            prompt: "p".to_owned(),
+            prompt: "p".into(),
             responses,
             pairs: None,
         }

@@ -1,0 +1,118 @@
+//! Prompts and responses: plain text, or the turns of a conversation.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user`, `assistant`, or whatever else a chat template knows.
+    pub role: String,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// What `role` says.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+        }
+    }
+}
+
+/// A prompt or a response, as its source gives it: a string or a list of messages in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    /// Plain text.
+    Plain(String),
+    /// Turns of a conversation, for a chat template.
+    Chat(Vec<Message>),
+}
+
+impl Text {
+    /// Whether it is a conversation.
+    pub fn is_chat(&self) -> bool {
+        matches!(self, Self::Chat(_))
+    }
+
+    /// As one text, for whoever knows no turns: embedders, and people. One message is its content;
+    /// several have their roles in front.
+    pub fn flat(&self) -> Cow<'_, str> {
+        match self {
+            Self::Plain(text) => Cow::Borrowed(text),
+            Self::Chat(messages) => flat(messages),
+        }
+    }
+
+    /// As turns: plain text is what `role` says.
+    pub fn into_turns(self, role: &str) -> Vec<Message> {
+        match self {
+            Self::Plain(text) => vec![Message::new(role, text)],
+            Self::Chat(messages) => messages,
+        }
+    }
+}
+
+/// The same for messages that stand alone.
+pub(crate) fn flat(messages: &[Message]) -> Cow<'_, str> {
+    match messages {
+        [message] => Cow::Borrowed(&message.content),
+        _ => {
+            let turns: Vec<String> = messages
+                .iter()
+                .map(|message| format!("{}: {}", message.role, message.content))
+                .collect();
+            Cow::Owned(turns.join("\n\n"))
+        }
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.flat())
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_a_string_or_a_list_of_messages() {
+        let chat = Text::Chat(vec![Message::new("user", "Sky?")]);
+        for (text, json) in [
+            (Text::from("Sky?"), r#""Sky?""#),
+            (chat, r#"[{"role":"user","content":"Sky?"}]"#),
+        ] {
+            assert_eq!(serde_json::to_string(&text).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Text>(json).unwrap(), text);
+            assert_eq!(text.to_string(), "Sky?");
+        }
+    }
+
+    #[test]
+    fn several_turns_are_told_apart_in_one_text() {
+        let turns = vec![
+            Message::new("system", "Be brief."),
+            Message::new("user", "Sky?"),
+        ];
+        assert_eq!(Text::Chat(turns).flat(), "system: Be brief.\n\nuser: Sky?");
+    }
+}
