@@ -254,7 +254,11 @@ fn a_run_keeps_the_date_it_began_with() {
         "undated",
         "--train-file pairs.jsonl",
     ));
-    assert!(!sandbox.read("undated/config.toml").contains("date"));
+    assert!(
+        !sandbox
+            .read("undated/config.toml")
+            .contains("template_date")
+    );
 }
 
 #[test]

@@ -195,14 +195,16 @@ mod tests {
             "{% for i in range(10000) %}{% set a = 'x' * 1000000 %}{{ a }}{% endfor %}",
         ] {
             let error = render(source, context! {}).expect_err(source);
-            let told = error.contains("does not come to an end") || error.contains("range");
+            let told = ["come to an end", "too many", "too large"]
+                .iter()
+                .any(|told| error.contains(told));
             assert!(told, "{source}: {error}");
         }
     }
 
     #[test]
     fn nonsense_is_an_error_that_names_it() {
-        let deep = |open: &str, close: &str| open.repeat(100_000) + &close.repeat(100_000);
+        let deep = |open: &str, close: &str| open.repeat(500) + &close.repeat(500);
         for (source, needle) in [
             (&*format!("{{{{ {} }}}}", deep("(", ")")), "recursion"),
             (&format!("{{{{ {} }}}}", deep("[", "]")), "recursion"),

@@ -116,6 +116,7 @@ fn sign(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use minijinja::context;
@@ -146,7 +147,7 @@ mod tests {
         ] {
             assert!(has_marks(source), "{source:?}");
             assert_eq!(render(source, context! {}), text, "{source:?}");
-            let shown = render(source, marks().into_iter().collect());
+            let shown = render(source, BTreeMap::from(marks()).into());
             let (plain, stretches) = marked_stretches(&shown).expect("pairs");
             assert_eq!(plain, text);
             assert_eq!(text[stretches[0].clone()].trim(), "b");
