@@ -14,7 +14,7 @@ export function showMeasures(measures: Measure[]): void {
       make("th", { scope: "row" }, label),
       make("td", { class: "number" }, name === "length" ? fixed(value, 1) : fixed(value, 3)),
       make("td", {}, READING[better]),
-      make("td", {}, source.startsWith("arXiv") ? source : ""),
+      make("td", {}, source.match(/arXiv \d+\.\d+/)?.[0] ?? ""),
     ),
   );
   byId("measures").replaceChildren(
