@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::super::embedders;
+use super::super::fixture::TOLERANCE;
 use super::fixture::{Settings, Variant};
 use super::{COLUMNS, Column, gpu};
 
@@ -14,9 +16,18 @@ const UPDATE: &str = "RAREBIT_UPDATE_DOCS";
 const PACKAGES: [&str; 4] = ["torch", "transformers", "trl", "peft"];
 /// What the GPU's section begins with.
 const GPU: &str = "## On a GPU";
+/// What the embedders' section begins with.
+const EMBEDDERS: &str = "## Embedders";
+const EMBEDDED: &str = "\
+- *hidden states*: every block's, padded on the right and, where a tokenizer may pad there, on the left.
+- *embeddings*: texts as sentence-transformers embeds them, alone and in company: empty ones, long ones, \
+any script, with every prompt, task and width that the folder has.
+
+BERT and the real all-MiniLM-L6-v2 are compared in `crates/models/tests/sentence_embedder.rs`.
+";
 
 const INTRODUCTION: &str = "\
-# Decoders
+# Families of models
 
 Written by the tests (`RAREBIT_UPDATE_DOCS=1 cargo test --release -p rarebit --test rarebit -- families`), \
 which compare a tiny random model of each kind with the libraries that define it. A figure is the \
@@ -42,15 +53,20 @@ fn label(variant: &Variant) -> String {
     format!("| {} | {} |", expected.family, expected.about)
 }
 
-fn heading(columns: &[Column]) -> String {
-    let titles: String = columns
-        .iter()
-        .map(|column| format!(" {} |", column.title))
-        .collect();
-    format!(
-        "| family | what is special |{titles}\n|{}\n",
-        "---|".repeat(2 + columns.len())
-    )
+fn heading<'a>(titles: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let rule = "---|".repeat(2 + titles.len());
+    let titles: String = titles.map(|title| format!(" {title} |")).collect();
+    format!("| family | what is special |{titles}\n|{rule}\n")
+}
+
+/// The figures of a row, each with the bar behind it.
+fn cells(errors: &[f32]) -> String {
+    let figures = errors.iter().copied().map(figure);
+    figures.map(|figure| format!(" {figure} |")).collect()
+}
+
+fn tolerances(columns: &[Column]) -> Vec<f32> {
+    columns.iter().map(|column| column.tolerance).collect()
 }
 
 fn figure(error: f32) -> String {
@@ -61,13 +77,24 @@ fn figure(error: f32) -> String {
 }
 
 fn section(columns: &[Column], errors: impl Fn(&str) -> Vec<f32>) -> String {
-    let mut text = heading(columns);
+    let mut text = heading(columns.iter().map(|column| column.title));
     for variant in Variant::all() {
-        let figures = errors(&variant.name).into_iter().map(figure);
-        let cells: String = figures.map(|figure| format!(" {figure} |")).collect();
+        let cells = cells(&errors(&variant.name));
         writeln!(text, "{}{cells}", label(&variant)).expect("a string takes all");
     }
     text
+}
+
+fn embedders_section() -> String {
+    let mut table = heading(["hidden states", "embeddings"].into_iter());
+    for (family, about, errors) in embedders::errors() {
+        let cells = cells(errors);
+        writeln!(table, "| {family} | {about} |{cells}").expect("a string takes all");
+    }
+    let version = &Settings::read().versions["transformers"];
+    let against =
+        format!("Against transformers {version} and sentence-transformers; f32, on the CPU.");
+    format!("{EMBEDDERS}\n\n{against}\n\n{table}\n{EMBEDDED}\n")
 }
 
 fn cpu_section() -> String {
@@ -91,7 +118,7 @@ fn gpu_section() -> Option<String> {
 }
 
 /// Fails unless two sections have the same lines but for figures, which stay within tolerance.
-fn assert_same_but_for_figures(committed: &str, found: &str, columns: &[Column]) {
+fn assert_same_but_for_figures(committed: &str, found: &str, tolerances: &[f32]) {
     let advice = format!("docs/families.md is out of date: run the tests with {UPDATE}=1");
     let rows = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (committed, found) = (rows(committed), rows(found));
@@ -106,9 +133,10 @@ fn assert_same_but_for_figures(committed: &str, found: &str, columns: &[Column])
         for (i, (committed, found)) in committed.iter().zip(&found).enumerate() {
             match (committed.parse::<f32>(), found.parse::<f32>()) {
                 (Ok(error), Ok(_)) => {
-                    let column = &columns[i - 3];
-                    let title = column.title;
-                    assert!(error <= column.tolerance, "{title}: {error} is too much");
+                    assert!(
+                        error <= tolerances[i - 3],
+                        "column {i}: {error} is too much"
+                    );
                 }
                 _ => assert_eq!(committed, found, "{advice}"),
             }
@@ -116,22 +144,25 @@ fn assert_same_but_for_figures(committed: &str, found: &str, columns: &[Column])
     }
 }
 
+fn before_and_from<'a>(text: &'a str, heading: &str) -> (&'a str, &'a str) {
+    text.split_at(text.find(heading).unwrap_or(text.len()))
+}
+
 #[test]
 fn the_documented_errors_are_those_of_the_tests() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/families.md");
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let (committed_cpu, committed_gpu) = match committed.find(GPU) {
-        Some(place) => committed.split_at(place),
-        None => (committed.as_str(), ""),
-    };
-    let (cpu, gpu) = (cpu_section(), gpu_section());
+    let (committed, committed_gpu) = before_and_from(&committed, GPU);
+    let (committed_decoders, committed_embedders) = before_and_from(committed, EMBEDDERS);
+    let (decoders, embedders, gpu) = (cpu_section(), embedders_section(), gpu_section());
     if std::env::var_os(UPDATE).is_some() {
         // A machine without GPU keeps the figures of one that has it.
         let gpu = gpu.as_deref().unwrap_or(committed_gpu);
-        std::fs::write(&path, format!("{cpu}{gpu}")).expect("the table is written");
+        std::fs::write(&path, format!("{decoders}{embedders}{gpu}")).expect("the table is written");
         return;
     }
-    assert_same_but_for_figures(committed_cpu, &cpu, &COLUMNS);
+    assert_same_but_for_figures(committed_decoders, &decoders, &tolerances(&COLUMNS));
+    assert_same_but_for_figures(committed_embedders, &embedders, &[TOLERANCE; 2]);
     if let Some(gpu) = gpu {
         // The adapter's name is the committing machine's.
         let without_name = |text: &str| {
@@ -139,6 +170,6 @@ fn the_documented_errors_are_those_of_the_tests() {
             lines.collect::<Vec<_>>().join("\n")
         };
         let (committed, found) = (without_name(committed_gpu), without_name(&gpu));
-        assert_same_but_for_figures(&committed, &found, &gpu::COLUMNS);
+        assert_same_but_for_figures(&committed, &found, &tolerances(&gpu::COLUMNS));
     }
 }
