@@ -1,7 +1,7 @@
 //! What JavaScript calls. The package around it (`web/package`) gives these their types and runs
 //! them in a worker.
 
-use rarebit_deviation::embed::{self, Embedder};
+use rarebit_deviation::embed;
 use rarebit_deviation::{
     DistanceMatrix, Kind, Kinds, Weighting, deviations, normalise, normalise_ranks, weights,
 };

@@ -26,9 +26,14 @@ after(async () => {
 test("the README's example runs", async () => {
   const page = await browser.newPage();
   const lines = [];
-  page.on("console", (message) => lines.push(message.text()));
+  const finished = new Promise((resolve) => {
+    page.on("console", (message) => lines.push(message.text()) >= 3 && resolve());
+    page.on("pageerror", (error) => (lines.push(String(error)), resolve()));
+    setTimeout(resolve, 60_000).unref();
+  });
   await page.goto(host.url);
-  while (lines.length < 3) await page.waitForTimeout(50);
+  await finished;
+  assert.equal(lines.length, 3, lines.join("\n"));
   assert.equal(lines[0], "true");
   assert.ok(Number(lines[1]) > 0.3 && Number(lines[1]) < 1, lines[1]);
   assert.ok(Number(lines[2]) > 10, lines[2]);

@@ -12,6 +12,9 @@ use std::process::{Command, ExitCode};
 /// Anything that stops a task: a sentence for whoever started it.
 type Result<T = ()> = std::result::Result<T, String>;
 
+/// The longest that one test of the page may take.
+const TEST_TIMEOUT_MS: u32 = 180_000;
+
 const USAGE: &str = "\
 Usage: cargo xtask web [--serve [PORT]] [--test [FILTER]]
 
@@ -63,6 +66,8 @@ fn web_tested(filter: Option<&str>) -> Result {
         .current_dir(root().join("web"))
         .env("RAREBIT_PAGE", url);
     tests.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+    // A test that waits for what does not come fails, and the others are still run.
+    tests.arg(format!("--test-timeout={TEST_TIMEOUT_MS}"));
     if let Some(filter) = filter {
         tests.arg(format!("--test-name-pattern={filter}"));
     }
