@@ -171,7 +171,12 @@ impl ModelFolder {
             }
         }
         match model.num_labels() {
-            Some(labels) => name_classifier(&mut config, labels),
+            Some(labels) => {
+                name_classifier(&mut config, labels);
+                if let (Value::Null, Some(pad)) = (&config["pad_token_id"], model.pad_token_id()) {
+                    config["pad_token_id"] = pad.into();
+                }
+            }
             // A file may hold a head of its own where its settings deny it; not every reader looks.
             None if !model.is_tied() => config["tie_word_embeddings"] = false.into(),
             None => {}
@@ -187,7 +192,7 @@ const CLASSIFIER: &str = "ForSequenceClassification";
 
 /// Makes the settings of a language model those of a classifier upon it.
 fn name_classifier(config: &mut Value, labels: usize) {
-    if let Value::String(architecture) = &mut config["architectures"][0] {
+    if let Some(Value::String(architecture)) = config.pointer_mut("/architectures/0") {
         for head in ["ForCausalLM", "LMHeadModel"] {
             if let Some(model) = architecture.strip_suffix(head) {
                 // The text model of Gemma 3 has a name of its own here.

@@ -2,22 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use rarebit_deviation::{Kinds, Weighting};
-use rarebit_models::lora::{LoraConfig, TargetModules};
 use rarebit_train::{Objective, OrpoWeight, TrainingArguments};
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 
-use crate::chat_settings;
+use crate::lora_settings::LoraSettings;
+use crate::online_settings::OnlineSettings;
+use crate::{chat_settings, settings};
 
 /// The paper's.
 const DEFAULT_BETA: f64 = 0.1;
 /// The paper's.
 const DEFAULT_LAMBDA: f64 = 0.25;
-/// peft's choice, queries and values, as the architectures call them.
-const DEFAULT_TARGETS: [&str; 4] = ["q_proj", "v_proj", "c_attn", "qkv_proj"];
 
 /// What is trained for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -88,66 +87,37 @@ pub(crate) struct ModelArguments {
     pub(crate) completion_only_loss: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assistant_only_loss: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) use_peft: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora_r: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora_alpha: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora_dropout: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora_target_modules: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora_modules_to_save: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) use_rslora: Option<bool>,
 }
 
 /// A run's settings, resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunConfig {
     pub(crate) model: ModelArguments,
+    pub(crate) lora: LoraSettings,
     pub(crate) arguments: TrainingArguments,
+    /// Learning from what the policy writes itself.
+    pub(crate) online: Option<OnlineSettings>,
 }
 
 impl RunConfig {
     /// Reads a TOML file, if one is given, and puts flags over it.
     pub(crate) fn resolve(file: Option<&Path>, flags: Table) -> anyhow::Result<Self> {
-        let mut table = match file {
-            None => Table::new(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-                toml::from_str(&text)
-                    .with_context(|| format!("{} is not a configuration", path.display()))?
-            }
-        };
-        table.extend(flags);
-        Self::from_table(table).with_context(|| match file {
-            Some(path) => format!("in {} and the flags", path.display()),
-            None => "in the flags".to_owned(),
-        })
+        settings::resolve(file, flags, Self::from_table)
     }
 
-    fn from_table(table: Table) -> anyhow::Result<Self> {
-        let mut known = Table::try_from(TrainingArguments::default())?;
-        known.insert("max_steps".to_owned(), Value::Integer(0));
-        let (arguments, model): (Table, Table) = table
-            .into_iter()
-            .partition(|(key, _)| known.contains_key(key));
-        for required in ["model_name_or_path", "output_dir", "objective"] {
-            ensure!(
-                model.contains_key(required),
-                "`{required}` is missing: set it in the configuration or give --{}",
-                required.replace('_', "-")
-            );
+    fn from_table(mut table: Table) -> anyhow::Result<Self> {
+        let online = OnlineSettings::take(&mut table)?;
+        if online.is_some() {
+            let once = toml::Value::Float(1.0);
+            table.entry("num_train_epochs").or_insert(once);
         }
+        let (model, lora, arguments) =
+            settings::read(table, &["model_name_or_path", "output_dir", "objective"])?;
         let mut config = Self {
-            model: Value::Table(model)
-                .try_into()
-                .map_err(|error| with_all_keys(error, &known))?,
-            arguments: Value::Table(arguments).try_into()?,
+            model,
+            lora,
+            arguments,
+            online,
         };
         config.validate()?;
         config.fill_defaults();
@@ -156,7 +126,7 @@ impl RunConfig {
 
     /// Writes out what the objective and the adapter take where nothing was said.
     fn fill_defaults(&mut self) {
-        let lora = self.lora();
+        self.lora.fill_defaults();
         let model = &mut self.model;
         match model.objective {
             ObjectiveName::Sft => {}
@@ -171,23 +141,16 @@ impl RunConfig {
                 model.dorpo_form.get_or_insert_default();
             }
         }
-        if let Some(lora) = lora {
-            model.use_peft = Some(true);
-            model.lora_r = Some(lora.r);
-            model.lora_alpha = Some(lora.lora_alpha);
-            model.lora_dropout = Some(lora.lora_dropout);
-            model.lora_target_modules = Some(match lora.target_modules {
-                TargetModules::Word(word) => vec![word],
-                TargetModules::Names(names) => names,
-            });
-            model.use_rslora = Some(lora.use_rslora);
-        }
     }
 
     /// The whole configuration as the TOML file that would give it.
     pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
         let mut table = Table::try_from(&self.model)?;
+        table.extend(Table::try_from(&self.lora)?);
         table.extend(Table::try_from(&self.arguments)?);
+        if let Some(online) = &self.online {
+            table.extend(Table::try_from(online)?);
+        }
         Ok(toml::to_string(&table)?)
     }
 
@@ -206,16 +169,7 @@ impl RunConfig {
                 "`lambda` is {lambda}: it must be 0 or more"
             );
         }
-        if let Some(dropout) = model.lora_dropout {
-            ensure!(
-                (0.0..1.0).contains(&dropout),
-                "`lora_dropout` is {dropout}: it must be at least 0 and below 1"
-            );
-        }
-        ensure!(
-            model.lora_r != Some(0),
-            "`lora_r` is 0: it must be at least 1"
-        );
+        self.lora.validate()?;
         ensure!(
             model.max_pairs != Some(0),
             "`max_pairs` is 0: it must be at least 1"
@@ -254,6 +208,10 @@ impl RunConfig {
         ] {
             meant_for(key, present, &[Ddpo, Dorpo])?;
         }
+        ensure!(
+            self.online.is_none() || model.eval_file.is_none(),
+            "`eval_file` means nothing to an online run: each round says how good what it wrote is"
+        );
         match (&model.dataset_name, &model.train_file) {
             (None, None) => bail!(
                 "there is nothing to train on: give --dataset-name, a folder of `rarebit prepare`, or --train-file"
@@ -311,49 +269,6 @@ impl RunConfig {
             || model.rank.is_some()
             || model.shrinkage.is_some()
     }
-
-    /// The adapter to train, with peft's defaults where nothing is said.
-    pub(crate) fn lora(&self) -> Option<LoraConfig> {
-        let model = &self.model;
-        let asked = model.lora_r.is_some()
-            || model.lora_alpha.is_some()
-            || model.lora_target_modules.is_some()
-            || model.lora_modules_to_save.is_some();
-        if !model.use_peft.unwrap_or(asked) {
-            return None;
-        }
-        let targets = model
-            .lora_target_modules
-            .clone()
-            .unwrap_or_else(|| DEFAULT_TARGETS.map(str::to_owned).into());
-        Some(LoraConfig {
-            r: model.lora_r.unwrap_or(16),
-            lora_alpha: model.lora_alpha.unwrap_or(32.0),
-            lora_dropout: model.lora_dropout.unwrap_or(0.0),
-            target_modules: match targets.as_slice() {
-                [word] if !is_name(word) => TargetModules::Word(word.clone()),
-                _ => TargetModules::Names(targets),
-            },
-            use_rslora: model.use_rslora.unwrap_or(false),
-            modules_to_save: model.lora_modules_to_save.clone(),
-            ..LoraConfig::default()
-        })
-    }
-}
-
-/// Whether it names layers by their ends, and is neither `all-linear` nor a regular expression.
-fn is_name(word: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    word.chars().all(is_plain)
-}
-
-/// A key that nothing is known of went to [`ModelArguments`], whose error lists only its own keys.
-fn with_all_keys(error: toml::de::Error, arguments: &Table) -> anyhow::Error {
-    if !error.message().starts_with("unknown field") {
-        return error.into();
-    }
-    let keys: Vec<String> = arguments.keys().map(|key| format!("`{key}`")).collect();
-    anyhow!("{}, {}", error.message(), keys.join(", "))
 }
 
 #[cfg(test)]
@@ -415,7 +330,9 @@ mod tests {
     fn every_recipe_resolves() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let mut recipes = 0;
-        for entry in std::fs::read_dir(folder).expect("recipes").flatten() {
+        let recipe = |entry: &std::fs::DirEntry| entry.path().is_file();
+        let entries = std::fs::read_dir(folder).expect("recipes").flatten();
+        for entry in entries.filter(recipe) {
             RunConfig::resolve(Some(&entry.path()), Table::new()).expect("a recipe that resolves");
             recipes += 1;
         }

@@ -6,6 +6,8 @@ mod conversations;
 mod export;
 mod help;
 mod human;
+mod online;
 mod pipeline;
 mod resume;
+mod reward;
 mod sandbox;

@@ -45,7 +45,7 @@ fn outcome(sandbox: &Sandbox) -> (Vec<Value>, Tree) {
 }
 
 /// The newest step of which there is a checkpoint.
-fn last_checkpoint(run: &Path) -> u64 {
+pub(super) fn last_checkpoint(run: &Path) -> u64 {
     fs::read_dir(run.join("checkpoints"))
         .into_iter()
         .flatten()
@@ -63,7 +63,12 @@ fn last_checkpoint(run: &Path) -> u64 {
 }
 
 /// Starts the command and kills it `delay` after `is_time`. Whether the kill came before the end.
-fn kill(sandbox: &Sandbox, arguments: &str, delay: Duration, is_time: impl Fn() -> bool) -> bool {
+pub(super) fn kill(
+    sandbox: &Sandbox,
+    arguments: &str,
+    delay: Duration,
+    is_time: impl Fn() -> bool,
+) -> bool {
     let mut process = sandbox
         .process(arguments)
         .stdout(Stdio::null())

@@ -18,4 +18,5 @@ mod lora;
 mod losses;
 mod pairs;
 mod reward;
+mod reward_training;
 mod training;

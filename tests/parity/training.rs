@@ -7,7 +7,7 @@ use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 use rarebit_train::schedule::{LrSchedulerType, Schedule};
 use rarebit_train::{
-    AdamW, Example, Item, Learner, Objective, OrpoWeight, StepReport, reference_logps,
+    AdamW, Example, Item, Learner, Objective, OrpoWeight, PolicyTask, StepReport, reference_logps,
 };
 use serde::Deserialize;
 
@@ -150,7 +150,11 @@ impl Run {
             adam_epsilon: settings.eps,
             weight_decay: self.weight_decay,
         };
-        let mut learner = Learner::new(self.policy(&device), objective, adam, Some(self.clip), PAD);
+        let task = PolicyTask {
+            objective,
+            pad: PAD,
+        };
+        let mut learner = Learner::new(self.policy(&device), task, adam, Some(self.clip));
         let schedule = Schedule::new(
             kind(&self.schedule),
             settings.learning_rate,

@@ -28,6 +28,7 @@ mod html;
 pub mod human;
 pub mod metrics;
 pub mod report;
+pub mod reward;
 mod samples;
 #[cfg(test)]
 mod tests;

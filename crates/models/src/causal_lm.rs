@@ -182,6 +182,10 @@ impl Parts for CausalLm {
         None
     }
 
+    fn pad_token_id(&self) -> Option<i64> {
+        None
+    }
+
     fn adapter(&self) -> Option<&LoraConfig> {
         self.adapter.as_ref()
     }

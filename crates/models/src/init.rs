@@ -8,7 +8,7 @@ use crate::decoder::DecoderConfig;
 use crate::weights::NamedTensors;
 
 /// Standard deviation of transformers' `initializer_range`.
-const DEVIATION: f32 = 0.02;
+pub(crate) const DEVIATION: f32 = 0.02;
 
 /// Random weights as transformers initialises a Llama, to which `config` must belong: matrices normal with deviation 0.02, norms
 /// 1, biases 0. The same seed gives the same weights on every machine.
@@ -25,13 +25,13 @@ pub fn random_llama(config: &DecoderConfig, seed: u64) -> NamedTensors {
     );
     let mut tensors = vec![(
         "model.embed_tokens.weight".to_owned(),
-        normal(&mut rng, [config.vocab_size, hidden]),
+        normal(&mut rng, [config.vocab_size, hidden], DEVIATION),
     )];
     for i in 0..config.layers.len() {
         let mut linear = |part: &str, [out, input]: [usize; 2], bias: bool| {
             tensors.push((
                 format!("model.layers.{i}.{part}.weight"),
-                normal(&mut rng, [out, input]),
+                normal(&mut rng, [out, input], DEVIATION),
             ));
             if bias {
                 tensors.push((format!("model.layers.{i}.{part}.bias"), constant(0.0, out)));
@@ -55,7 +55,7 @@ pub fn random_llama(config: &DecoderConfig, seed: u64) -> NamedTensors {
     if !config.tie_word_embeddings {
         tensors.push((
             "lm_head.weight".to_owned(),
-            normal(&mut rng, [config.vocab_size, hidden]),
+            normal(&mut rng, [config.vocab_size, hidden], DEVIATION),
         ));
     }
     tensors
@@ -66,10 +66,10 @@ fn constant(value: f32, length: usize) -> TensorData {
 }
 
 /// Box and Muller's transform: two uniform numbers make one normal.
-fn normal(rng: &mut ChaCha8Rng, shape: [usize; 2]) -> TensorData {
+pub(crate) fn normal(rng: &mut ChaCha8Rng, shape: [usize; 2], deviation: f32) -> TensorData {
     let mut draw = || {
         let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
-        radius * (2.0 * std::f32::consts::PI * rng.random::<f32>()).cos() * DEVIATION
+        radius * (2.0 * std::f32::consts::PI * rng.random::<f32>()).cos() * deviation
     };
     TensorData::new(
         (0..shape[0] * shape[1]).map(|_| draw()).collect::<Vec<_>>(),

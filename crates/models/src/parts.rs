@@ -35,6 +35,9 @@ pub trait Parts: Module + Sized {
     /// The number of labels of a head that gives labels.
     fn num_labels(&self) -> Option<usize>;
 
+    /// The token that such a head takes for padding wherever it stands.
+    fn pad_token_id(&self) -> Option<i64>;
+
     /// The device it lives on.
     fn device(&self) -> Device;
 

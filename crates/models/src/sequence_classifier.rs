@@ -6,20 +6,25 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::backbone::{Backbone, BackboneConfig};
 use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
+use crate::init;
 use crate::length_batches::length_batches;
 use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, Adaptable, LoraConfig, PREFIX};
 use crate::parts::{Part, Parts};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedTensors, Weights, param};
 
 /// The checkpoint key of the head.
 const SCORE: &str = "score.weight";
+/// The key of the head for words, which a classifier leaves behind.
+const LM_HEAD: &str = "lm_head.weight";
 
 /// A decoder whose head reads the last token of a sequence: transformers'
 /// `AutoModelForSequenceClassification`.
@@ -79,6 +84,39 @@ impl SequenceClassifier {
         Self::build(&weights, config, &value, score)?.with_adapter(adapter)
     }
 
+    /// Reads a language model as the beginning of a reward model: its head for words gives way to a
+    /// fresh one of one label, drawn from the seed as transformers draws it, normal with the
+    /// configuration's `initializer_range`. `pad` is the padding's token where the configuration
+    /// names none; transformers needs one to read several texts at once.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn begin_reward(
+        folder: &Path,
+        pad: u32,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let (path, value) = config_file::read(folder)?;
+        let config = BackboneConfig::from_json(&path, &value)?;
+        let file = TensorFile::open(folder)?;
+        let weights = Weights {
+            file: &file,
+            device,
+        };
+        let deviation = value.get("initializer_range").and_then(Value::as_f64);
+        let head = init::normal(
+            &mut ChaCha8Rng::seed_from_u64(seed),
+            [1, config.hidden_size()],
+            deviation.map_or(init::DEVIATION, |deviation| deviation as f32),
+        );
+        let head = Tensor::<2>::from_data(head, device).transpose();
+        let score = Linear::new(param(SCORE, head), None);
+        let mut model = Self::build(&weights, config, &value, score)?;
+        model.pad_token_id.get_or_insert(i64::from(pad));
+        Ok(model)
+    }
+
     fn build(
         weights: &Weights<'_>,
         config: BackboneConfig,
@@ -86,10 +124,10 @@ impl SequenceClassifier {
         score: Linear,
     ) -> Result<Self, ModelError> {
         let backbone = Backbone::load(weights, config.clone())?;
-        // A base may have a head that the adapter replaces.
+        // A base may have a head that the adapter, or a fresh one, replaces.
         weights
             .file
-            .check_all_read(config.model_type(), |name| name == SCORE)?;
+            .check_all_read(config.model_type(), |name| name == SCORE || name == LM_HEAD)?;
         Ok(Self {
             backbone,
             score,
@@ -236,27 +274,32 @@ impl SequenceClassifier {
 
     /// The rewards of one batch, padded on the right.
     fn read(&self, batch: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
-        let seq = batch.iter().map(|ids| ids.len()).max().unwrap_or(0);
-        let mut ids = Vec::with_capacity(batch.len() * seq);
-        let mut mask = Vec::with_capacity(batch.len() * seq);
-        for row in batch {
-            // What fills the rest is masked, so any token will do.
-            let padding = std::iter::repeat_n(0, seq - row.len());
-            ids.extend(row.iter().map(|&id| i64::from(id)).chain(padding));
-            mask.extend((0..seq).map(|place| place < row.len()));
-        }
-        let device = self.backbone.device();
-        let shape = [batch.len(), seq];
-        let rewards = self.forward(
-            Tensor::from_data(TensorData::new(ids, shape), &device),
-            Tensor::from_data(TensorData::new(mask, shape), &device),
-        );
-        rewards
+        let (input_ids, attention_mask) = padded(batch, &self.backbone.device());
+        self.forward(input_ids, attention_mask)
             .try_into_vec_as::<f32>()
             .map_err(|error| ModelError::Readback {
                 reason: error.to_string(),
             })
     }
+}
+
+/// Rows of token ids side by side, padded on the right, and where there is a token, `[rows, seq]`
+/// each.
+pub fn padded(rows: &[&[u32]], device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>) {
+    let seq = rows.iter().map(|ids| ids.len()).max().unwrap_or(0);
+    let mut ids = Vec::with_capacity(rows.len() * seq);
+    let mut mask = Vec::with_capacity(rows.len() * seq);
+    for row in rows {
+        // What fills the rest is masked, so any token will do.
+        let padding = std::iter::repeat_n(0, seq - row.len());
+        ids.extend(row.iter().map(|&id| i64::from(id)).chain(padding));
+        mask.extend((0..seq).map(|place| place < row.len()));
+    }
+    let shape = [rows.len(), seq];
+    (
+        Tensor::from_data(TensorData::new(ids, shape), device),
+        Tensor::from_data(TensorData::new(mask, shape), device),
+    )
 }
 
 /// The labels of the head in a file, 1 where it has none.
@@ -282,6 +325,10 @@ impl Parts for SequenceClassifier {
 
     fn num_labels(&self) -> Option<usize> {
         Some(Self::num_labels(self))
+    }
+
+    fn pad_token_id(&self) -> Option<i64> {
+        self.pad_token_id
     }
 
     fn device(&self) -> Device {

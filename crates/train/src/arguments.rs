@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::example::TruncationMode;
+use crate::plateau::{Plateau, PlateauSettings};
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::AdamW;
 
@@ -15,6 +16,9 @@ pub struct TrainingArguments {
     pub learning_rate: f64,
     /// Shape of the learning rate over the run.
     pub lr_scheduler_type: LrSchedulerType,
+    /// How a learning rate falls on plateaus, for `reduce_lr_on_plateau`.
+    #[serde(skip_serializing_if = "PlateauSettings::are_torchs")]
+    pub lr_scheduler_kwargs: PlateauSettings,
     /// Steps over which the learning rate rises from 0.
     pub warmup_steps: u64,
     /// The same as a share of all steps; used when `warmup_steps` is 0.
@@ -65,6 +69,7 @@ impl Default for TrainingArguments {
         Self {
             learning_rate: 5e-6,
             lr_scheduler_type: LrSchedulerType::Linear,
+            lr_scheduler_kwargs: PlateauSettings::default(),
             warmup_steps: 0,
             warmup_ratio: 0.0,
             num_train_epochs: 3.0,
@@ -139,6 +144,7 @@ impl TrainingArguments {
                 return wrong(key, "0".to_owned(), "it must be at least 1");
             }
         }
+        self.lr_scheduler_kwargs.validate()?;
         if self.max_steps == Some(0) || self.num_train_epochs == 0.0 && self.max_steps.is_none() {
             return wrong("max_steps", "0".to_owned(), "a run takes at least one step");
         }
@@ -163,7 +169,23 @@ impl TrainingArguments {
         (self.max_length > 0).then_some(self.max_length)
     }
 
-    pub(crate) fn steps_per_epoch(&self, examples: usize) -> u64 {
+    /// The arguments that decide where a run goes: how often it is saved does not.
+    pub(crate) fn of_the_course(&self) -> Self {
+        Self {
+            save_steps: 0,
+            save_total_limit: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Where a learning rate that falls on plateaus starts.
+    pub(crate) fn plateau(&self) -> Option<Plateau> {
+        (self.lr_scheduler_type == LrSchedulerType::ReduceLrOnPlateau)
+            .then(|| Plateau::new(self.learning_rate))
+    }
+
+    /// Optimizer steps of one pass over the data.
+    pub fn steps_per_epoch(&self, examples: usize) -> u64 {
         let batches = examples.div_ceil(self.per_device_train_batch_size);
         batches.div_ceil(self.gradient_accumulation_steps) as u64
     }

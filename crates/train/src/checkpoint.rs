@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use burn::optim::ModuleOptimizer;
 use rarebit_models::ModelError;
 use rarebit_models::NamedTensors;
-use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::plateau::Plateau;
 
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "parameters.safetensors";
@@ -37,6 +37,9 @@ pub(crate) struct RunState {
     pub(crate) best: Option<(u64, f64)>,
     /// Evaluations since the lowest.
     pub(crate) evaluations_since_best: u64,
+    /// Where a learning rate that falls on plateaus stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plateau: Option<Plateau>,
 }
 
 /// A short hash of everything that determines the course of a run.
@@ -60,6 +63,20 @@ impl Checkpoints {
         Self {
             folder: output_dir.join("checkpoints"),
         }
+    }
+
+    /// Refuses the checkpoints of another run.
+    pub(crate) fn check(&self, fingerprint: &str) -> Result<(), TrainError> {
+        let Some(&step) = self.steps().last() else {
+            return Ok(());
+        };
+        if self.read_state(step)?.fingerprint == fingerprint {
+            return Ok(());
+        }
+        Err(TrainError::OtherRun {
+            path: self.path(step),
+            what: "the model, the data, the objective or a training argument",
+        })
     }
 
     pub(crate) fn path(&self, step: u64) -> PathBuf {
@@ -113,7 +130,7 @@ impl Checkpoints {
         })
     }
 
-    pub(crate) fn load_model(&self, step: u64, model: CausalLm) -> Result<CausalLm, TrainError> {
+    pub(crate) fn load_model<M: Adaptable>(&self, step: u64, model: M) -> Result<M, TrainError> {
         let file =
             TensorFile::open(self.path(step).join(WEIGHTS)).map_err(|error| match error {
                 ModelError::DamagedWeights { path, reason } => TrainError::Damaged { path, reason },

@@ -33,6 +33,9 @@ pub enum TrainError {
     /// DPO was asked for on examples without the reference's log-probabilities.
     #[error("an example has no reference log-probabilities, which DPO compares with")]
     NoReference,
+    /// A round of several was given evaluation data, of which it knows no reference.
+    #[error("a round is not evaluated: what it learns from is its own")]
+    EvaluatedRound,
     /// The loss is not a number any more.
     #[error(
         "the loss became {loss} (gradient norm {grad_norm}) at step {step}, on the examples {ids}; {last_good}. \

@@ -1,4 +1,4 @@
-//! The training loop: one loop, the objective an enum.
+//! The training loop: one loop for policies, whose objective is an enum, and for reward models.
 //!
 //! Token ids and weights come in, a trained policy goes out; everything between lives in the run
 //! folder: checkpoints from which a killed run goes on, `metrics.jsonl`, TensorBoard events.
@@ -21,11 +21,15 @@ mod error;
 mod example;
 mod objective;
 mod placed;
+mod plateau;
+mod policy;
 mod reference;
+mod reward;
 mod run;
 mod run_log;
 pub mod schedule;
 mod step;
+mod task;
 pub mod tensorboard;
 mod trainer;
 
@@ -36,8 +40,11 @@ pub use encoder::{Encoder, SftTokens, messages};
 pub use error::TrainError;
 pub use example::{Example, Sequence, TruncationMode};
 pub use objective::{Objective, OrpoWeight};
+pub use plateau::{Plateau, PlateauSettings};
+pub use policy::{Item, PolicyTask, Round, Run, train, train_on};
 pub use reference::{ReferenceCache, reference_logps};
-pub use run::{Event, Outcome, Run};
+pub use reward::{RewardRun, RewardTask, ScoredExample, train_reward};
+pub use run::{Event, Outcome};
 pub use run_log::METRICS;
-pub use step::{AdamW, Item, Learner, StepReport};
-pub use trainer::train;
+pub use step::{AdamW, Learner, StepReport};
+pub use task::{Losses, Sample, Task};

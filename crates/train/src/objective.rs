@@ -5,6 +5,7 @@ use rarebit_core::{CompletionLogps, PairLogps, loss, numerics::log_sigmoid};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::task::Losses;
 
 /// The training objective.
 ///
@@ -39,14 +40,6 @@ pub enum OrpoWeight {
     Paper,
     /// Before the NLL and inside the sigmoid, as the authors' code has it.
     Reference,
-}
-
-/// The per-example losses of a micro-batch and what is worth logging of it.
-pub(crate) struct Losses {
-    /// `[examples]`
-    pub(crate) per_example: Tensor<1>,
-    /// Sums over the examples, each `[1]`, under TRL's metric names.
-    pub(crate) sums: Vec<(&'static str, Tensor<1>)>,
 }
 
 impl Objective {

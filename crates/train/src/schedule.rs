@@ -20,15 +20,19 @@ pub enum LrSchedulerType {
     Constant,
     /// The peak from the end of the warm-up on.
     ConstantWithWarmup,
+    /// The peak until evaluation stops improving, then less and less: see [`crate::PlateauSettings`].
+    /// There is no warm-up, as in transformers.
+    ReduceLrOnPlateau,
 }
 
 impl LrSchedulerType {
     /// Every type, in the order in which help texts list them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Linear,
         Self::Cosine,
         Self::Constant,
         Self::ConstantWithWarmup,
+        Self::ReduceLrOnPlateau,
     ];
 
     /// The name in configs and on the command line.
@@ -38,6 +42,7 @@ impl LrSchedulerType {
             Self::Cosine => "cosine",
             Self::Constant => "constant",
             Self::ConstantWithWarmup => "constant_with_warmup",
+            Self::ReduceLrOnPlateau => "reduce_lr_on_plateau",
         }
     }
 }
@@ -51,7 +56,8 @@ impl fmt::Display for LrSchedulerType {
 /// A scheduler name that rarebit does not have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown learning rate schedule `{0}`: use linear, cosine, constant or constant_with_warmup"
+    "unknown learning rate schedule `{0}`: use linear, cosine, constant, constant_with_warmup or \
+     reduce_lr_on_plateau"
 )]
 pub struct UnknownScheduler(String);
 
@@ -68,7 +74,8 @@ impl FromStr for LrSchedulerType {
 
 /// The learning rate of every optimiser step of a run.
 ///
-/// It holds no state: a resumed run asks for the step it is at.
+/// It holds no state: a resumed run asks for the step it is at. What a learning rate that falls on
+/// plateaus depends on is no function of the step; here it is the peak.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     kind: LrSchedulerType,
@@ -102,7 +109,10 @@ impl Schedule {
     }
 
     fn factor(&self, step: u64) -> f64 {
-        if self.kind == LrSchedulerType::Constant {
+        if matches!(
+            self.kind,
+            LrSchedulerType::Constant | LrSchedulerType::ReduceLrOnPlateau
+        ) {
             return 1.0;
         }
         if step < self.warmup_steps {
@@ -117,7 +127,9 @@ impl Schedule {
                 let progress = ((step - self.warmup_steps) as f64 / decay_steps).min(1.0);
                 0.5 * (1.0 + (PI * progress).cos())
             }
-            LrSchedulerType::Constant | LrSchedulerType::ConstantWithWarmup => 1.0,
+            LrSchedulerType::Constant
+            | LrSchedulerType::ReduceLrOnPlateau
+            | LrSchedulerType::ConstantWithWarmup => 1.0,
         }
     }
 }

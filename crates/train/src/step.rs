@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
-use rarebit_core::PairLogps;
-use rarebit_models::causal_lm::CausalLm;
+use burn::tensor::{Device, Tensor};
+use rarebit_models::lora::Adaptable;
 
-use crate::batch::Batch;
 use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
-use crate::example::Example;
-use crate::objective::Objective;
 use crate::placed::Placed;
+use crate::task::{Sample, Task};
 
 /// Settings of AdamW, under transformers' names and with its defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,15 +23,6 @@ pub struct AdamW {
     pub adam_epsilon: f32,
     /// Decoupled decay of matrices; norms and biases are not decayed, as in transformers.
     pub weight_decay: f32,
-}
-
-/// An example and the reference policy's log-probabilities of its completions.
-#[derive(Debug, Clone, Copy)]
-pub struct Item<'a> {
-    /// The example.
-    pub example: &'a Example,
-    /// Of chosen and rejected, summed; needed by DPO.
-    pub reference: Option<[f32; 2]>,
 }
 
 /// What a step did.
@@ -50,25 +38,18 @@ pub struct StepReport {
     pub tokens: usize,
 }
 
-/// The policy and its optimizer.
-pub struct Learner {
-    /// The policy, on an autodiff device.
-    pub model: CausalLm,
+/// A model, what it learns, and its optimizer.
+pub struct Learner<T: Task> {
+    /// The model, on an autodiff device.
+    pub model: T::Model,
     pub(crate) optimizer: ModuleOptimizer,
-    objective: Objective,
+    task: T,
     max_grad_norm: Option<f64>,
-    pad: u32,
 }
 
-impl Learner {
+impl<T: Task> Learner<T> {
     /// A learner with a fresh optimizer.
-    pub fn new(
-        model: CausalLm,
-        objective: Objective,
-        adam: AdamW,
-        max_grad_norm: Option<f64>,
-        pad: u32,
-    ) -> Self {
+    pub fn new(model: T::Model, task: T, adam: AdamW, max_grad_norm: Option<f64>) -> Self {
         let with_decay = |weight_decay| {
             AdamWConfig::new()
                 .with_beta_1(adam.adam_beta1)
@@ -77,7 +58,7 @@ impl Learner {
                 .with_weight_decay(weight_decay)
                 .build()
         };
-        let device = model.device().without_autodiff();
+        let device = device_of(&model).without_autodiff();
         let placed = |optimizer| Placed {
             optimizer,
             device: device.clone(),
@@ -94,15 +75,14 @@ impl Learner {
         Self {
             model,
             optimizer,
-            objective,
+            task,
             max_grad_norm,
-            pad,
         }
     }
 
     /// The device that batches go to.
     pub fn device(&self) -> Device {
-        self.model.device()
+        device_of(&self.model)
     }
 
     /// Takes one step on the mean loss of all micro-batches together.
@@ -111,7 +91,7 @@ impl Learner {
     /// When the device fails.
     pub fn step(
         &mut self,
-        micro_batches: &[Vec<Item<'_>>],
+        micro_batches: &[Vec<T::Item<'_>>],
         learning_rate: f64,
     ) -> Result<StepReport, TrainError> {
         let device = self.device();
@@ -119,7 +99,7 @@ impl Learner {
         let mut gradients = GradientsAccumulator::new();
         let mut tally = Tally::default();
         for items in micro_batches {
-            let loss = tally.add(self.objective, &self.model, items, self.pad, &device)? * share;
+            let loss = tally.add(&self.task, &self.model, items, &device)? * share;
             gradients.accumulate(
                 &self.model,
                 GradientsParams::from_grads(loss.backward(), &self.model),
@@ -139,27 +119,24 @@ impl Learner {
     /// When the device fails.
     pub fn evaluate(
         &self,
-        micro_batches: &[Vec<Item<'_>>],
+        micro_batches: &[Vec<T::Item<'_>>],
         mut done: impl FnMut(usize),
     ) -> Result<StepReport, TrainError> {
         let model = self.model.valid();
-        let device = model.device();
+        let device = device_of(&model);
         let mut tally = Tally::default();
         for items in micro_batches {
-            tally.add(self.objective, &model, items, self.pad, &device)?;
+            tally.add(&self.task, &model, items, &device)?;
             tally.settle(None)?;
             done(items.len());
         }
         tally.report(1.0 / self.normaliser(micro_batches), None)
     }
 
-    /// What the summed losses are divided by: the examples, or their completion tokens.
-    fn normaliser(&self, micro_batches: &[Vec<Item<'_>>]) -> f64 {
+    /// What the summed losses are divided by.
+    fn normaliser(&self, micro_batches: &[Vec<T::Item<'_>>]) -> f64 {
         let items = micro_batches.iter().flatten();
-        let count = match self.objective.is_pairwise() {
-            true => items.count(),
-            false => items.map(|item| item.example.completion_tokens()).sum(),
-        };
+        let count: usize = items.map(|item| self.task.share(item)).sum();
         count.max(1) as f64
     }
 }
@@ -176,41 +153,25 @@ struct Tally {
 
 impl Tally {
     /// Runs a micro-batch and returns its summed loss, `[1]`.
-    fn add(
+    fn add<T: Task>(
         &mut self,
-        objective: Objective,
-        model: &CausalLm,
-        items: &[Item<'_>],
-        pad: u32,
+        task: &T,
+        model: &T::Model,
+        items: &[T::Item<'_>],
         device: &Device,
     ) -> Result<Tensor<1>, TrainError> {
-        let examples: Vec<&Example> = items.iter().map(|item| item.example).collect();
-        let batch = Batch::new(&examples, pad, device);
-        let reference = reference(items, device);
-        let completions = batch.completion_logps(model);
-        let weight = match objective.is_weighted() {
-            true => batch.weight.clone(),
-            false => batch.weight.ones_like(),
-        };
-        let losses = objective.losses(&completions, reference.as_ref(), weight)?;
+        let losses = task.losses(model, items, device)?;
         let loss = losses.per_example.sum();
-
-        self.names = std::iter::once("loss")
-            .chain(losses.sums.iter().map(|(name, _)| *name))
-            .chain(std::iter::once("weight"))
-            .collect();
+        let names = losses.sums.iter().map(|(name, _)| *name);
+        self.names = std::iter::once("loss").chain(names).collect();
         let mut sums = vec![loss.clone().detach()];
         sums.extend(losses.sums.into_iter().map(|(_, sum)| sum));
-        sums.push(batch.weight.sum());
         self.pending.push(Tensor::cat(
             sums.into_iter().map(Tensor::without_autodiff).collect(),
             0,
         ));
         self.examples += items.len();
-        self.tokens += examples
-            .iter()
-            .map(|example| example.tokens())
-            .sum::<usize>();
+        self.tokens += items.iter().map(Sample::tokens).sum::<usize>();
         Ok(loss)
     }
 
@@ -271,26 +232,13 @@ pub(crate) fn read(tensor: Tensor<1>) -> Result<Vec<f32>, TrainError> {
         })
 }
 
-/// Reference log-probabilities of a micro-batch, if its items carry them.
-fn reference(items: &[Item<'_>], device: &Device) -> Option<PairLogps> {
-    let column = |which: usize| {
-        let values: Vec<f32> = items
-            .iter()
-            .map(|item| item.reference.map(|both| both[which]))
-            .collect::<Option<_>>()?;
-        Some(Tensor::from_data(
-            TensorData::new(values, [items.len()]),
-            device,
-        ))
-    };
-    Some(PairLogps {
-        chosen: column(0)?,
-        rejected: column(1)?,
-    })
+/// Where a model lives. Of an associated type, only a bound brings the method into scope.
+fn device_of<M: Adaptable>(model: &M) -> Device {
+    model.device()
 }
 
 /// The parameters of rank 1: norms and biases.
-fn vectors(model: &CausalLm) -> ParamGroup {
+fn vectors<M: Module>(model: &M) -> ParamGroup {
     struct Collect(Vec<ParamId>);
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -1,139 +1,116 @@
-//! The loop: one for every objective.
+//! The loop: one for everything that is learned.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
+use burn::optim::ModuleOptimizer;
 use burn::tensor::TensorData;
-use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 
+use crate::arguments::TrainingArguments;
 use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};
 use crate::error::TrainError;
-use crate::example::Example;
-use crate::reference::{ReferenceCache, reference_logps};
-use crate::run::{Event, Outcome, Run};
+use crate::run::{Event, Outcome};
 use crate::run_log::RunLog;
-use crate::schedule::Schedule;
-use crate::step::{Item, Learner, StepReport};
+use crate::schedule::{LrSchedulerType, Schedule};
+use crate::step::{Learner, StepReport};
+use crate::task::{Sample, Task};
 
-/// Trains, going on from the run folder's last checkpoint if there is one.
-///
-/// On the CPU a run that was killed and started again takes the same steps to the last bit.
-///
-/// # Errors
-/// When settings are out of range, there is nothing to learn from, the run folder belongs to
-/// another run or cannot be written, the device fails, or the loss is no number any more.
-pub fn train(
-    model: CausalLm,
-    run: &Run<'_>,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<Outcome, TrainError> {
-    run.arguments.validate()?;
-    if run.train.is_empty() {
+/// A run, ready to be followed, whatever is learned.
+pub(crate) struct Plan<'a, T: Task> {
+    pub(crate) output_dir: &'a Path,
+    pub(crate) arguments: &'a TrainingArguments,
+    pub(crate) task: T,
+    pub(crate) train: Vec<T::Item<'a>>,
+    pub(crate) eval: Vec<T::Item<'a>>,
+    /// Everything that determines the course of the run, hashed.
+    pub(crate) fingerprint: String,
+    /// Which part of a longer course it is.
+    pub(crate) stretch: Stretch,
+    /// The optimizer to begin with; by default a fresh one.
+    pub(crate) optimizer: Option<ModuleOptimizer>,
+}
+
+/// One of several equal parts of a course over which the learning rate changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch {
+    pub(crate) index: u64,
+    pub(crate) of: u64,
+}
+
+impl Stretch {
+    /// The whole of it.
+    pub(crate) const ALONE: Self = Self { index: 0, of: 1 };
+}
+
+/// Whether settings and data make a run, before anything is computed for it.
+pub(crate) fn check(
+    arguments: &TrainingArguments,
+    train: usize,
+    eval: usize,
+) -> Result<(), TrainError> {
+    arguments.validate()?;
+    if train == 0 {
         return Err(TrainError::NoExamples);
     }
-    let fits = |example: &Example| example.rejected.is_some() == run.objective.is_pairwise();
-    let mut examples = run.train.iter().chain(run.eval);
-    if let Some(example) = examples.find(|example| !fits(example)) {
-        let id = example.id.clone();
-        return Err(TrainError::Unfit { id });
+    let evaluates_on_the_way = eval > 0 && arguments.eval_steps > 0;
+    let needs = |key, value: String, reason| Err(TrainError::Setting { key, value, reason });
+    if arguments.early_stopping_patience > 0 && !evaluates_on_the_way {
+        return needs(
+            "early_stopping_patience",
+            arguments.early_stopping_patience.to_string(),
+            "stopping early needs evaluation data and eval_steps",
+        );
     }
-    let evaluates = !run.eval.is_empty();
-    if run.arguments.early_stopping_patience > 0 && !(evaluates && run.arguments.eval_steps > 0) {
-        return Err(TrainError::Setting {
-            key: "early_stopping_patience",
-            value: run.arguments.early_stopping_patience.to_string(),
-            reason: "stopping early needs evaluation data and eval_steps",
-        });
+    if arguments.lr_scheduler_type == LrSchedulerType::ReduceLrOnPlateau && !evaluates_on_the_way {
+        return needs(
+            "lr_scheduler_type",
+            arguments.lr_scheduler_type.to_string(),
+            "seeing a plateau needs evaluation data and eval_steps",
+        );
     }
-    if run.arguments.load_best_model_at_end && !evaluates {
-        return Err(TrainError::Setting {
-            key: "load_best_model_at_end",
-            value: "true".to_owned(),
-            reason: "finding the best model needs evaluation data",
-        });
+    if arguments.load_best_model_at_end && eval == 0 {
+        return needs(
+            "load_best_model_at_end",
+            "true".to_owned(),
+            "finding the best model needs evaluation data",
+        );
     }
-    run.check_folder()?;
-    std::fs::create_dir_all(run.output_dir).map_err(TrainError::write(run.output_dir))?;
+    Ok(())
+}
 
-    // The reference policy is the policy as it starts, so its log-probs come before any step.
-    let reference = References::compute(&model, run, on_event)?;
-    let mut course = Course::start(model, run, reference, on_event)?;
+/// Trains, going on from the run folder's last checkpoint if there is one.
+pub(crate) fn follow<T: Task>(
+    model: T::Model,
+    plan: Plan<'_, T>,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome<T::Model>, TrainError> {
+    let output_dir = plan.output_dir;
+    std::fs::create_dir_all(output_dir).map_err(TrainError::write(output_dir))?;
+    let mut course = Course::start(model, plan, on_event)?;
     while course.state.step < course.total && !course.is_stuck() {
         course.advance(on_event)?;
     }
     course.finish(on_event)
 }
 
-/// Reference log-probabilities by example; empty when the objective has no reference.
-struct References {
-    train: Vec<[f32; 2]>,
-    eval: Vec<[f32; 2]>,
-}
-
-impl References {
-    fn compute(
-        model: &CausalLm,
-        run: &Run<'_>,
-        on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Self, TrainError> {
-        if !run.objective.needs_reference() {
-            return Ok(Self {
-                train: Vec::new(),
-                eval: Vec::new(),
-            });
-        }
-        let cache = run.reference_cache.clone().map(|folder| ReferenceCache {
-            folder,
-            policy: run.policy.clone(),
-        });
-        let batch_size = run.arguments.per_device_eval_batch_size;
-        let total = run.train.len() + run.eval.len();
-        let mut compute = |examples: &[Example], before: usize| {
-            reference_logps(
-                model,
-                examples,
-                batch_size,
-                run.pad,
-                cache.as_ref(),
-                &mut |done, _| {
-                    on_event(Event::Reference {
-                        done: before + done,
-                        total,
-                    });
-                },
-            )
-        };
-        Ok(Self {
-            train: compute(run.train, 0)?,
-            eval: compute(run.eval, run.train.len())?,
-        })
-    }
-}
-
-/// Batches of places as batches of examples with their references.
-fn items<'a>(
-    examples: &'a [Example],
-    references: &[[f32; 2]],
-    batches: &[Vec<usize>],
-) -> Vec<Vec<Item<'a>>> {
-    let item = |&i: &usize| Item {
-        example: &examples[i],
-        reference: references.get(i).copied(),
-    };
-    batches
-        .iter()
-        .map(|batch| batch.iter().map(item).collect())
-        .collect()
+/// Batches of places as batches of items.
+fn batches<I: Copy>(items: &[I], places: &[Vec<usize>]) -> Vec<Vec<I>> {
+    let batch = |places: &Vec<usize>| places.iter().map(|&i| items[i]).collect();
+    places.iter().map(batch).collect()
 }
 
 /// A run under way.
-struct Course<'a> {
-    run: &'a Run<'a>,
-    references: References,
-    learner: Learner,
+struct Course<'a, T: Task> {
+    arguments: &'a TrainingArguments,
+    train: Vec<T::Item<'a>>,
+    eval: Vec<T::Item<'a>>,
+    learner: Learner<T>,
     schedule: Schedule,
+    /// Steps of the schedule that lie before this run.
+    steps_before: u64,
     total: u64,
     state: RunState,
     checkpoints: Checkpoints,
@@ -147,14 +124,23 @@ struct Course<'a> {
     evaluated: Option<u64>,
 }
 
-impl<'a> Course<'a> {
+impl<'a, T: Task> Course<'a, T> {
     fn start(
-        mut model: CausalLm,
-        run: &'a Run<'a>,
-        references: References,
+        mut model: T::Model,
+        plan: Plan<'a, T>,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, TrainError> {
-        let checkpoints = Checkpoints::new(run.output_dir);
+        let Plan {
+            output_dir,
+            arguments,
+            task,
+            train,
+            eval,
+            fingerprint,
+            stretch,
+            optimizer,
+        } = plan;
+        let checkpoints = Checkpoints::new(output_dir);
         let last = checkpoints.steps().last().copied();
         let state = match last {
             Some(step) => {
@@ -162,35 +148,35 @@ impl<'a> Course<'a> {
                 checkpoints.read_state(step)?
             }
             None => RunState {
-                fingerprint: run.fingerprint(),
+                fingerprint,
                 step: 0,
                 pending_steps: 0,
                 pending: BTreeMap::new(),
                 num_tokens: 0,
                 best: None,
                 evaluations_since_best: 0,
+                plateau: arguments.plateau(),
             },
         };
-        let mut learner = Learner::new(
-            model,
-            run.objective,
-            run.arguments.adam(),
-            run.arguments.clip(),
-            run.pad,
-        );
+        let mut learner = Learner::new(model, task, arguments.adam(), arguments.clip());
+        if let Some(optimizer) = optimizer {
+            learner.optimizer = optimizer;
+        }
         if let Some(step) = last {
             learner.optimizer = checkpoints.load_optimizer(step, learner.optimizer)?;
             on_event(Event::Resumed { step });
         }
-        let total = run.arguments.total_steps(run.train.len());
-        let log = RunLog::open(run.output_dir, state.step)?;
+        let total = arguments.total_steps(train.len());
+        let log = RunLog::open(output_dir, state.step)?;
         let since_log = (Instant::now(), state.num_tokens);
-        let schedule = run.arguments.schedule(total);
+        let schedule = arguments.schedule(total * stretch.of);
         Ok(Self {
-            run,
-            references,
+            arguments,
+            train,
+            eval,
             learner,
             schedule,
+            steps_before: total * stretch.index,
             total,
             state,
             checkpoints,
@@ -206,12 +192,15 @@ impl<'a> Course<'a> {
     /// One step and whatever is due after it.
     fn advance(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
         let micro_batches = self.micro_batches();
-        let learning_rate = self.schedule.lr(self.state.step);
+        let learning_rate = match &self.state.plateau {
+            Some(plateau) => plateau.learning_rate,
+            None => self.schedule.lr(self.steps_before + self.state.step),
+        };
         // Dropout draws from the device's generator: seeded by the step, a resumed run draws the same.
         self.learner
             .device()
-            .seed(self.run.arguments.seed.wrapping_add(self.state.step));
-        let items = items(self.run.train, &self.references.train, &micro_batches);
+            .seed(self.arguments.seed.wrapping_add(self.state.step));
+        let items = batches(&self.train, &micro_batches);
         let report = self.learner.step(&items, learning_rate)?;
         self.state.step += 1;
         if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
@@ -229,7 +218,7 @@ impl<'a> Course<'a> {
         });
 
         let due = |every: u64| every > 0 && self.state.step.is_multiple_of(every);
-        let arguments = self.run.arguments;
+        let arguments = self.arguments;
         let (log, evaluate, save) = (
             due(arguments.logging_steps),
             due(arguments.eval_steps),
@@ -249,14 +238,14 @@ impl<'a> Course<'a> {
     }
 
     fn micro_batches(&mut self) -> Vec<Vec<usize>> {
-        let arguments = self.run.arguments;
-        let per_epoch = arguments.steps_per_epoch(self.run.train.len());
+        let arguments = self.arguments;
+        let per_epoch = arguments.steps_per_epoch(self.train.len());
         let (epoch, place) = (
             self.state.step / per_epoch,
             (self.state.step % per_epoch) as usize,
         );
         if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let lengths: Vec<usize> = self.run.train.iter().map(Example::length).collect();
+            let lengths: Vec<usize> = self.train.iter().map(Sample::length).collect();
             let batches = epoch_batches(
                 &lengths,
                 arguments.per_device_train_batch_size,
@@ -282,7 +271,7 @@ impl<'a> Course<'a> {
             ids: micro_batches
                 .iter()
                 .flatten()
-                .map(|&i| self.run.train[i].id.clone())
+                .map(|&i| self.train[i].id().to_owned())
                 .collect(),
             last_good: self.last_good(),
         }
@@ -312,7 +301,7 @@ impl<'a> Course<'a> {
     }
 
     fn epochs(&self) -> f64 {
-        self.state.step as f64 / self.run.arguments.steps_per_epoch(self.run.train.len()) as f64
+        self.state.step as f64 / self.arguments.steps_per_epoch(self.train.len()) as f64
     }
 
     fn write_log(&mut self) -> Result<(), TrainError> {
@@ -335,13 +324,13 @@ impl<'a> Course<'a> {
     }
 
     fn evaluate(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
-        if self.run.eval.is_empty() || self.evaluated == Some(self.state.step) {
+        if self.eval.is_empty() || self.evaluated == Some(self.state.step) {
             return Ok(());
         }
         let started = Instant::now();
-        let lengths: Vec<usize> = self.run.eval.iter().map(Example::length).collect();
-        let batches = by_length(&lengths, self.run.arguments.per_device_eval_batch_size);
-        let items = items(self.run.eval, &self.references.eval, &batches);
+        let lengths: Vec<usize> = self.eval.iter().map(Sample::length).collect();
+        let places = by_length(&lengths, self.arguments.per_device_eval_batch_size);
+        let items = batches(&self.eval, &places);
         let mut done = 0;
         let report = self.learner.evaluate(&items, |count| {
             done += count;
@@ -375,6 +364,9 @@ impl<'a> Course<'a> {
         });
         // The clock of tokens per second stood still while no token was trained on.
         self.since_log.0 += started.elapsed();
+        if let Some(plateau) = &mut self.state.plateau {
+            plateau.step(report.loss, &self.arguments.lr_scheduler_kwargs);
+        }
         if self.state.best.is_none_or(|(_, best)| report.loss < best) {
             self.state.best = Some((self.state.step, report.loss));
             self.state.evaluations_since_best = 0;
@@ -387,7 +379,7 @@ impl<'a> Course<'a> {
 
     /// Whether evaluation has not improved for as long as patience lasts.
     fn is_stuck(&self) -> bool {
-        let patience = self.run.arguments.early_stopping_patience;
+        let patience = self.arguments.early_stopping_patience;
         patience > 0 && self.state.evaluations_since_best >= patience
     }
 
@@ -409,28 +401,33 @@ impl<'a> Course<'a> {
             .save(&self.state, &parameters, &self.learner.optimizer)?;
         self.saved = Some(self.state.step);
         self.checkpoints.prune(
-            self.run.arguments.save_total_limit,
+            self.arguments.save_total_limit,
             self.state.best.map(|(step, _)| step),
         )?;
         on_event(Event::Saved { path: &path });
         Ok(())
     }
 
-    fn finish(mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
+    fn finish(
+        mut self,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Outcome<T::Model>, TrainError> {
         if self.last_loss.is_some() {
             self.write_log()?;
             self.evaluate(on_event)?;
         }
         self.save(on_event)?;
-        let best = self.state.best.filter(|(step, _)| {
-            self.run.arguments.load_best_model_at_end && *step != self.state.step
-        });
+        let best = self
+            .state
+            .best
+            .filter(|(step, _)| self.arguments.load_best_model_at_end && *step != self.state.step);
         let model = match best {
             Some((step, _)) => self.checkpoints.load_model(step, self.learner.model)?,
             None => self.learner.model,
         };
         Ok(Outcome {
             model,
+            optimizer: self.learner.optimizer,
             steps: self.state.step,
             stopped_early: self.state.step < self.total,
             best: self.state.best,

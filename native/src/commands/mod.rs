@@ -7,11 +7,14 @@ pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod human;
+mod online;
 pub(crate) mod prepare;
 pub(crate) mod report;
+pub(crate) mod reward;
 mod source_args;
 pub(crate) mod tales;
 pub(crate) mod train;
+mod training_args;
 
 use std::path::PathBuf;
 
@@ -69,6 +72,8 @@ pub(crate) enum Command {
     Train(Box<train::TrainArgs>),
     Generate(generate::GenerateArgs),
     Evaluate(evaluate::EvaluateArgs),
+    #[command(subcommand)]
+    Reward(reward::RewardCommand),
     Report(report::ReportArgs),
     #[command(subcommand)]
     Human(human::HumanCommand),
@@ -87,6 +92,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
         Command::Train(args) => train::run(*args, global),
         Command::Generate(args) => generate::run(args, global),
         Command::Evaluate(args) => evaluate::run(args, global),
+        Command::Reward(command) => reward::run(command, global),
         Command::Report(args) => report::run(args),
         Command::Human(command) => human::run(command),
         Command::Export(args) => export::run(args, global),

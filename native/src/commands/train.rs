@@ -6,15 +6,16 @@ use anyhow::{bail, ensure};
 use burn::tensor::Device;
 use rarebit_deviation::Kinds;
 use rarebit_models::lora::Adaptable;
-use rarebit_train::schedule::LrSchedulerType;
-use rarebit_train::{Encoder, Event, Outcome, Run, TruncationMode, train};
+use rarebit_train::{Encoder, Outcome, Run, TrainingArguments, train};
 use serde::Serialize;
 use toml::Table;
 
-use super::Global;
 use super::source_args::named;
-use crate::progress::{self, Progress};
+use super::training_args::{LoopFlags, LoraFlags, OnlineFlags};
+use super::{Global, online};
+use crate::progress;
 use crate::run_config::{DorpoForm, ObjectiveName, RunConfig};
+use crate::training_view::View;
 use crate::{cache, chat_settings, model, output, training_data};
 
 /// Train a model: sft, dpo, ddpo, orpo or dorpo
@@ -23,6 +24,11 @@ use crate::{cache, chat_settings, model, output, training_data};
 /// transformers. The run folder gets the resolved config.toml, metrics.jsonl, TensorBoard events,
 /// checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). Kill it at any
 /// instant and start the same command again: it goes on from the last checkpoint.
+///
+/// With --online the policy learns from what it writes itself: each round it answers the data's
+/// prompts several times, a reward model judges the answers, deviation among them weighs the pairs,
+/// and the policy learns them. The reference is the policy that the run started with. Each round's
+/// samples, scores, pairs and log stay in DIR/rounds, metrics.jsonl has a row for each.
 ///
 /// Example: rarebit train --objective ddpo --model-name-or-path runs/sft/model
 /// --dataset-name prepared --output-dir runs/ddpo
@@ -33,6 +39,12 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: TrainFlags,
+    #[command(flatten)]
+    lora: LoraFlags,
+    #[command(flatten)]
+    arguments: LoopFlags,
+    #[command(flatten)]
+    online: OnlineFlags,
 }
 
 /// Settings that go over the file's
@@ -103,104 +115,14 @@ struct TrainFlags {
     /// sft: learn only what the assistant says, in every turn of a conversation [default: false]
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
     assistant_only_loss: Option<bool>,
-
-    /// Train a LoRA adapter instead of the whole model
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
-    use_peft: Option<bool>,
-    /// Rank [default: 16]
-    #[arg(long, help_heading = "LoRA")]
-    lora_r: Option<usize>,
-    /// Scale: the adapter is multiplied by alpha / r [default: 32]
-    #[arg(long, help_heading = "LoRA")]
-    lora_alpha: Option<f64>,
-    /// Dropout of the adapter's input [default: 0]
-    #[arg(long, help_heading = "LoRA")]
-    lora_dropout: Option<f64>,
-    /// Layers with an adapter: ends of their names, all-linear, or one regular expression for the
-    /// full name [default: queries and values]
-    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "LoRA")]
-    lora_target_modules: Option<Vec<String>>,
-    /// Modules that are trained whole beside the adapter, such as lm_head
-    #[arg(long, value_name = "NAME", num_args = 1.., help_heading = "LoRA")]
-    lora_modules_to_save: Option<Vec<String>>,
-    /// Scale by alpha / √r
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "LoRA")]
-    use_rslora: Option<bool>,
-
-    /// [default: 5e-6]
-    #[arg(long, help_heading = "Loop", allow_negative_numbers = true)]
-    learning_rate: Option<f64>,
-    /// [default: linear]
-    #[arg(long, value_parser = named::<LrSchedulerType>(&["linear", "cosine", "constant", "constant_with_warmup"]), help_heading = "Loop")]
-    lr_scheduler_type: Option<LrSchedulerType>,
-    /// [default: 0]
-    #[arg(long, help_heading = "Loop")]
-    warmup_steps: Option<u64>,
-    /// [default: 0]
-    #[arg(long, help_heading = "Loop")]
-    warmup_ratio: Option<f64>,
-    /// [default: 3]
-    #[arg(long, help_heading = "Loop")]
-    num_train_epochs: Option<f64>,
-    /// In place of num-train-epochs
-    #[arg(long, help_heading = "Loop")]
-    max_steps: Option<u64>,
-    /// [default: 2]
-    #[arg(long, help_heading = "Loop")]
-    per_device_train_batch_size: Option<usize>,
-    /// [default: 8]
-    #[arg(long, help_heading = "Loop")]
-    per_device_eval_batch_size: Option<usize>,
-    /// [default: 1]
-    #[arg(long, help_heading = "Loop")]
-    gradient_accumulation_steps: Option<usize>,
-    /// [default: 0]
-    #[arg(long, help_heading = "Loop")]
-    weight_decay: Option<f64>,
-    /// [default: 0.9]
-    #[arg(long, help_heading = "Loop")]
-    adam_beta1: Option<f64>,
-    /// [default: 0.999]
-    #[arg(long, help_heading = "Loop")]
-    adam_beta2: Option<f64>,
-    /// [default: 1e-8]
-    #[arg(long, help_heading = "Loop")]
-    adam_epsilon: Option<f64>,
-    /// 0 does not clip [default: 1]
-    #[arg(long, help_heading = "Loop")]
-    max_grad_norm: Option<f64>,
-    /// Longest sequence in tokens, 0 for no limit [default: 2048]
-    #[arg(long, help_heading = "Loop")]
-    max_length: Option<usize>,
-    /// [default: keep_start]
-    #[arg(long, value_parser = named::<TruncationMode>(&["keep_start", "keep_end"]), help_heading = "Loop")]
-    truncation_mode: Option<TruncationMode>,
-    /// [default: 42]
-    #[arg(long, help_heading = "Loop")]
-    seed: Option<u64>,
-
-    /// Steps between lines of the log [default: 10]
-    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
-    logging_steps: Option<u64>,
-    /// Steps between evaluations; 0 evaluates at the end only [default: 0]
-    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
-    eval_steps: Option<u64>,
-    /// Steps between checkpoints; 0 saves at the end only [default: 200]
-    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
-    save_steps: Option<u64>,
-    /// Checkpoints that are kept, the best one aside [default: 2]
-    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
-    save_total_limit: Option<usize>,
-    /// Evaluations without improvement after which to stop; 0 never stops early [default: 0]
-    #[arg(long, help_heading = "Log, evaluation, checkpoints")]
-    early_stopping_patience: Option<u64>,
-    /// Finish with the best evaluated model instead of the last
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Log, evaluation, checkpoints")]
-    load_best_model_at_end: Option<bool>,
 }
 
 pub(crate) fn run(args: TrainArgs, global: &Global) -> anyhow::Result<()> {
-    let config = RunConfig::resolve(args.config.as_deref(), Table::try_from(&args.flags)?)?;
+    let mut flags = Table::try_from(&args.flags)?;
+    flags.extend(Table::try_from(&args.lora)?);
+    flags.extend(Table::try_from(&args.arguments)?);
+    flags.extend(Table::try_from(&args.online)?);
+    let config = RunConfig::resolve(args.config.as_deref(), flags)?;
     let outcome = run_config(&config, global)?;
     let how = if outcome.stopped_early {
         "stopped early"
@@ -226,16 +148,6 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     let mut config = config.clone();
     loaded.template = chat_settings::apply(&mut config, loaded.template)?;
     let config = &config;
-    let encoder = Encoder {
-        tokenizer: &loaded.tokenizer,
-        template: &loaded.template,
-        max_length: Some(max_length(
-            config,
-            loaded.model.config().max_position_embeddings(),
-        )),
-        truncation_mode: config.arguments.truncation_mode,
-    };
-    let data = training_data::read(config, &encoder)?;
     let output_dir = &config.model.output_dir;
     let result = output_dir.join("model");
     ensure!(
@@ -243,9 +155,9 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         "the run would write over the model it starts from, {}: give another output_dir",
         result.display()
     );
-    let adapter = match (loaded.adapter.clone(), config.lora()) {
+    let adapter = match (loaded.adapter.clone(), config.lora.config()) {
         // An adapter that is there is trained further, as it is.
-        (Some(adapter), None) if config.model.use_peft != Some(false) => Some(adapter),
+        (Some(adapter), None) if config.lora.use_peft != Some(false) => Some(adapter),
         (Some(_), _) => bail!(
             "{} is an adapter, which is trained further with its own settings: remove use_peft and the lora_ settings, \
              or fold it into its base with `rarebit export --merge` first",
@@ -265,6 +177,28 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
     };
     let computed_by = format!("{}-{backend}", env!("CARGO_PKG_VERSION"));
     let reference_cache = cache::folder(global.cache_dir.as_deref(), "reference-logps")?;
+    let reference_cache = reference_cache.join(computed_by);
+    if let Some(settings) = &config.online {
+        let start = online::Start {
+            config,
+            settings,
+            loaded,
+            adapter,
+            device,
+            reference_cache,
+        };
+        return online::run(start, global);
+    }
+    let encoder = Encoder {
+        tokenizer: &loaded.tokenizer,
+        template: &loaded.template,
+        max_length: Some(max_length(
+            &config.arguments,
+            loaded.model.config().max_position_embeddings(),
+        )),
+        truncation_mode: config.arguments.truncation_mode,
+    };
+    let data = training_data::read(config, &encoder)?;
     let run = Run {
         output_dir,
         arguments: &config.arguments,
@@ -274,11 +208,12 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         pad: loaded.tokenizer.pad,
         policy: loaded.hash.clone(),
         adapter: adapter.as_ref(),
-        reference_cache: Some(reference_cache.join(computed_by)),
+        reference_cache: Some(reference_cache),
+        round: None,
     };
     // The configuration of another run stays as it is.
     run.check_folder()?;
-    save_config(config, output_dir)?;
+    save_config(&config.to_toml()?, output_dir)?;
     let mut view = View::default();
     let outcome = train(loaded.model, &run, &mut |event| view.show(&event))?;
     drop(view);
@@ -288,8 +223,8 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
 }
 
 /// The longest sequence: no longer than the model reads.
-fn max_length(config: &RunConfig, model: usize) -> usize {
-    match config.arguments.max_length() {
+pub(super) fn max_length(arguments: &TrainingArguments, model: usize) -> usize {
+    match arguments.max_length() {
         Some(asked) if asked <= model => asked,
         asked => {
             if let Some(asked) = asked {
@@ -302,93 +237,14 @@ fn max_length(config: &RunConfig, model: usize) -> usize {
     }
 }
 
-fn save_config(config: &RunConfig, output_dir: &Path) -> anyhow::Result<()> {
+/// Writes a resolved configuration into its run folder.
+pub(super) fn save_config(config: &str, output_dir: &Path) -> anyhow::Result<()> {
     let text = format!(
-        "# Resolved by rarebit {}.\n{}",
-        env!("CARGO_PKG_VERSION"),
-        config.to_toml()?
+        "# Resolved by rarebit {}.\n{config}",
+        env!("CARGO_PKG_VERSION")
     );
     output::write_atomically(&output_dir.join("config.toml"), |file| {
         std::io::Write::write_all(file, text.as_bytes())?;
         Ok(())
     })
-}
-
-/// The bar of the stage that a run is in.
-#[derive(Default)]
-struct View {
-    stage: Option<(Stage, Progress)>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Stage {
-    Reference,
-    Training,
-    Evaluating,
-}
-
-impl View {
-    fn show(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Reference { done, total } => {
-                let (done, total) = (*done as u64, *total as u64);
-                self.bar(Stage::Reference, done, total, "reference log-probs");
-            }
-            Event::Resumed { step } => {
-                progress::note(&format!("going on from the checkpoint of step {step}"))
-            }
-            Event::Step {
-                step,
-                total,
-                report,
-                tokens_per_second,
-            } => {
-                let metric = |name: &str| report.metrics.get(name).copied();
-                let mut details = format!("loss {:.4}", report.loss);
-                if let (Some(margin), Some(accuracy)) =
-                    (metric("rewards/margins"), metric("rewards/accuracies"))
-                {
-                    details += &format!("  margin {margin:.3}  accuracy {accuracy:.2}");
-                }
-                details += &format!("  {tokens_per_second:.0} tokens/s");
-                self.bar(Stage::Training, *step, *total, "training")
-                    .set_message(details);
-            }
-            Event::Evaluating { done, total } => {
-                let (done, total) = (*done as u64, *total as u64);
-                self.bar(Stage::Evaluating, done, total, "evaluating");
-            }
-            Event::Evaluated { step, report } => {
-                self.stage = None;
-                let accuracy = report.metrics.get("rewards/accuracies");
-                let accuracy = accuracy.map_or(String::new(), |accuracy| {
-                    format!(", accuracy {accuracy:.3}")
-                });
-                progress::note(&format!(
-                    "step {step}: evaluation loss {:.4}{accuracy}",
-                    report.loss
-                ));
-            }
-            Event::Saved { .. } => {}
-        }
-    }
-
-    /// The stage's bar, at `done`.
-    fn bar(&mut self, stage: Stage, done: u64, total: u64, what: &str) -> &Progress {
-        let is_new = self
-            .stage
-            .as_ref()
-            .is_none_or(|(current, _)| *current != stage);
-        if is_new {
-            // The old bar goes before the new one comes.
-            self.stage = None;
-        }
-        let (_, bar) = self.stage.get_or_insert_with(|| {
-            let bar = progress::bar(total, what);
-            bar.start_at(done.saturating_sub(1));
-            (stage, bar)
-        });
-        bar.set_position(done);
-        bar
-    }
 }

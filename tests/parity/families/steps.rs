@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_train::{AdamW, Item, Learner, StepReport, reference_logps};
+use rarebit_train::{AdamW, Item, Learner, PolicyTask, StepReport, reference_logps};
 
 use super::super::fixture::{TOLERANCE, assert_close};
 use super::fixture::{Settings, Variant, examples};
@@ -80,7 +80,8 @@ fn walk(
         adam_epsilon: 1e-8,
         weight_decay: settings.weight_decay,
     };
-    let mut learner = Learner::new(policy, objective, adam, Some(settings.clip), 0);
+    let task = PolicyTask { objective, pad: 0 };
+    let mut learner = Learner::new(policy, task, adam, Some(settings.clip));
     let steps = settings.order.chunks(settings.pairs_per_step);
     let reports = steps
         .map(|places| {

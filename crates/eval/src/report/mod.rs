@@ -4,6 +4,7 @@
 //! own style and script by hash keeps it so. The drawings are made here, as SVG; the script only
 //! switches what is shown, so a reader without it still sees every section.
 
+mod calibration;
 mod curves;
 mod format;
 mod headline;
@@ -18,6 +19,8 @@ mod scale;
 mod table;
 
 use crate::Evaluation;
+
+pub use calibration::render_reward;
 
 /// What a report is made of.
 #[derive(Clone, Debug)]

@@ -1,0 +1,278 @@
+//! Learning to write: a policy, pairs or completions, an objective.
+
+use std::path::{Path, PathBuf};
+
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Device, Tensor, TensorData};
+use rarebit_core::PairLogps;
+use rarebit_models::causal_lm::CausalLm;
+use rarebit_models::lora::LoraConfig;
+
+use crate::arguments::TrainingArguments;
+use crate::batch::Batch;
+use crate::checkpoint::{Checkpoints, fingerprint};
+use crate::error::TrainError;
+use crate::example::Example;
+use crate::objective::Objective;
+use crate::reference::{ReferenceCache, reference_logps};
+use crate::run::{Event, Outcome};
+use crate::task::{Losses, Sample, Task};
+use crate::trainer::{self, Plan, Stretch};
+
+/// A policy that learns an objective.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyTask {
+    /// The objective.
+    pub objective: Objective,
+    /// Fills batches.
+    pub pad: u32,
+}
+
+/// An example and the reference policy's log-probabilities of its completions.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// The example.
+    pub example: &'a Example,
+    /// Of chosen and rejected, summed; needed by DPO.
+    pub reference: Option<[f32; 2]>,
+}
+
+impl Sample for Item<'_> {
+    fn id(&self) -> &str {
+        &self.example.id
+    }
+
+    fn length(&self) -> usize {
+        self.example.length()
+    }
+
+    fn tokens(&self) -> usize {
+        self.example.tokens()
+    }
+}
+
+impl Task for PolicyTask {
+    type Model = CausalLm;
+    type Item<'a> = Item<'a>;
+
+    fn losses(
+        &self,
+        model: &CausalLm,
+        items: &[Item<'_>],
+        device: &Device,
+    ) -> Result<Losses, TrainError> {
+        let examples: Vec<&Example> = items.iter().map(|item| item.example).collect();
+        let batch = Batch::new(&examples, self.pad, device);
+        let reference = reference(items, device);
+        let completions = batch.completion_logps(model);
+        let weight = match self.objective.is_weighted() {
+            true => batch.weight.clone(),
+            false => batch.weight.ones_like(),
+        };
+        let mut losses = self
+            .objective
+            .losses(&completions, reference.as_ref(), weight)?;
+        losses.sums.push(("weight", batch.weight.sum()));
+        Ok(losses)
+    }
+
+    /// Supervised fine-tuning takes the mean over completion tokens.
+    fn share(&self, item: &Item<'_>) -> usize {
+        match self.objective.is_pairwise() {
+            true => 1,
+            false => item.example.completion_tokens(),
+        }
+    }
+}
+
+/// Reference log-probabilities of a micro-batch, if its items carry them.
+fn reference(items: &[Item<'_>], device: &Device) -> Option<PairLogps> {
+    let column = |which: usize| {
+        let values: Vec<f32> = items
+            .iter()
+            .map(|item| item.reference.map(|both| both[which]))
+            .collect::<Option<_>>()?;
+        Some(Tensor::from_data(
+            TensorData::new(values, [items.len()]),
+            device,
+        ))
+    };
+    Some(PairLogps {
+        chosen: column(0)?,
+        rejected: column(1)?,
+    })
+}
+
+/// One of several rounds, each of which is a run that goes on from the one before it: what a policy
+/// learns in it was written by the policy itself.
+#[derive(Clone)]
+pub struct Round {
+    /// Its place among them, from 0.
+    pub index: u64,
+    /// How many there are: the learning rate's schedule spans them all, as if each had as many steps
+    /// as this one.
+    pub of: u64,
+    /// The log-probabilities of the training pairs under the policy that the first round started
+    /// from, in the order of the pairs; empty for an objective without reference.
+    pub reference: Vec<[f32; 2]>,
+}
+
+/// Which policy is trained, on what, and where the run is kept.
+pub struct Run<'a> {
+    /// The run folder.
+    pub output_dir: &'a Path,
+    /// Settings of the loop.
+    pub arguments: &'a TrainingArguments,
+    /// The objective.
+    pub objective: Objective,
+    /// Examples to learn from.
+    pub train: &'a [Example],
+    /// Examples to be judged by; may be none.
+    pub eval: &'a [Example],
+    /// Fills batches.
+    pub pad: u32,
+    /// A hash of the files that the starting policy was read from.
+    pub policy: String,
+    /// The settings of the adapter that is trained, if one is.
+    pub adapter: Option<&'a LoraConfig>,
+    /// Keeps reference log-probabilities between runs.
+    pub reference_cache: Option<PathBuf>,
+    /// Which of several rounds it is, if it is one.
+    pub round: Option<Round>,
+}
+
+impl Run<'_> {
+    /// Refuses a run folder whose checkpoints are of another run.
+    ///
+    /// # Errors
+    /// When they are, or cannot be read.
+    pub fn check_folder(&self) -> Result<(), TrainError> {
+        Checkpoints::new(self.output_dir).check(&self.fingerprint())
+    }
+
+    /// Everything that determines the course of the run, hashed.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut data = Vec::new();
+        for example in self.train.iter().chain(self.eval) {
+            data.extend(example.weight.to_le_bytes());
+            for sequence in example.sequences() {
+                for span in &sequence.labels {
+                    data.extend((span.start as u64).to_le_bytes());
+                    data.extend((span.end as u64).to_le_bytes());
+                }
+                data.extend(sequence.ids.iter().flat_map(|id| id.to_le_bytes()));
+            }
+        }
+        let course = self.arguments.of_the_course();
+        let round = self.round.as_ref().map(|round| (round.index, round.of));
+        fingerprint(&[
+            self.policy.as_bytes(),
+            format!("{course:?}{:?}{:?}{round:?}", self.objective, self.adapter).as_bytes(),
+            &data,
+        ])
+    }
+
+    fn reference(
+        &self,
+        model: &CausalLm,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<[Vec<[f32; 2]>; 2], TrainError> {
+        if !self.objective.needs_reference() {
+            return Ok([Vec::new(), Vec::new()]);
+        }
+        if let Some(round) = &self.round {
+            return Ok([round.reference.clone(), Vec::new()]);
+        }
+        let cache = self.reference_cache.clone().map(|folder| ReferenceCache {
+            folder,
+            policy: self.policy.clone(),
+        });
+        let batch_size = self.arguments.per_device_eval_batch_size;
+        let total = self.train.len() + self.eval.len();
+        let mut compute = |examples: &[Example], before: usize| {
+            reference_logps(
+                model,
+                examples,
+                batch_size,
+                self.pad,
+                cache.as_ref(),
+                &mut |done, _| {
+                    on_event(Event::Reference {
+                        done: before + done,
+                        total,
+                    });
+                },
+            )
+        };
+        Ok([
+            compute(self.train, 0)?,
+            compute(self.eval, self.train.len())?,
+        ])
+    }
+}
+
+/// Trains a policy, going on from the run folder's last checkpoint if there is one.
+///
+/// On the CPU a run that was killed and started again takes the same steps to the last bit.
+///
+/// # Errors
+/// When settings are out of range, there is nothing to learn from, the run folder belongs to
+/// another run or cannot be written, the device fails, or the loss is no number any more.
+pub fn train(
+    model: CausalLm,
+    run: &Run<'_>,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, TrainError> {
+    train_on(model, None, run, on_event)
+}
+
+/// [`train`] with the optimizer that an earlier run of the same policy left.
+///
+/// # Errors
+/// As for [`train`].
+pub fn train_on(
+    model: CausalLm,
+    optimizer: Option<ModuleOptimizer>,
+    run: &Run<'_>,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Result<Outcome, TrainError> {
+    trainer::check(run.arguments, run.train.len(), run.eval.len())?;
+    let fits = |example: &Example| example.rejected.is_some() == run.objective.is_pairwise();
+    let mut examples = run.train.iter().chain(run.eval);
+    if let Some(example) = examples.find(|example| !fits(example)) {
+        let id = example.id.clone();
+        return Err(TrainError::Unfit { id });
+    }
+    if run.round.is_some() && !run.eval.is_empty() {
+        return Err(TrainError::EvaluatedRound);
+    }
+    run.check_folder()?;
+    // The reference policy is the policy as it starts, so its log-probs come before any step.
+    let [train, eval] = run.reference(&model, on_event)?;
+    let plan = Plan {
+        output_dir: run.output_dir,
+        arguments: run.arguments,
+        task: PolicyTask {
+            objective: run.objective,
+            pad: run.pad,
+        },
+        train: items(run.train, &train),
+        eval: items(run.eval, &eval),
+        fingerprint: run.fingerprint(),
+        stretch: run.round.as_ref().map_or(Stretch::ALONE, |round| Stretch {
+            index: round.index,
+            of: round.of,
+        }),
+        optimizer,
+    };
+    trainer::follow(model, plan, on_event)
+}
+
+/// Examples with their references, as far as there are any.
+fn items<'a>(examples: &'a [Example], references: &[[f32; 2]]) -> Vec<Item<'a>> {
+    let item = |(i, example)| Item {
+        example,
+        reference: references.get(i).copied(),
+    };
+    examples.iter().enumerate().map(item).collect()
+}
