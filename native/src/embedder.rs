@@ -1,5 +1,7 @@
 //! From an embedder's name to the embedder.
 
+mod vectors;
+
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -10,13 +12,14 @@ use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTran
 use crate::cache;
 use crate::embedding_cache::CachedEmbedder;
 use crate::hub::resolve_model;
+use vectors::Vectors;
 
 /// The semantic embedder where none is named: small, permissive and good (Apache-2.0, 22 M
 /// parameters).
 pub(crate) const DEFAULT_SEMANTIC: &str = "sentence-transformers/all-MiniLM-L6-v2";
 
-/// Opens `builtin:lexical`, `builtin:style`, a sentence-transformers folder, or one on the
-/// Hugging Face hub. Vectors of the latter two are kept in `cache_dir`, or in the user's cache.
+/// Opens `builtin:lexical`, `builtin:style`, `vectors:FILE`, a sentence-transformers folder, or one
+/// on the Hugging Face hub. Vectors of the latter two are kept in `cache_dir`, or in the user's cache.
 ///
 /// A folder or id may be followed by settings: `org/name,task=separation,truncate-dim=256`.
 ///
@@ -30,6 +33,9 @@ pub(crate) fn open_embedder(
 ) -> anyhow::Result<Box<dyn Embedder>> {
     if let Some(builtin) = embed::builtin(name) {
         return Ok(builtin);
+    }
+    if let Some(file) = name.strip_prefix(vectors::PREFIX) {
+        return Ok(Box::new(Vectors::read(Path::new(file))?));
     }
     if name.starts_with("builtin:") {
         bail!("no such embedder (the built-in ones are builtin:lexical and builtin:style): {name}");

@@ -13,6 +13,7 @@ mod model_folder;
 mod online_settings;
 mod output;
 mod progress;
+mod provider;
 mod reward;
 mod reward_config;
 mod reward_data;

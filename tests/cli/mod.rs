@@ -8,6 +8,8 @@ mod help;
 mod human;
 mod online;
 mod pipeline;
+mod provider;
 mod resume;
 mod reward;
 mod sandbox;
+mod sweep;

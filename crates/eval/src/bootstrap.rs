@@ -49,6 +49,42 @@ impl Bootstrap {
         Some(self.percentiles(found, resampled, prompts))
     }
 
+    /// Intervals of several statistics of prompts at once, as [`Self::interval_of`] gives them, each
+    /// with the two-sided p of its being 0, as [`Self::difference`] gives it. Empty when they do not
+    /// exist on the prompts themselves.
+    #[must_use]
+    pub fn columns_of(
+        &self,
+        prompts: usize,
+        statistics: impl Fn(&[usize]) -> Option<Vec<f64>>,
+    ) -> Vec<(Interval, f64)> {
+        let all: Vec<usize> = (0..prompts).collect();
+        let Some(found) = statistics(&all) else {
+            return Vec::new();
+        };
+        let mut resample = vec![0; prompts];
+        let mut draw = self.draws(prompts);
+        let mut resampled = vec![Vec::with_capacity(self.resamples); found.len()];
+        for _ in 0..self.resamples {
+            resample.iter_mut().for_each(|index| *index = draw());
+            for (column, value) in resampled
+                .iter_mut()
+                .zip(statistics(&resample).unwrap_or_default())
+            {
+                column.push(value);
+            }
+        }
+        let of_column = |(found, resampled): (f64, Vec<f64>)| {
+            let p = if prompts < 2 {
+                1.0
+            } else {
+                p_of_none(&resampled)
+            };
+            (self.percentiles(found, resampled, prompts), p)
+        };
+        found.into_iter().zip(resampled).map(of_column).collect()
+    }
+
     /// The interval of each column of a table with a row per prompt, as [`Self::interval`] gives
     /// it for the column alone; empty without rows.
     #[must_use]
@@ -90,13 +126,8 @@ impl Bootstrap {
         if differences.len() < 2 {
             return Some((self.percentiles(mean, means, 1), 1.0));
         }
-        let share = |holds: fn(&f64) -> bool| {
-            let count = means.iter().filter(|mean| holds(mean)).count();
-            (count + 1) as f64 / (means.len() + 1) as f64
-        };
-        let p = 2.0 * share(|mean| *mean <= 0.0).min(share(|mean| *mean >= 0.0));
-        let interval = self.percentiles(mean, means, differences.len());
-        Some((interval, p.min(1.0)))
+        let p = p_of_none(&means);
+        Some((self.percentiles(mean, means, differences.len()), p))
     }
 
     fn percentiles(&self, mean: f64, mut resampled: Vec<f64>, prompts: usize) -> Interval {
@@ -127,6 +158,16 @@ impl Bootstrap {
         let n = u32::try_from(n).unwrap_or(u32::MAX);
         move || rng.random_range(0..n) as usize
     }
+}
+
+/// The two-sided p of no difference, from resampled differences.
+fn p_of_none(resampled: &[f64]) -> f64 {
+    let share = |holds: fn(&f64) -> bool| {
+        let count = resampled.iter().filter(|value| holds(value)).count();
+        (count + 1) as f64 / (resampled.len() + 1) as f64
+    };
+    let p = 2.0 * share(|value| *value <= 0.0).min(share(|value| *value >= 0.0));
+    p.min(1.0)
 }
 
 /// The mean; `None` of nothing.

@@ -51,6 +51,34 @@ pub fn evaluation_csv(evaluation: &Evaluation) -> String {
     csv
 }
 
+/// One row per level of quality at which two models are compared; `level` is empty for their mean.
+#[must_use]
+pub fn equal_quality_csv(evaluation: &Evaluation) -> String {
+    let mut csv = String::from(
+        "model,baseline,metric,level,quality,diversity,baseline_diversity,\
+         difference,difference_low,difference_high,p\n",
+    );
+    for it in &evaluation.equal_quality {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            csv,
+            "{},{},{},{},{},{},{},{},{},{},{}",
+            quoted(&it.family),
+            quoted(&it.baseline),
+            quoted(&it.metric),
+            it.level.map_or_else(String::new, |level| level.to_string()),
+            it.quality.mean,
+            it.diversity.mean,
+            it.baseline_diversity.mean,
+            it.difference.mean,
+            it.difference.low,
+            it.difference.high,
+            it.p,
+        );
+    }
+    csv
+}
+
 fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))

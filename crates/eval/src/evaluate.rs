@@ -9,6 +9,7 @@ use crate::EvalError;
 use crate::bootstrap::Bootstrap;
 use crate::compare::{Measured, differences, side_by_side, summarise};
 use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, Thresholds, VERSION};
+use crate::frontier::equal_quality;
 use crate::metrics::histogram::distance_histogram;
 use crate::metrics::{catalogue, measure};
 use crate::samples::{PromptSamples, SystemSamples};
@@ -150,6 +151,9 @@ pub fn evaluate(
         systems.any(|system| system.metrics.contains_key(name))
     };
     metrics.retain(|metric| is_measured(&metric.name));
+    let prompts = side_by_side(measured);
+    let names: Vec<&str> = systems.iter().map(|system| &*system.name).collect();
+    let (frontiers, equal_quality) = equal_quality(&names, &prompts, names[baseline], &bootstrap);
     Ok(Evaluation {
         version: VERSION,
         seed: options.seed,
@@ -162,7 +166,9 @@ pub fn evaluate(
         metrics,
         systems: summaries,
         differences: all_differences,
-        prompts: side_by_side(measured),
+        frontiers,
+        equal_quality,
+        prompts,
     })
 }
 

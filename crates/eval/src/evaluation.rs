@@ -31,6 +31,12 @@ pub struct Evaluation {
     /// Paired differences of each further system to the baseline.
     #[serde(default)]
     pub differences: Vec<Difference>,
+    /// The best that each model does over its settings, where systems are named `MODEL@SETTING`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frontiers: Vec<Frontier>,
+    /// Diversity at equal quality, of each model against the baseline's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equal_quality: Vec<EqualQuality>,
     /// The prompts, in the order of the first system that has them.
     pub prompts: Vec<Prompt>,
 }
@@ -165,6 +171,55 @@ pub struct Difference {
     /// Number of prompts that both have.
     #[serde(default)]
     pub prompts: usize,
+}
+
+/// A model's settings in the plane of quality and a diversity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frontier {
+    /// The model: what its systems' names have before the `@`.
+    pub family: String,
+    /// The diversity.
+    pub metric: String,
+    /// A point per setting, in the order of the systems.
+    pub points: Vec<FrontierPoint>,
+}
+
+/// A setting of a model: means over the prompts that all settings of all models have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontierPoint {
+    /// The system.
+    pub system: String,
+    /// Its quality.
+    pub quality: f64,
+    /// Its diversity.
+    pub diversity: f64,
+    /// Whether no other setting of the model is as good and as diverse.
+    pub is_best: bool,
+}
+
+/// How diverse two models are where their quality is the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EqualQuality {
+    /// The model.
+    pub family: String,
+    /// The model it is compared with.
+    pub baseline: String,
+    /// The diversity.
+    pub metric: String,
+    /// The place in the range of quality that both reach, 0 at its lower end; `None` for the mean
+    /// over all places.
+    #[serde(default)]
+    pub level: Option<usize>,
+    /// The quality there.
+    pub quality: Interval,
+    /// The model's diversity at that quality.
+    pub diversity: Interval,
+    /// The baseline's.
+    pub baseline_diversity: Interval,
+    /// The first minus the second.
+    pub difference: Interval,
+    /// Two-sided bootstrap p of no difference.
+    pub p: f64,
 }
 
 /// One prompt and what each system made of it.

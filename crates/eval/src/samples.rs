@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::EvalError;
 use crate::evaluation::Response;
@@ -94,6 +97,26 @@ impl SystemSamples {
             prompts,
         })
     }
+
+    /// Keeps `responses` of each prompt, drawn without replacement and in their order, and leaves
+    /// out prompts that have fewer. Measures that grow with the number of responses (Vendi score,
+    /// distinct responses, self-BLEU) can be compared then. What is drawn follows from the seed and
+    /// the prompt's id.
+    pub fn draw(&mut self, responses: usize, seed: u64) {
+        self.prompts
+            .retain(|prompt| prompt.responses.len() >= responses);
+        for prompt in &mut self.prompts {
+            let mut hasher = Sha256::new();
+            hasher.update(seed.to_le_bytes());
+            hasher.update(prompt.prompt_id.as_bytes());
+            let mut rng = ChaCha8Rng::from_seed(hasher.finalize().into());
+            while prompt.responses.len() > responses {
+                // Drawn as u32, so that 32-bit machines draw the same ones.
+                let last = u32::try_from(prompt.responses.len()).unwrap_or(u32::MAX);
+                prompt.responses.remove(rng.random_range(0..last) as usize);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +151,28 @@ mod tests {
         assert_eq!(texts(0), ["b0", "b1"]);
         assert_eq!(texts(1), ["a0", "a1"]);
         assert_eq!(samples.prompts[1].responses[0].score, Some(0.5));
+    }
+
+    #[test]
+    fn as_many_of_each_prompt_are_drawn_and_shorter_ones_left_out() {
+        let rows = (0..10).map(|sample| SampleRow {
+            prompt_id: if sample < 8 { "long" } else { "short" }.to_owned(),
+            prompt: String::new(),
+            sample,
+            response: sample.to_string(),
+            score: None,
+        });
+        let all = SystemSamples::from_rows("people", "f", rows).unwrap();
+        let drawn = |seed| {
+            let mut samples = all.clone();
+            samples.draw(3, seed);
+            assert_eq!(samples.prompts.len(), 1);
+            let responses = samples.prompts.remove(0).responses;
+            responses.into_iter().map(|it| it.text).collect::<Vec<_>>()
+        };
+        assert_eq!((drawn(1).len(), drawn(1)), (3, drawn(1)));
+        assert!(drawn(1).is_sorted());
+        assert!((2..9).any(|seed| drawn(seed) != drawn(1)));
     }
 
     #[test]

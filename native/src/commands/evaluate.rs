@@ -23,6 +23,10 @@ use crate::{output, progress};
 /// and paired differences to a baseline. Quality is the mean of the responses' scores, or with
 /// --reward-model of its rewards.
 ///
+/// Systems named MODEL@SETTING, such as ddpo@t0.7 and ddpo@t1.3, are settings of one model: models
+/// are then compared at equal quality, too, so that a gain is seen to be more than hotter sampling.
+/// `rarebit sweep` makes them. People are a system like any other: gold=groups.parquet.
+///
 /// Example: rarebit evaluate dpo=dpo.jsonl ddpo=ddpo.jsonl --baseline dpo
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct EvaluateArgs {
@@ -38,6 +42,16 @@ pub(crate) struct EvaluateArgs {
     /// Print the evaluation as JSON instead of a table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    measures: MeasureArgs,
+    /// The column of a response's quality
+    #[arg(long, value_name = "NAME", default_value = "score")]
+    score_column: String,
+}
+
+/// How responses are measured
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct MeasureArgs {
     /// Embedder of what is told; takes what `prepare --semantic` takes
     #[arg(long, value_name = "EMBEDDER", default_value = DEFAULT_SEMANTIC)]
     semantic: String,
@@ -46,13 +60,17 @@ pub(crate) struct EvaluateArgs {
     style: String,
     /// The system that the others are compared with [default: the first]
     #[arg(long, value_name = "NAME")]
-    baseline: Option<String>,
+    pub(crate) baseline: Option<String>,
+    /// Measure so many responses of each prompt, drawn by the seed, so that systems with more of
+    /// them (such as people) are comparable; prompts with fewer are left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    responses: Option<u32>,
     /// Bootstrap resamples
     #[arg(long, default_value_t = 10_000)]
     resamples: usize,
-    /// Decides the resamples
+    /// Decides what is drawn
     #[arg(long, default_value_t = 42)]
-    seed: u64,
+    pub(crate) seed: u64,
     /// Compute compression ratio, ROUGE-L and n-grams as the paper's reference code does
     #[arg(long)]
     reference_compat: bool,
@@ -63,21 +81,18 @@ pub(crate) struct EvaluateArgs {
     /// Score from which on a response is good [default: the median of the baseline's scores]
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     quality_threshold: Option<f64>,
-    /// The column of a response's quality
-    #[arg(long, value_name = "NAME", default_value = "score")]
-    score_column: String,
     /// Let a reward model judge quality: a folder or Hugging Face id of a LLaMA with
     /// sequence-classification head and one label. Its rewards replace all scores, so that every
     /// system is judged alike
     #[arg(long, value_name = "MODEL")]
-    reward_model: Option<String>,
+    pub(crate) reward_model: Option<String>,
     /// How the reward model reads a prompt and a response
     #[arg(long, value_enum, default_value_t, requires = "reward_model")]
     reward_format: RewardFormat,
 }
 
 pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
-    let mut systems = args
+    let systems = args
         .systems
         .iter()
         .map(|argument| {
@@ -85,57 +100,7 @@ pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
             read_system(&name, &file, &args.score_column)
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let judge = match &args.reward_model {
-        Some(name) => {
-            let device = global.open_device()?;
-            Some(RewardModel::open(name, args.reward_format, &device)?)
-        }
-        None => None,
-    };
-    let (semantic, style) = (
-        global.embedder(&args.semantic)?,
-        global.embedder(&args.style)?,
-    );
-    if let Some(judge) = &judge {
-        judge.judge(&mut systems)?;
-    }
-    let options = EvalOptions {
-        seed: args.seed,
-        resamples: args.resamples,
-        mode: if args.reference_compat {
-            Mode::ReferenceCompat
-        } else {
-            Mode::Correct
-        },
-        baseline: args.baseline,
-        thresholds: Thresholds {
-            distinct: args.distinct_threshold,
-            quality: args.quality_threshold,
-        },
-        ..EvalOptions::default()
-    };
-    let total: usize = systems.iter().map(|system| system.prompts.len()).sum();
-    let bar = progress::bar(total as u64, "measuring");
-    let mut before = (String::new(), 0, 0);
-    let mut evaluation = evaluate(
-        &systems,
-        semantic.as_ref(),
-        style.as_ref(),
-        &options,
-        &mut |step| {
-            if before.0 != step.system {
-                before = (step.system.to_owned(), before.1 + before.2, step.total);
-            }
-            bar.set_position((before.1 + step.done) as u64);
-        },
-    )?;
-    drop(bar);
-    if let Some(judge) = &judge {
-        let quality = evaluation.metrics.iter_mut();
-        for metric in quality.filter(|metric| metric.name == "quality") {
-            metric.source = format!("mean reward of {}", judge.name());
-        }
-    }
+    let evaluation = args.measures.evaluate(systems, global)?;
     write(&evaluation, &args.output, args.csv.as_deref())?;
     let mut out = io::stdout().lock();
     match args.json {
@@ -143,6 +108,73 @@ pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
         false => table(&evaluation, &mut out)?,
     }
     Ok(())
+}
+
+impl MeasureArgs {
+    /// Judges the systems, if a reward model is to, and measures them.
+    pub(crate) fn evaluate(
+        &self,
+        mut systems: Vec<SystemSamples>,
+        global: &Global,
+    ) -> anyhow::Result<Evaluation> {
+        if let Some(responses) = self.responses {
+            for system in &mut systems {
+                system.draw(responses as usize, self.seed);
+            }
+        }
+        let judge = match &self.reward_model {
+            Some(name) => {
+                let device = global.open_device()?;
+                Some(RewardModel::open(name, self.reward_format, &device)?)
+            }
+            None => None,
+        };
+        let (semantic, style) = (
+            global.embedder(&self.semantic)?,
+            global.embedder(&self.style)?,
+        );
+        if let Some(judge) = &judge {
+            judge.judge(&mut systems)?;
+        }
+        let options = EvalOptions {
+            seed: self.seed,
+            resamples: self.resamples,
+            mode: if self.reference_compat {
+                Mode::ReferenceCompat
+            } else {
+                Mode::Correct
+            },
+            baseline: self.baseline.clone(),
+            thresholds: Thresholds {
+                distinct: self.distinct_threshold,
+                quality: self.quality_threshold,
+            },
+            ..EvalOptions::default()
+        };
+        let total: usize = systems.iter().map(|system| system.prompts.len()).sum();
+        let bar = progress::bar(total as u64, "measuring");
+        let mut before = (String::new(), 0, 0);
+        let mut evaluation = evaluate(
+            &systems,
+            semantic.as_ref(),
+            style.as_ref(),
+            &options,
+            &mut |step| {
+                if before.0 != step.system {
+                    before = (step.system.to_owned(), before.1 + before.2, step.total);
+                }
+                bar.set_position((before.1 + step.done) as u64);
+            },
+        )?;
+        drop(bar);
+        if let Some(judge) = &judge {
+            let quality = evaluation.metrics.iter_mut();
+            for metric in quality.filter(|metric| metric.name == "quality") {
+                metric.source = format!("mean reward of {}", judge.name());
+            }
+        }
+        Ok(evaluation)
+    }
 }
 
 /// `NAME=FILE`, or a file named by its own stem.
@@ -204,7 +236,7 @@ pub(crate) fn write(
 }
 
 /// Systems as columns, metrics as rows.
-fn table(evaluation: &Evaluation, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn table(evaluation: &Evaluation, out: &mut impl Write) -> io::Result<()> {
     let label_width = evaluation
         .metrics
         .iter()
@@ -249,6 +281,23 @@ fn table(evaluation: &Evaluation, out: &mut impl Write) -> io::Result<()> {
             write!(out, "  {cell:>24}")?;
         }
         writeln!(out)?;
+    }
+    for it in &evaluation.equal_quality {
+        // The mean over all levels; the levels are in the file and the report.
+        if it.level.is_none() {
+            let metric = evaluation.metrics.iter().find(|one| one.name == it.metric);
+            writeln!(
+                out,
+                "{} of {} at {}'s quality: {:+.3} [{:+.3}, {:+.3}], p {:.3}",
+                metric.map_or(&*it.metric, |metric| &*metric.label),
+                it.family,
+                it.baseline,
+                it.difference.mean,
+                it.difference.low,
+                it.difference.high,
+                it.p
+            )?;
+        }
     }
     Ok(())
 }

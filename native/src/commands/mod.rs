@@ -12,6 +12,7 @@ pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod reward;
 mod source_args;
+pub(crate) mod sweep;
 pub(crate) mod tales;
 pub(crate) mod train;
 mod training_args;
@@ -55,7 +56,8 @@ impl Global {
         } else {
             LongTexts::Truncate
         };
-        let device = match name.starts_with("builtin:") {
+        let computes_nothing = name.starts_with("builtin:") || name.starts_with("vectors:");
+        let device = match computes_nothing {
             true => Device::flex(),
             false => self.open_device()?,
         };
@@ -70,10 +72,11 @@ pub(crate) enum Command {
     Prepare(prepare::PrepareArgs),
     Deviation(deviation::DeviationArgs),
     Train(Box<train::TrainArgs>),
-    Generate(generate::GenerateArgs),
+    Generate(Box<generate::GenerateArgs>),
     Evaluate(evaluate::EvaluateArgs),
     #[command(subcommand)]
     Reward(reward::RewardCommand),
+    Sweep(Box<sweep::SweepArgs>),
     Report(report::ReportArgs),
     #[command(subcommand)]
     Human(human::HumanCommand),
@@ -90,9 +93,10 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
         Command::Prepare(args) => prepare::run(args, &resolve),
         Command::Deviation(args) => deviation::run(args, &resolve),
         Command::Train(args) => train::run(*args, global),
-        Command::Generate(args) => generate::run(args, global),
+        Command::Generate(args) => generate::run(*args, global),
         Command::Evaluate(args) => evaluate::run(args, global),
         Command::Reward(command) => reward::run(command, global),
+        Command::Sweep(args) => sweep::run(*args, global),
         Command::Report(args) => report::run(args),
         Command::Human(command) => human::run(command),
         Command::Export(args) => export::run(args, global),

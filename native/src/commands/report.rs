@@ -230,7 +230,7 @@ fn title_of(evaluation: &Evaluation) -> String {
 }
 
 /// This very command, quoted so that a shell reads it back.
-fn own_command() -> String {
+pub(crate) fn own_command() -> String {
     let arguments = std::env::args_os()
         .skip(1)
         .map(|argument| quoted(&argument.to_string_lossy()));

@@ -122,8 +122,8 @@ impl SourceArgs {
 #[command(next_help_heading = "Deviation and weights")]
 pub(crate) struct WeightingArgs {
     /// Embedder of what is told: builtin:lexical, a sentence-transformers folder, a Hugging Face
-    /// id, or none. Settings may follow a folder or id: ,prompt-name=NAME ,task=NAME
-    /// ,truncate-dim=N
+    /// id, vectors:FILE with {text, embedding} on each line, or none. Settings may follow a folder
+    /// or id: ,prompt-name=NAME ,task=NAME ,truncate-dim=N
     #[arg(
         long,
         value_name = "EMBEDDER",
@@ -131,7 +131,7 @@ pub(crate) struct WeightingArgs {
     )]
     semantic: String,
     /// Embedder of how it is told: builtin:style, a sentence-transformers folder, a Hugging Face
-    /// id, or none
+    /// id, vectors:FILE, or none
     #[arg(long, value_name = "EMBEDDER", default_value = "builtin:style")]
     style: String,
     /// The kinds of deviation that the weights follow

@@ -128,7 +128,14 @@ impl RowReading {
                 let prompt = self.prompt(fields)?;
                 let names = (&*self.columns.generations, &*self.columns.generation_scores);
                 let responses = parallel_lists(fields, names)?;
-                self.group(row, prompt, responses).map(Record::Group)
+                let mut group = self.group(row, prompt, responses)?;
+                // What NoveltyBench calls its prompts.
+                if !fields.contains_key(&self.columns.prompt_id)
+                    && let Some(id) = optional_name(fields, "id")?
+                {
+                    group.id = id;
+                }
+                Ok(Record::Group(group))
             }
             Shape::Flat => self.flat(row).map(Record::Part),
             Shape::Preference => self.preference(row).map(Record::Part),

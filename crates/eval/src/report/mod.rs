@@ -6,6 +6,7 @@
 
 mod calibration;
 mod curves;
+mod equal_quality;
 mod format;
 mod headline;
 mod heatmap;

@@ -1,9 +1,9 @@
 //! The page around the sections: head, policy, contents, and how to make it all again.
 
 use super::format::{count, counted};
-use super::plane::{Point, plane};
+use super::plane::{Line, Point, plane};
 use super::reading::{self, Reading};
-use super::{Report, curves, headline, histogram, samples, table};
+use super::{Report, curves, equal_quality, headline, histogram, samples, table};
 use crate::evaluation::MetricInfo;
 use crate::html::{Own, escape};
 
@@ -83,6 +83,9 @@ fn parts(report: &Report<'_>, reading: &Reading<'_>) -> Vec<Part> {
         Part::new("plane", "Quality and diversity", planes(reading)),
         Part::new("metrics", "All metrics", table::metrics(reading)),
     ];
+    if let Some(html) = equal_quality::section(reading) {
+        parts.insert(1, Part::new("equal-quality", "At equal quality", html));
+    }
     if let Some(html) = histogram::histograms(reading) {
         parts.push(Part::new("distances", "How distances are spread", html));
     }
@@ -175,8 +178,23 @@ fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
             })
         })
         .collect();
+    let frontiers = reading.evaluation.frontiers.iter();
+    let lines: Vec<Line> = frontiers
+        .filter(|frontier| frontier.metric == x.name && y.name == "quality")
+        .map(|frontier| {
+            let best = frontier.points.iter().filter(|point| point.is_best);
+            let mut points: Vec<(f64, f64)> = best.map(|it| (it.diversity, it.quality)).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let system = frontier.points.first().map_or("", |it| &*it.system);
+            Line {
+                colour: reading.colour(system),
+                points,
+            }
+        })
+        .collect();
     plane(
         &points,
+        &lines,
         &format!("{} against {}", y.label, x.label.to_lowercase()),
         &x.label,
         &y.label,

@@ -27,8 +27,21 @@ pub(super) struct Point<'a> {
     pub(super) is_baseline: bool,
 }
 
+/// The best that a model does over its settings: a line through them.
+pub(super) struct Line {
+    pub(super) colour: usize,
+    /// Diversity and quality of each, in order.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
 /// One plane as an SVG figure, or a sentence when no system has both numbers.
-pub(super) fn plane(points: &[Point<'_>], title: &str, x_label: &str, y_label: &str) -> String {
+pub(super) fn plane(
+    points: &[Point<'_>],
+    lines: &[Line],
+    title: &str,
+    x_label: &str,
+    y_label: &str,
+) -> String {
     let points: Vec<&Point<'_>> = points
         .iter()
         .filter(|point| is_drawable(&point.x) && is_drawable(&point.y))
@@ -55,6 +68,18 @@ pub(super) fn plane(points: &[Point<'_>], title: &str, x_label: &str, y_label: &
 
     let mut svg = String::new();
     grid(&mut svg, &x_axis, &y_axis, x_label, y_label);
+    for line in lines.iter().filter(|line| line.points.len() > 1) {
+        let places: Vec<String> = line
+            .points
+            .iter()
+            .map(|&(across, up)| format!("{} {}", at(x(across)), at(y(up))))
+            .collect();
+        svg += &format!(
+            "<path class=\"best s{}\" d=\"M{}\"/>",
+            line.colour,
+            places.join("L")
+        );
+    }
     let mut sights = Vec::new();
     for point in points.iter().filter(|point| point.is_baseline) {
         let (cx, cy) = (at(x(point.x.mean)), at(y(point.y.mean)));
@@ -236,14 +261,20 @@ mod tests {
 
     #[test]
     fn draws_a_cross_and_a_name_per_system() {
-        let svg = plane(&[point("dpo", 0.2), point("<ddpo>", 0.4)], "t", "x", "y");
+        let svg = plane(
+            &[point("dpo", 0.2), point("<ddpo>", 0.4)],
+            &[],
+            "t",
+            "x",
+            "y",
+        );
         assert_eq!(svg.matches("class=\"cross\"").count(), 2);
         assert!(svg.contains("&lt;ddpo&gt;") && !svg.contains("<ddpo>"));
     }
 
     #[test]
     fn no_points_is_said_and_nan_never_drawn() {
-        assert!(plane(&[], "t", "x", "y").contains("No system"));
+        assert!(plane(&[], &[], "t", "x", "y").contains("No system"));
         let hole = Interval {
             mean: f64::NAN,
             low: f64::NAN,
@@ -258,10 +289,22 @@ mod tests {
                 },
                 point("b", 0.2),
             ],
+            &[],
             "t",
             "x",
             "y",
         );
         assert!(!svg.contains("NaN"));
+    }
+    #[test]
+    fn the_best_settings_of_a_model_are_joined() {
+        let line = |points: &[(f64, f64)]| Line {
+            colour: 3,
+            points: points.to_vec(),
+        };
+        let systems = [point("a@1", 0.2), point("a@2", 0.4)];
+        let lines = [line(&[(0.2, 0.2), (0.4, 0.4)]), line(&[(0.3, 0.3)])];
+        let svg = plane(&systems, &lines, "t", "x", "y");
+        assert_eq!(svg.matches("class=\"best s3\"").count(), 1);
     }
 }

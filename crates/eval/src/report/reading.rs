@@ -3,6 +3,7 @@
 use super::Report;
 use crate::Evaluation;
 use crate::evaluation::{Difference, Interval, MetricInfo, System};
+use crate::frontier::family;
 
 /// An evaluation seen through one choice of baseline.
 pub(super) struct Reading<'a> {
@@ -64,13 +65,17 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// The page's colour of a system, the same in every drawing.
+    /// The page's colour of a system, the same in every drawing; settings of one model share it.
     pub(super) fn colour(&self, system: &str) -> usize {
-        self.systems()
-            .iter()
-            .position(|other| other.name == system)
-            .unwrap_or(0)
-            % COLOURS
+        let mut families: Vec<&str> = Vec::new();
+        for other in self.systems() {
+            let own = family(&other.name);
+            if !families.contains(&own) {
+                families.push(own);
+            }
+        }
+        let place = families.iter().position(|it| *it == family(system));
+        place.unwrap_or(0) % COLOURS
     }
 }
 

@@ -1,0 +1,241 @@
+//! `rarebit sweep`: models at several sampling settings, compared at equal quality.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use rarebit_eval::equal_quality_csv;
+use rarebit_eval::report::Report;
+use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
+
+use super::Global;
+use super::evaluate::{self, MeasureArgs, read_system, split};
+use super::generate::{Prompt, Writer, read_prompts};
+use super::{report, tales};
+use crate::model::{self, LoadedModel};
+use crate::{output, progress};
+
+/// Compare models at equal quality, over temperatures and min-p
+///
+/// Hotter sampling makes any model more diverse and, sooner or later, worse. This writes responses
+/// of every model at every temperature and min-p, judges and measures them, draws each model's line
+/// of the best diversity for a quality, and compares the lines where quality is the same: a gain is
+/// one if it is more than hotter sampling. Responses are kept in the folder and not written again;
+/// a killed sweep goes on.
+///
+/// For models behind an API, write responses with `rarebit generate --provider --temperature` and
+/// evaluate them as gpt@t0.7=FILE gpt@t1=FILE.
+///
+/// Example: rarebit sweep dpo=runs/dpo/model ddpo=runs/ddpo/model --prompts-file prepared/test/groups.parquet
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct SweepArgs {
+    /// A model, as NAME=MODEL or MODEL; the first one's is the line that the others are compared
+    /// with, unless --baseline names another
+    #[arg(value_name = "NAME=MODEL", required = true)]
+    models: Vec<String>,
+    /// A file of prompts; takes what `rarebit generate --prompts-file` takes
+    #[arg(long, value_name = "FILE")]
+    prompts_file: PathBuf,
+    /// Take only the first prompts of the file
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The folder of responses, evaluation and report
+    #[arg(long, short, value_name = "DIR", default_value = "sweep")]
+    output: PathBuf,
+    /// Temperatures
+    #[arg(
+        long,
+        value_name = "T,T,..",
+        value_delimiter = ',',
+        default_value = "0.6,0.8,1.0,1.2,1.4"
+    )]
+    temperatures: Vec<f32>,
+    /// Values of min-p
+    #[arg(
+        long,
+        value_name = "P,P,..",
+        value_delimiter = ',',
+        default_value = "0"
+    )]
+    min_ps: Vec<f32>,
+    /// Responses per prompt
+    #[arg(long, short = 'n', default_value_t = 4)]
+    num_return_sequences: usize,
+    /// Longest response, in tokens
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    max_new_tokens: usize,
+    /// Keep the k likeliest tokens; 0 keeps all
+    #[arg(long, default_value_t = 50)]
+    top_k: usize,
+    /// Keep the likeliest tokens that together reach this probability; 1 keeps all
+    #[arg(long, default_value_t = 0.95)]
+    top_p: f32,
+    /// Make tokens that stand already less likely; 1 does nothing
+    #[arg(long, default_value_t = 1.1)]
+    repetition_penalty: f32,
+    /// Responses that are written side by side
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+    /// Let the oracle of the tales judge quality, for prompts of `rarebit tales write`; else
+    /// --reward-model must
+    #[arg(long, conflicts_with = "reward_model")]
+    tales: bool,
+    #[command(flatten)]
+    measures: MeasureArgs,
+}
+
+pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
+    ensure!(
+        args.tales || args.measures.reward_model.is_some(),
+        "quality is not judged: give --reward-model, or --tales for the tales' oracle"
+    );
+    ensure!(
+        args.num_return_sequences > 1,
+        "--num-return-sequences is {}: diversity needs two or more",
+        args.num_return_sequences
+    );
+    let settings = args.settings()?;
+    let mut prompts = read_prompts(&args.prompts_file)?;
+    prompts.truncate(args.limit.unwrap_or(usize::MAX));
+    ensure!(
+        !prompts.is_empty(),
+        "there is no prompt in {}",
+        args.prompts_file.display()
+    );
+    let models: Vec<(String, PathBuf)> = args.models.iter().map(|it| split(it)).collect();
+    for (at, (name, _)) in models.iter().enumerate() {
+        ensure!(
+            models[..at].iter().all(|(other, _)| other != name),
+            "two models are called {name}: name them, as in {name}=MODEL"
+        );
+    }
+    let baseline = match args.measures.baseline.take() {
+        None => &models[0].0,
+        Some(name) => models
+            .iter()
+            .map(|(known, _)| known)
+            .find(|known| **known == name)
+            .with_context(|| format!("no model is called {name}, which --baseline asks for"))?,
+    };
+    args.measures.baseline = Some(system(baseline, &settings[0]));
+    let mut systems = Vec::new();
+    for (name, place) in &models {
+        let device = global.open_device()?;
+        let loaded = model::load(&place.to_string_lossy(), &device)?;
+        for config in &settings {
+            let name = system(name, config);
+            let file = args.responses(&loaded, config, &name, &prompts)?;
+            systems.push(read_system(&name, &file, "score")?);
+        }
+    }
+    let evaluation = args.measures.evaluate(systems, global)?;
+    evaluate::write(
+        &evaluation,
+        &args.output.join("evaluation.json"),
+        Some(&args.output.join("evaluation.csv")),
+    )?;
+    output::write_atomically(&args.output.join("equal-quality.csv"), |file| {
+        Ok(file.write_all(equal_quality_csv(&evaluation).as_bytes())?)
+    })?;
+    let page = args.output.join("report.html");
+    let report = Report {
+        title: "Diversity at equal quality".to_owned(),
+        evaluation: &evaluation,
+        baseline: None,
+        runs: Vec::new(),
+        extra_sections: Vec::new(),
+        reproduce: vec![report::own_command()],
+        about: vec![("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
+    };
+    report::write(&report, &page)?;
+    let mut out = io::stdout().lock();
+    evaluate::table(&evaluation, &mut out)?;
+    writeln!(out, "{}", page.display())?;
+    Ok(())
+}
+
+/// What a model at a setting is called: `ddpo@t0.7`, `ddpo@t0.7-p0.05`.
+fn system(model: &str, config: &GenerationConfig) -> String {
+    let LogitsProcessors {
+        temperature, min_p, ..
+    } = config.logits;
+    let min_p = match min_p > 0.0 {
+        true => format!("-p{min_p}"),
+        false => String::new(),
+    };
+    format!("{model}@t{temperature}{min_p}")
+}
+
+impl SweepArgs {
+    fn settings(&self) -> anyhow::Result<Vec<GenerationConfig>> {
+        let mut settings: Vec<GenerationConfig> = Vec::new();
+        for &temperature in &self.temperatures {
+            for &min_p in &self.min_ps {
+                let logits = LogitsProcessors {
+                    repetition_penalty: self.repetition_penalty,
+                    temperature,
+                    top_k: self.top_k,
+                    top_p: self.top_p,
+                    min_p,
+                };
+                if let Some(problem) = logits.problem() {
+                    anyhow::bail!(problem);
+                }
+                let config = GenerationConfig {
+                    max_new_tokens: self.max_new_tokens,
+                    do_sample: true,
+                    logits,
+                    seed: self.measures.seed,
+                };
+                if !settings.contains(&config) {
+                    settings.push(config);
+                }
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The file of a model's responses at a setting, written if it is not there.
+    fn responses(
+        &self,
+        loaded: &LoadedModel,
+        config: &GenerationConfig,
+        name: &str,
+        prompts: &[Prompt],
+    ) -> anyhow::Result<PathBuf> {
+        let writer = Writer {
+            loaded,
+            config,
+            samples: self.num_return_sequences,
+            batch_size: self.batch_size,
+        };
+        // A file is known by what decides it, so that none is taken for another.
+        let fingerprint = writer.fingerprint(prompts);
+        let folder = self.output.join("responses");
+        let file = folder.join(format!("{}.{fingerprint}.jsonl", file_name(name)));
+        if file.exists() {
+            progress::note(&format!("{} is there already", file.display()));
+        } else {
+            writer.to_file(prompts, &file)?;
+        }
+        if !self.tales {
+            return Ok(file);
+        }
+        let judged = self.output.join("judged").join(name_of(&file));
+        tales::write_judged(&tales::readings(&file)?, &judged)?;
+        Ok(judged)
+    }
+}
+
+fn name_of(file: &Path) -> &Path {
+    file.file_name().map_or(file, Path::new)
+}
+
+/// A name that any file system takes.
+fn file_name(name: &str) -> String {
+    let plain = |character: char| match character {
+        '/' | '\\' | ':' => '-',
+        other => other,
+    };
+    name.chars().map(plain).collect()
+}

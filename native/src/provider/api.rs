@@ -1,0 +1,345 @@
+//! The two wire formats: what is sent for a question, and what an answer looks like.
+
+use rarebit_data::Message;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Whose API an endpoint speaks.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// OpenAI's chat completions, which vLLM, llama.cpp, Ollama, OpenRouter, DeepSeek and many
+    /// others speak, too
+    Openai,
+    /// Anthropic's messages
+    Anthropic,
+}
+
+/// How a model is to write. What is `None` is not sent: the provider decides.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Settings {
+    pub(crate) max_new_tokens: usize,
+    pub(crate) temperature: Option<f32>,
+    pub(crate) top_k: Option<usize>,
+    pub(crate) top_p: Option<f32>,
+    pub(crate) min_p: Option<f32>,
+    pub(crate) repetition_penalty: Option<f32>,
+    pub(crate) seed: Option<u64>,
+}
+
+/// Tokens of a question and its answer, as the provider counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+    }
+}
+
+/// What a model said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Without the thoughts before it.
+    pub(crate) text: String,
+    /// `stop`, `length`, `refusal`, `content_filter`, or the provider's own word.
+    pub(crate) finish_reason: String,
+    pub(crate) usage: Usage,
+    /// The version of the model that answered, where it is told.
+    pub(crate) model: Option<String>,
+}
+
+impl Api {
+    /// As `--provider` takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// The provider's own endpoint.
+    pub(crate) fn base_url(self) -> &'static str {
+        match self {
+            Self::Openai => "https://api.openai.com/v1",
+            Self::Anthropic => "https://api.anthropic.com/v1",
+        }
+    }
+
+    /// What follows the base URL.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Openai => "/chat/completions",
+            Self::Anthropic => "/messages",
+        }
+    }
+
+    /// The environment variable of the key.
+    pub(crate) fn key_variable(self) -> &'static str {
+        match self {
+            Self::Openai => "OPENAI_API_KEY",
+            Self::Anthropic => "ANTHROPIC_API_KEY",
+        }
+    }
+
+    /// The header of the key, and what stands before the key in it.
+    pub(crate) fn key_header(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Openai => ("authorization", "Bearer "),
+            Self::Anthropic => ("x-api-key", ""),
+        }
+    }
+
+    /// The first setting that is asked for and that the API does not have, by its flag.
+    pub(crate) fn lacks(self, settings: &Settings) -> Option<&'static str> {
+        let asked = [
+            ("--min-p", settings.min_p.is_some()),
+            (
+                "--repetition-penalty",
+                settings.repetition_penalty.is_some(),
+            ),
+            ("--seed", settings.seed.is_some()),
+        ];
+        let mut asked = asked.into_iter();
+        match self {
+            // Servers behind OpenAI's format know all of them; OpenAI refuses what it does not know.
+            Self::Openai => None,
+            Self::Anthropic => asked.find_map(|(flag, is_asked)| is_asked.then_some(flag)),
+        }
+    }
+
+    /// The body of a question. `is_own` says that the endpoint is the provider's own.
+    pub(crate) fn body(
+        self,
+        model: &str,
+        messages: &[Message],
+        settings: &Settings,
+        is_own: bool,
+    ) -> Value {
+        let mut body = Map::new();
+        body.insert("model".to_owned(), model.into());
+        let limit = match self {
+            // The older name is refused by OpenAI's reasoning models, the newer one is unknown to
+            // many other servers.
+            Self::Openai if is_own => "max_completion_tokens",
+            _ => "max_tokens",
+        };
+        body.insert(limit.to_owned(), settings.max_new_tokens.into());
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        };
+        set("temperature", settings.temperature.map(short));
+        set("top_p", settings.top_p.map(short));
+        set("top_k", settings.top_k.map(Value::from));
+        set("min_p", settings.min_p.map(short));
+        set("repetition_penalty", settings.repetition_penalty.map(short));
+        set("seed", settings.seed.map(Value::from));
+        let turns = match self {
+            Self::Openai => messages,
+            Self::Anthropic => {
+                // Here the system prompt is no turn.
+                let own = messages.iter().take_while(|it| it.role == "system").count();
+                let system: Vec<&str> = messages[..own].iter().map(|it| &*it.content).collect();
+                set("system", (own > 0).then(|| system.join("\n\n").into()));
+                &messages[own..]
+            }
+        };
+        set("messages", Some(json!(turns)));
+        Value::Object(body)
+    }
+
+    /// Reads an answer; what is wrong with it if it is none.
+    pub(crate) fn read(self, answer: &Value) -> Result<Answer, String> {
+        let (text, finish_reason) = match self {
+            Self::Openai => openai_text(answer)?,
+            Self::Anthropic => anthropic_text(answer)?,
+        };
+        let count = |names: &[&str]| -> u64 {
+            let usage = &answer["usage"];
+            names.iter().filter_map(|name| usage[name].as_u64()).sum()
+        };
+        let usage = match self {
+            Self::Openai => Usage {
+                input_tokens: count(&["prompt_tokens"]),
+                output_tokens: count(&["completion_tokens"]),
+            },
+            Self::Anthropic => Usage {
+                input_tokens: count(&[
+                    "input_tokens",
+                    "cache_creation_input_tokens",
+                    "cache_read_input_tokens",
+                ]),
+                output_tokens: count(&["output_tokens"]),
+            },
+        };
+        Ok(Answer {
+            text: without_thoughts(&text).to_owned(),
+            finish_reason,
+            usage,
+            model: answer["model"].as_str().map(str::to_owned),
+        })
+    }
+}
+
+/// A number as it was typed: 0.7, not 0.699999988079071.
+fn short(number: f32) -> Value {
+    number
+        .to_string()
+        .parse::<f64>()
+        .map_or(Value::Null, Value::from)
+}
+
+fn openai_text(answer: &Value) -> Result<(String, String), String> {
+    let choice = &answer["choices"][0];
+    let message = choice
+        .get("message")
+        .filter(|message| message.is_object())
+        .ok_or("there is no `choices[0].message` in it")?;
+    let finish_reason = choice["finish_reason"].as_str().unwrap_or("stop");
+    if let Some(refusal) = message["refusal"].as_str().filter(|it| !it.is_empty()) {
+        return Ok((refusal.to_owned(), "refusal".to_owned()));
+    }
+    let text = match &message["content"] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts_of(parts),
+        _ => return Err("`choices[0].message.content` is no text".to_owned()),
+    };
+    Ok((text, finish_reason.to_owned()))
+}
+
+fn anthropic_text(answer: &Value) -> Result<(String, String), String> {
+    let parts = answer["content"]
+        .as_array()
+        .ok_or("there is no list `content` in it")?;
+    let finish_reason = match answer["stop_reason"].as_str() {
+        None | Some("end_turn" | "stop_sequence") => "stop",
+        Some("max_tokens") => "length",
+        Some(other) => other,
+    };
+    Ok((parts_of(parts), finish_reason.to_owned()))
+}
+
+/// The parts that are text.
+fn parts_of(parts: &[Value]) -> String {
+    parts
+        .iter()
+        .filter(|part| matches!(part["type"].as_str(), Some("text" | "output_text")))
+        .filter_map(|part| part["text"].as_str())
+        .collect()
+}
+
+/// Without a `<think>` block in front, which servers of reasoning models may leave in the text.
+fn without_thoughts(text: &str) -> &str {
+    let Some(thoughts) = text.trim_start().strip_prefix("<think>") else {
+        return text;
+    };
+    thoughts
+        .split_once("</think>")
+        .map_or("", |(_, rest)| rest.trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages() -> Vec<Message> {
+        vec![
+            Message::new("system", "Be brief."),
+            Message::new("user", "Sky?"),
+        ]
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_sent() {
+        let settings = Settings {
+            max_new_tokens: 9,
+            temperature: Some(0.7),
+            ..Settings::default()
+        };
+        let turns = json!([
+            {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Sky?"}
+        ]);
+        assert_eq!(
+            Api::Openai.body("m", &messages(), &settings, true),
+            json!({"model": "m", "max_completion_tokens": 9, "temperature": 0.7, "messages": turns})
+        );
+        let body = Api::Openai.body("m", &messages(), &settings, false);
+        assert_eq!(body["max_tokens"], 9);
+        assert_eq!(
+            Api::Anthropic.body("m", &messages(), &settings, true),
+            json!({
+                "model": "m", "max_tokens": 9, "temperature": 0.7, "system": "Be brief.",
+                "messages": [{"role": "user", "content": "Sky?"}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_setting_that_an_api_lacks_is_named() {
+        let settings = Settings {
+            min_p: Some(0.1),
+            ..Settings::default()
+        };
+        assert_eq!(Api::Anthropic.lacks(&settings), Some("--min-p"));
+        assert_eq!(Api::Anthropic.lacks(&Settings::default()), None);
+        assert_eq!(Api::Openai.lacks(&settings), None);
+    }
+
+    #[test]
+    fn answers_of_both_are_read() {
+        let found = Api::Openai
+            .read(&json!({
+                "model": "m-2026", "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+                "choices": [{"message": {"content": "Blau. 蓝"}, "finish_reason": "stop"}],
+            }))
+            .unwrap();
+        assert_eq!((&*found.text, &*found.finish_reason), ("Blau. 蓝", "stop"));
+        assert_eq!(found.model.as_deref(), Some("m-2026"));
+        assert_eq!(
+            (found.usage.input_tokens, found.usage.output_tokens),
+            (3, 4)
+        );
+
+        let found = Api::Anthropic
+            .read(&json!({
+                "content": [
+                    {"type": "thinking", "thinking": "hm"},
+                    {"type": "text", "text": "Bl"}, {"type": "text", "text": "au."},
+                ],
+                "stop_reason": "max_tokens",
+                "usage": {"input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 4},
+            }))
+            .unwrap();
+        assert_eq!((&*found.text, &*found.finish_reason), ("Blau.", "length"));
+        assert_eq!(
+            (found.usage.input_tokens, found.usage.output_tokens),
+            (8, 4)
+        );
+    }
+
+    #[test]
+    fn refusals_and_empty_answers_are_answers_and_the_rest_is_none() {
+        let read = |message: Value| {
+            Api::Openai.read(&json!({"choices": [{"message": message, "finish_reason": "length"}]}))
+        };
+        let found = read(json!({"content": null, "refusal": "No."})).unwrap();
+        assert_eq!((&*found.text, &*found.finish_reason), ("No.", "refusal"));
+        let found = read(json!({"content": null})).unwrap();
+        assert_eq!((&*found.text, &*found.finish_reason), ("", "length"));
+        let parts = json!({"content": [{"type": "text", "text": "Blue."}]});
+        assert_eq!(read(parts).unwrap().text, "Blue.");
+        let thoughts = json!({"content": "<think>\nIs it?\n</think>\n\nBlue."});
+        assert_eq!(read(thoughts).unwrap().text, "Blue.");
+        assert_eq!(read(json!({"content": "<think>\nIs"})).unwrap().text, "");
+        assert!(read(json!({"content": 3})).is_err());
+        assert!(Api::Openai.read(&json!({"choices": []})).is_err());
+        assert!(Api::Openai.read(&json!([1])).is_err());
+        assert!(Api::Anthropic.read(&json!({"content": "text"})).is_err());
+    }
+}

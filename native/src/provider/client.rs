@@ -1,0 +1,404 @@
+//! One question to a chat model, asked again until it is answered or there is no hope.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use jiff::Timestamp;
+use rarebit_data::Message;
+use serde_json::Value;
+use ureq::http::{Response, StatusCode, Uri};
+use ureq::{Agent, Body};
+
+use super::api::{Answer, Api, Settings, Usage};
+use super::key::ApiKey;
+use super::refusal::{Asked, Refusal, refusal};
+use super::retry::{Backoff, PATIENCE, retry_after};
+use crate::progress;
+
+/// Longer than any answer.
+const LARGEST_ANSWER: u64 = 64 << 20;
+/// How much of a server's message is repeated.
+const LONGEST_MESSAGE: usize = 300;
+/// The version of Anthropic's API that is spoken.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// Where to ask, and how patiently.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientOptions {
+    pub(crate) api: Api,
+    /// The provider's own when `None`.
+    pub(crate) base_url: Option<String>,
+    pub(crate) model: String,
+    /// The environment variable of the key; the API's own when `None`.
+    pub(crate) key_variable: Option<String>,
+    pub(crate) settings: Settings,
+    pub(crate) backoff: Backoff,
+    /// For one attempt, from the connection to the last byte.
+    pub(crate) timeout: Duration,
+}
+
+/// A connection to one model; shared by threads.
+#[derive(Debug)]
+pub(crate) struct Client {
+    options: ClientOptions,
+    agent: Agent,
+    url: String,
+    key: Option<ApiKey>,
+    variable: String,
+    /// Nobody asks before: a server that has enough of one question has enough of all.
+    gate: Mutex<Instant>,
+    /// Nobody asks any more.
+    stopped: AtomicBool,
+}
+
+/// How an attempt ended.
+enum Attempt {
+    Answer(Answer),
+    Failed {
+        why: String,
+        asked_to_wait: Option<Duration>,
+    },
+}
+
+impl Client {
+    /// Checks address and key; asks nothing yet.
+    pub(crate) fn new(options: ClientOptions) -> anyhow::Result<Self> {
+        let ClientOptions { api, settings, .. } = &options;
+        if let Some(flag) = api.lacks(settings) {
+            bail!(
+                "{flag} means nothing to the provider {}: leave it out",
+                api.name()
+            );
+        }
+        let base = options.base_url.as_deref().unwrap_or(api.base_url());
+        let address = checked(base)?;
+        let variable = options.key_variable.as_deref();
+        let key = ApiKey::from_env(variable.unwrap_or(api.key_variable()))?;
+        let variable = variable.unwrap_or(api.key_variable()).to_owned();
+        // Servers of one's own often want none.
+        ensure!(
+            key.is_some() || (options.base_url.is_some() && options.key_variable.is_none()),
+            "there is no API key: put it into the environment variable {variable}{}",
+            match options.key_variable {
+                Some(_) => "",
+                None => ", or name another one with --api-key-env",
+            }
+        );
+        ensure!(
+            key.is_none() || address.scheme_str() == Some("https") || is_here(&address),
+            "{base} is not encrypted: the key in {variable} is not sent there; give an https address, or unset {variable}"
+        );
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            // A question, and the key with it, goes where the user said and nowhere else.
+            .max_redirects(0)
+            .timeout_global(Some(options.timeout))
+            .user_agent(concat!("rarebit/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Ok(Self {
+            url: format!("{}{}", base.trim_end_matches('/'), api.path()),
+            agent,
+            key,
+            variable,
+            gate: Mutex::new(Instant::now()),
+            stopped: AtomicBool::new(false),
+            options,
+        })
+    }
+
+    /// Whom it asks, for a fingerprint and a record. There is no key in it.
+    pub(crate) fn describe(&self) -> Value {
+        serde_json::json!({
+            "provider": self.options.api.name(),
+            "url": self.url,
+            "model": self.options.model,
+            "settings": self.options.settings,
+        })
+    }
+
+    /// Lets every thread end as soon as it can.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks until there is an answer. `sample` tells equal questions apart where a seed is set.
+    /// `None` once [`Self::stop`] was called.
+    ///
+    /// # Errors
+    /// When asking again does not help, or was tried often enough.
+    pub(crate) fn ask(
+        &self,
+        messages: &[Message],
+        sample: usize,
+    ) -> anyhow::Result<Option<Answer>> {
+        let mut settings = self.options.settings.clone();
+        // The same seed for all samples would make them one.
+        settings.seed = settings.seed.map(|seed| seed.wrapping_add(sample as u64));
+        let own = self.options.base_url.is_none();
+        let body = self
+            .options
+            .api
+            .body(&self.options.model, messages, &settings, own);
+        let mut failures = 0;
+        loop {
+            if !self.wait_for_gate() {
+                return Ok(None);
+            }
+            let (why, asked_to_wait) = match self.attempt(&body)? {
+                Attempt::Answer(answer) => return Ok(Some(answer)),
+                Attempt::Failed { why, asked_to_wait } => (why, asked_to_wait),
+            };
+            failures += 1;
+            if failures > self.options.backoff.retries {
+                bail!("{}: {why}, {failures} times in a row", self.url);
+            }
+            if let Some(asked) = asked_to_wait.filter(|asked| *asked > PATIENCE) {
+                bail!(
+                    "{}: {why}, and wants to be left alone for {} minutes; run the same command again then",
+                    self.url,
+                    asked.as_secs() / 60
+                );
+            }
+            let wait = self.options.backoff.wait(failures, asked_to_wait);
+            if asked_to_wait.is_some() {
+                self.close_gate(wait);
+            }
+            progress::note(&format!(
+                "{why}; asking again in {:.1} s ({failures} of {})",
+                wait.as_secs_f64(),
+                self.options.backoff.retries
+            ));
+            if !self.sleep_until(Instant::now() + wait) {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn attempt(&self, body: &Value) -> anyhow::Result<Attempt> {
+        let api = self.options.api;
+        let mut request = self.agent.post(&self.url);
+        if let Some(key) = &self.key {
+            let (name, prefix) = api.key_header();
+            request = request.header(name, key.header(prefix)?);
+        }
+        if api == Api::Anthropic {
+            request = request.header("anthropic-version", ANTHROPIC_VERSION);
+        }
+        let failed = |why: String, asked_to_wait| {
+            Ok(Attempt::Failed {
+                why: self.shown(&why),
+                asked_to_wait,
+            })
+        };
+        let mut response = match request.send_json(body) {
+            Ok(response) => response,
+            Err(error) if may_pass(&error) => return failed(told(&error), None),
+            Err(error) => return Err(anyhow!(self.shown(&told(&error)))).context(self.url.clone()),
+        };
+        let asked_to_wait = retry_after(response.headers(), Timestamp::now());
+        let status = response.status();
+        let text = match read(&mut response) {
+            Ok(text) => text,
+            Err(error) => return failed(told(&error), asked_to_wait),
+        };
+        let json: Option<Value> = serde_json::from_str(&text).ok();
+        if !status.is_success() {
+            return self.refused(status, &text, json.as_ref(), asked_to_wait);
+        }
+        let read = match &json {
+            Some(json) => api.read(json),
+            None => Err("it is no JSON".to_owned()),
+        };
+        match read {
+            Ok(answer) => Ok(Attempt::Answer(answer)),
+            Err(problem) => {
+                let said = message(json.as_ref(), &text);
+                failed(
+                    format!("the answer cannot be read ({problem}): {said}"),
+                    asked_to_wait,
+                )
+            }
+        }
+    }
+
+    fn refused(
+        &self,
+        status: StatusCode,
+        text: &str,
+        json: Option<&Value>,
+        asked_to_wait: Option<Duration>,
+    ) -> anyhow::Result<Attempt> {
+        let error = json.map(|json| &json["error"]);
+        let code = error.and_then(|error| {
+            let names = [&error["code"], &error["type"]];
+            names.into_iter().find_map(Value::as_str)
+        });
+        let said = self.shown(&message(json, text));
+        let asked = Asked {
+            url: &self.url,
+            model: &self.options.model,
+            variable: &self.variable,
+            has_key: self.key.is_some(),
+        };
+        match refusal(status, &said, code.unwrap_or_default(), &asked) {
+            Refusal::Passing(why) => Ok(Attempt::Failed { why, asked_to_wait }),
+            Refusal::Filtered => Ok(Attempt::Answer(Answer {
+                text: String::new(),
+                finish_reason: "content_filter".to_owned(),
+                usage: Usage::default(),
+                model: None,
+            })),
+            Refusal::Final(text) => bail!(text),
+        }
+    }
+
+    /// A server's words, without the key and not too many.
+    fn shown(&self, text: &str) -> String {
+        let text = match &self.key {
+            Some(key) => key.redact(text),
+            None => text.to_owned(),
+        };
+        let mut short: String = text.chars().take(LONGEST_MESSAGE).collect();
+        if short.len() < text.len() {
+            short.push('…');
+        }
+        short
+    }
+
+    fn close_gate(&self, wait: Duration) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        *gate = (*gate).max(Instant::now() + wait);
+    }
+
+    fn wait_for_gate(&self) -> bool {
+        let until = *self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleep_until(until)
+    }
+
+    /// Whether to go on after that.
+    fn sleep_until(&self, until: Instant) -> bool {
+        while !self.stopped.load(Ordering::Relaxed) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        false
+    }
+}
+
+/// The base URL, if questions can be sent there.
+fn checked(base: &str) -> anyhow::Result<Uri> {
+    // What cannot be parsed is not repeated: there may be a key in it.
+    let address: Uri = base
+        .parse()
+        .map_err(|_| anyhow!("--base-url is no address; give one like https://host/v1"))?;
+    ensure!(
+        matches!(address.scheme_str(), Some("http" | "https")) && address.host().is_some(),
+        "--base-url is no web address; give one like https://host/v1"
+    );
+    ensure!(
+        !address
+            .authority()
+            .is_some_and(|it| it.as_str().contains('@'))
+            && address.query().is_none(),
+        "--base-url holds a name, a password or a query; give the address alone, and the key in an environment variable"
+    );
+    Ok(address)
+}
+
+/// Whether an address is this machine's own.
+fn is_here(address: &Uri) -> bool {
+    let host = address.host().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+fn read(response: &mut Response<Body>) -> Result<String, ureq::Error> {
+    let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
+    body.lossy_utf8(true).read_to_string()
+}
+
+/// What a server says is wrong.
+fn message(json: Option<&Value>, text: &str) -> String {
+    let error = json.map(|json| &json["error"]);
+    let said = error.and_then(|error| {
+        let places = [&error["message"], error];
+        places.into_iter().find_map(Value::as_str)
+    });
+    said.unwrap_or(text)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Whether the next attempt may go better.
+fn may_pass(error: &ureq::Error) -> bool {
+    use ureq::Error;
+    matches!(
+        error,
+        Error::Io(_)
+            | Error::Timeout(_)
+            | Error::Protocol(_)
+            | Error::ConnectionFailed
+            | Error::HostNotFound
+            | Error::BodyStalled
+            | Error::Decompress(..)
+    )
+}
+
+fn told(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => "no answer in time (--timeout)".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_and_secrets_in_them_not_repeated() {
+        assert!(checked("http://127.0.0.1:8000/v1").is_ok());
+        for base in [
+            "host",
+            "ftp://host/v1",
+            "http://",
+            "https://me:pw@host/v1",
+            "https://h/v1?key=pw",
+        ] {
+            let error = checked(base).unwrap_err().to_string();
+            assert!(error.starts_with("--base-url"), "{error}");
+            assert!(!error.contains("pw"), "{error}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known() {
+        for (address, here) in [
+            ("http://localhost:1/v1", true),
+            ("http://127.0.0.1/v1", true),
+            ("http://[::1]:80/v1", true),
+            ("http://10.0.0.1/v1", false),
+            ("http://localhost.example.org/v1", false),
+        ] {
+            assert_eq!(is_here(&address.parse().unwrap()), here, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_servers_message_is_found() {
+        let of = |text: &str| message(serde_json::from_str(text).ok().as_ref(), text);
+        assert_eq!(of(r#"{"error": {"message": "too\nfast"}}"#), "too fast");
+        assert_eq!(of(r#"{"error": "no such model"}"#), "no such model");
+        assert_eq!(of("<html>\n502"), "<html> 502");
+    }
+}

@@ -1,0 +1,81 @@
+//! A secret that is shown to nobody but the server.
+
+use std::env::{self, VarError};
+use std::fmt;
+
+use anyhow::bail;
+use ureq::http::HeaderValue;
+
+/// An API key. It has no way into a message: printing it prints a placeholder, and
+/// [`Self::redact`] takes it out of what others say.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ApiKey(String);
+
+const PLACEHOLDER: &str = "[key]";
+
+impl ApiKey {
+    /// The key in an environment variable; none where it is unset or blank.
+    ///
+    /// # Errors
+    /// When what is there cannot stand in a header.
+    pub(crate) fn from_env(variable: &str) -> anyhow::Result<Option<Self>> {
+        match env::var(variable) {
+            Ok(value) => Self::new(&value, variable),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(_)) => bail!("{variable} holds no key: it is not text"),
+        }
+    }
+
+    fn new(value: &str, variable: &str) -> anyhow::Result<Option<Self>> {
+        let value = value.trim();
+        if !value.chars().all(|character| character.is_ascii_graphic()) {
+            bail!(
+                "{variable} holds no key: there are spaces or other characters in it that no key has"
+            );
+        }
+        Ok((!value.is_empty()).then(|| Self(value.to_owned())))
+    }
+
+    /// The key behind a prefix, for a header that no log shows.
+    pub(crate) fn header(&self, prefix: &str) -> anyhow::Result<HeaderValue> {
+        // The error would not show the value; the key's characters were checked besides.
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The text without the key, which some servers repeat in their errors.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        text.replace(&self.0, PLACEHOLDER)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PLACEHOLDER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = ApiKey::new(" sk-123\n", "KEY").unwrap().unwrap();
+        let header = key.header("Bearer ").unwrap();
+        assert_eq!(header.as_bytes(), b"Bearer sk-123");
+        assert_eq!(format!("{key:?} {header:?}"), "[key] Sensitive");
+        assert_eq!(key.redact("no sk-123 here"), "no [key] here");
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_without_being_shown() {
+        assert_eq!(ApiKey::new("  ", "KEY").unwrap(), None);
+        for value in ["two words", "sch\u{fc}ssel", "a\nb"] {
+            let error = ApiKey::new(value, "KEY").unwrap_err().to_string();
+            assert!(error.starts_with("KEY holds no key"), "{error}");
+            assert!(!error.contains(value), "{error}");
+        }
+    }
+}
