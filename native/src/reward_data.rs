@@ -265,7 +265,7 @@ mod tests {
         };
         let error = format!("{:#}", none.read(&path).err().expect("no scores"));
         assert!(
-            error.contains("`votes`") && error.contains("rows.jsonl"),
+            error.contains("\"votes\"") && error.contains("rows.jsonl"),
             "{error}"
         );
     }

@@ -11,7 +11,7 @@ const TALES: &str = "builtin:tales";
 
 /// A judge of responses.
 pub(crate) enum Scorer {
-    Model(RewardModel),
+    Model(Box<RewardModel>),
     Tales,
 }
 
@@ -20,7 +20,9 @@ impl Scorer {
     pub(crate) fn open(name: &str, format: RewardFormat, device: &Device) -> anyhow::Result<Self> {
         match name {
             TALES => Ok(Self::Tales),
-            _ => Ok(Self::Model(RewardModel::open(name, format, device)?)),
+            _ => Ok(Self::Model(Box::new(RewardModel::open(
+                name, format, device,
+            )?))),
         }
     }
 

@@ -31,9 +31,8 @@ fn outcome(sandbox: &Sandbox) -> Tree {
     let mut tree = sandbox.tree("run");
     tree.retain(|path, _| {
         let name = path.to_string_lossy();
-        !name.contains("tfevents")
-            && !name.ends_with(".burnpack")
-            && !(name.starts_with("rounds") && name.ends_with("metrics.jsonl"))
+        let is_log = name.starts_with("rounds") && name.ends_with("metrics.jsonl");
+        !(is_log || name.contains("tfevents") || name.ends_with(".burnpack"))
     });
     tree
 }
