@@ -79,7 +79,7 @@ pub fn equal_quality_csv(evaluation: &Evaluation) -> String {
     csv
 }
 
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
     } else {

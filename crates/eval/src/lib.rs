@@ -20,6 +20,7 @@
 
 pub mod bootstrap;
 mod compare;
+pub mod correlation;
 mod csv;
 mod error;
 mod evaluate;
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod report;
 pub mod reward;
 mod samples;
+pub mod study;
 #[cfg(test)]
 mod tests;
 

@@ -1,26 +1,22 @@
 //! `rarebit demo`: the whole way in a few minutes, on a world whose truth is known.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{PrepareOptions, prepare};
 use rarebit_deviation::Embedder;
-use rarebit_deviation::embed::{Lexical, Style};
 use rarebit_eval::report::{Block, Report, Section};
 use rarebit_eval::{Bootstrap, EvalOptions, Evaluation, evaluate};
-use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
 use rarebit_tales::{Reading, Split, World, mode_coverage};
-use toml::{Table, Value};
+use toml::Value;
 
-use super::generate::{Prompt, Writer};
 use super::source_args::Bars;
 use super::{Global, evaluate as evaluate_command, report as report_command, tales, train};
+use crate::progress;
 use crate::run_config::RunConfig;
-use crate::{model, output, progress};
+use crate::tale_world::{self, GOLD};
 
 /// Go the whole way in a few minutes: data, training, samples, report
 ///
@@ -53,32 +49,12 @@ pub(crate) struct DemoArgs {
     steps: u64,
 }
 
-/// The base model, read-only in the program.
-const BASE: [(&str, &[u8]); 4] = [
-    ("config.json", include_bytes!("../../demo/config.json")),
-    (
-        "model.safetensors",
-        include_bytes!("../../demo/model.safetensors"),
-    ),
-    (
-        "tokenizer.json",
-        include_bytes!("../../demo/tokenizer.json"),
-    ),
-    (
-        "tokenizer_config.json",
-        include_bytes!("../../demo/tokenizer_config.json"),
-    ),
-];
 /// The stages of training and the recipes that they follow.
 const STAGES: [(&str, &str); 3] = [
-    ("sft", include_str!("../../recipes/demo-sft.toml")),
-    ("dpo", include_str!("../../recipes/demo-dpo.toml")),
-    ("ddpo", include_str!("../../recipes/demo-ddpo.toml")),
+    ("sft", tale_world::SFT),
+    ("dpo", tale_world::DPO),
+    ("ddpo", tale_world::DDPO),
 ];
-/// The world that the base model was trained on: its held-out prompts are new to the model.
-const WORLD: u64 = 42;
-/// The world's own tales, as a system beside the models.
-const GOLD: &str = "gold";
 const BASELINE: &str = "dpo";
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -92,7 +68,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();
     let demo = Demo {
-        world: World::seeded(WORLD),
+        world: tale_world::world(),
         args,
         global,
     };
@@ -126,11 +102,7 @@ impl Demo<'_> {
 
     /// The base model and the tales, as a user would have them on disk.
     fn write_data(&self) -> anyhow::Result<()> {
-        let base = self.path("base");
-        fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
-        for (name, bytes) in BASE {
-            output::write_atomically(&base.join(name), |file| Ok(file.write_all(bytes)?))?;
-        }
+        tale_world::write_base(&self.path("base"))?;
         let train = self.prompts(Split::Train, self.args.train_prompts)?;
         tales::write_groups(
             &self.world,
@@ -149,20 +121,7 @@ impl Demo<'_> {
 
     /// Prompts of the world; each seed begins at another one.
     fn prompts(&self, split: Split, count: usize) -> anyhow::Result<Vec<rarebit_tales::Prompt>> {
-        let prompts = self.world.prompts(split);
-        ensure!(
-            count <= prompts.len(),
-            "the world has {} such prompts, not {count}",
-            prompts.len()
-        );
-        let start = (self.args.seed % prompts.len() as u64) as usize * count % prompts.len();
-        Ok(prompts
-            .iter()
-            .cycle()
-            .skip(start)
-            .take(count)
-            .cloned()
-            .collect())
+        tale_world::prompts(&self.world, split, self.args.seed, count, count)
     }
 
     fn prepare(&self) -> anyhow::Result<()> {
@@ -171,8 +130,8 @@ impl Demo<'_> {
             ..PrepareOptions::default()
         };
         let embedders = Embedders {
-            semantic: Some(&Lexical as &dyn Embedder),
-            style: Some(&Style),
+            semantic: Some(&tale_world::SEMANTIC as &dyn Embedder),
+            style: Some(&tale_world::STYLE),
         };
         let mut bars = Bars::default();
         let summary = prepare(
@@ -198,17 +157,13 @@ impl Demo<'_> {
 
     fn train(&self, name: &str, recipe: &str) -> anyhow::Result<()> {
         progress::note(&format!("training {name}"));
-        let mut table: Table = toml::from_str(recipe)?;
-        let start = if name == "sft" {
-            self.path("base")
-        } else {
-            self.path("sft/model")
+        let start = match name {
+            "sft" => self.path("base"),
+            _ => self.path("sft/model"),
         };
-        let text = |path: &Path| Value::String(path.to_string_lossy().into_owned());
-        table.insert("model_name_or_path".to_owned(), text(&start));
-        table.insert("dataset_name".to_owned(), text(&self.path("prepared")));
-        table.insert("output_dir".to_owned(), text(&self.path(name)));
-        table.insert("seed".to_owned(), Value::Integer(self.args.seed as i64));
+        let mut table = tale_world::recipe(recipe, &start, &self.path(name), self.args.seed)?;
+        let data = self.path("prepared").to_string_lossy().into_owned();
+        table.insert("dataset_name".to_owned(), Value::String(data));
         if name != "sft" {
             table.insert(
                 "max_steps".to_owned(),
@@ -226,38 +181,17 @@ impl Demo<'_> {
 
     /// Lets each model write to the held-out prompts, and the oracle judge what it wrote.
     fn write_samples(&self) -> anyhow::Result<()> {
-        let prompts: Vec<Prompt> = self
-            .prompts(Split::HeldOut, self.args.test_prompts)?
-            .iter()
-            .map(|prompt| Prompt {
-                id: prompt.id.clone(),
-                text: prompt.text.clone().into(),
-            })
-            .collect();
-        let config = GenerationConfig {
-            max_new_tokens: 128,
-            do_sample: true,
-            // The paper's sampling, but for its repetition penalty: tales repeat their few words rightly.
-            logits: LogitsProcessors {
-                top_k: 50,
-                top_p: 0.95,
-                ..LogitsProcessors::default()
-            },
-            seed: self.args.seed,
-        };
+        let prompts = self.prompts(Split::HeldOut, self.args.test_prompts)?;
         let device = self.global.open_device()?;
         for (name, _) in STAGES {
-            let loaded = model::load(
-                &self.path(&format!("{name}/model")).to_string_lossy(),
+            tale_world::write_samples(
+                &self.path(&format!("{name}/model")),
+                &prompts,
+                self.args.samples,
+                self.args.seed,
+                &self.samples_file(name),
                 &device,
             )?;
-            let writer = Writer {
-                loaded: &loaded,
-                config: &config,
-                samples: self.args.samples,
-                batch_size: 96,
-            };
-            writer.to_file(&prompts, &self.samples_file(name))?;
         }
         for name in STAGES.map(|(name, _)| name).into_iter().chain([GOLD]) {
             let source = if name == GOLD {
@@ -286,7 +220,13 @@ impl Demo<'_> {
             baseline: Some(BASELINE.to_owned()),
             ..EvalOptions::default()
         };
-        let evaluation = evaluate(&samples, &Lexical, &Style, &options, &mut |_| {})?;
+        let evaluation = evaluate(
+            &samples,
+            &tale_world::SEMANTIC,
+            &tale_world::STYLE,
+            &options,
+            &mut |_| {},
+        )?;
         evaluate_command::write(
             &evaluation,
             &self.path("evaluation.json"),

@@ -10,6 +10,7 @@ pub(crate) mod human;
 mod online;
 pub(crate) mod prepare;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod reward;
 mod source_args;
 pub(crate) mod sweep;
@@ -69,6 +70,7 @@ impl Global {
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Demo(demo::DemoArgs),
+    Reproduce(reproduce::ReproduceArgs),
     Prepare(prepare::PrepareArgs),
     Deviation(deviation::DeviationArgs),
     Train(Box<train::TrainArgs>),
@@ -90,6 +92,7 @@ pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
     let resolve = |name: &str| global.embedder(name);
     match command {
         Command::Demo(args) => demo::run(args, global),
+        Command::Reproduce(args) => reproduce::run(args, global),
         Command::Prepare(args) => prepare::run(args, &resolve),
         Command::Deviation(args) => deviation::run(args, &resolve),
         Command::Train(args) => train::run(*args, global),

@@ -2,7 +2,7 @@
 
 use super::format::{coordinate as at, count, fixed, interval};
 use super::scale::Axis;
-use super::{Block, Section, table};
+use super::{Block, Section, section};
 use crate::evaluation::Interval;
 use crate::html::{Own, escape};
 use crate::reward::{CalibrationBin, RewardEvaluation};
@@ -91,7 +91,7 @@ fn numbers(evaluation: &RewardEvaluation) -> String {
         ),
         ("Pairs of equal scores", count(pairs.tied_scores as usize)),
     ];
-    table::section(&Section {
+    section::section(&Section {
         title: "What it gets right".to_owned(),
         blocks: vec![Block::Table {
             columns: ["", "value"].map(str::to_owned).to_vec(),

@@ -2,7 +2,7 @@
 
 use super::format::{fixed, p_value, signed, signed_interval};
 use super::reading::Reading;
-use super::table;
+use super::section;
 use super::{Block, Section};
 use crate::evaluation::EqualQuality;
 
@@ -59,5 +59,5 @@ pub(super) fn section(reading: &Reading<'_>) -> Option<String> {
             },
         ],
     };
-    Some(table::section(&section))
+    Some(section::section(&section))
 }

@@ -5,6 +5,7 @@
 //! switches what is shown, so a reader without it still sees every section.
 
 mod calibration;
+mod claims;
 mod curves;
 mod equal_quality;
 mod format;
@@ -12,14 +13,18 @@ mod headline;
 mod heatmap;
 mod histogram;
 mod labels;
+mod markdown;
 mod page;
 mod plane;
 mod reading;
 mod samples;
 mod scale;
+mod section;
 mod table;
 
 use crate::Evaluation;
+use crate::evaluation::Interval;
+use crate::study::Verdict;
 
 pub use calibration::render_reward;
 
@@ -74,11 +79,86 @@ pub enum Block {
         /// The rows, each as long as `columns`; shorter ones are filled with empty cells.
         rows: Vec<Vec<String>>,
     },
+    /// Planes, side by side.
+    Planes(Vec<Plane>),
+    /// What was claimed and what became of it.
+    Claims(Vec<ClaimShown>),
+}
+
+/// Systems as points with two numbers each, and the intervals of both as a cross.
+#[derive(Clone, Debug, Default)]
+pub struct Plane {
+    /// Its caption.
+    pub title: String,
+    /// What the horizontal axis measures.
+    pub x_label: String,
+    /// What the vertical axis measures.
+    pub y_label: String,
+    /// The points.
+    pub points: Vec<PlanePoint>,
+}
+
+/// A system on a [`Plane`].
+#[derive(Clone, Debug)]
+pub struct PlanePoint {
+    /// Its name.
+    pub name: String,
+    /// Which of the page's eight colours is its own.
+    pub colour: usize,
+    /// The horizontal number.
+    pub x: Interval,
+    /// The vertical number.
+    pub y: Interval,
+    /// Whether the others are read against this one.
+    pub is_baseline: bool,
+}
+
+/// A claim with its verdict.
+#[derive(Clone, Debug)]
+pub struct ClaimShown {
+    /// What is claimed.
+    pub statement: String,
+    /// Whether it is so.
+    pub verdict: Verdict,
+    /// When it would be.
+    pub criterion: String,
+    /// What was found: `ddpo - dpo`, in what, the difference with its interval, and the verdict.
+    pub findings: Vec<[String; 4]>,
+}
+
+/// A page that is made of sections alone, as HTML by [`render_page`] and as Markdown by
+/// [`render_markdown`].
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Its title.
+    pub title: String,
+    /// What was measured, in a line.
+    pub scope: String,
+    /// What was found, in a few sentences; the first is the largest.
+    pub finding: Vec<String>,
+    /// Its sections.
+    pub sections: Vec<Section>,
+    /// The commands that make everything it shows, in order.
+    pub reproduce: Vec<String>,
+    /// What made it: version, device, seeds, hashes of files.
+    pub about: Vec<(String, String)>,
 }
 
 /// The report as one HTML document.
 pub fn render(report: &Report<'_>) -> String {
     page::page(report)
+}
+
+/// The page as one HTML document.
+#[must_use]
+pub fn render_page(page: &Page) -> String {
+    page::sections(page)
+}
+
+/// The page as Markdown. Planes become tables.
+#[must_use]
+pub fn render_markdown(page: &Page) -> String {
+    markdown::markdown(page)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use super::format::{count, counted};
 use super::plane::{Line, Point, plane};
 use super::reading::{self, Reading};
-use super::{Report, curves, equal_quality, headline, histogram, samples, table};
+use super::{
+    Page, Report, Section, curves, equal_quality, headline, histogram, samples, section, table,
+};
 use crate::evaluation::MetricInfo;
 use crate::html::{Own, escape};
 
@@ -30,7 +32,37 @@ impl Part {
 /// The whole document.
 pub(super) fn page(report: &Report<'_>) -> String {
     let reading = Reading::new(report);
-    let parts = parts(report, &reading);
+    document(
+        &report.title,
+        &scope(&reading),
+        &headline::headline(&reading),
+        &parts(report, &reading),
+    )
+}
+
+/// The whole document of a page of sections.
+pub(super) fn sections(page: &Page) -> String {
+    let finding: String = page
+        .finding
+        .iter()
+        .enumerate()
+        .map(|(index, sentence)| {
+            let class = if index == 0 { "headline" } else { "further" };
+            format!("<p class=\"{class}\">{}</p>\n", escape(sentence))
+        })
+        .collect();
+    let mut parts: Vec<Part> = page
+        .sections
+        .iter()
+        .enumerate()
+        .map(|(index, section)| more(index, section))
+        .collect();
+    let html = commands(&page.reproduce) + &facts(&page.about);
+    parts.push(Part::new("reproduce", "How to reproduce", html));
+    document(&page.title, &escape(&page.scope), &finding, &parts)
+}
+
+fn document(title: &str, scope: &str, finding: &str, parts: &[Part]) -> String {
     let contents: String = parts
         .iter()
         .map(|part| {
@@ -59,22 +91,28 @@ pub(super) fn page(report: &Report<'_>) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <meta name=\"generator\" content=\"rarebit {}\">\n\
+         <meta name=\"generator\" content=\"rarebit {version}\">\n\
          <title>{title}</title>\n{elements}\n</head>\n<body>\n\
          <a class=\"skip\" href=\"#main\">Skip to the result</a>\n\
          <header>\n<div class=\"bar\"><span class=\"brand\">rarebit report</span>\
          <button type=\"button\" id=\"theme\" class=\"needs-script\" hidden>Dark</button></div>\n\
-         <h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{}</p>\n</header>\n\
-         <main id=\"main\">\n<div class=\"finding\">\n{}</div>\n\
+         <h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{scope}</p>\n</header>\n\
+         <main id=\"main\">\n<div class=\"finding\">\n{finding}</div>\n\
          <nav aria-label=\"Contents\"><ul>{contents}</ul></nav>\n{sections}</main>\n\
-         <footer><p>One file, nothing fetched. Made with rarebit {}.</p></footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION"),
-        scope(&reading),
-        headline::headline(&reading),
-        env!("CARGO_PKG_VERSION"),
-        title = escape(&report.title),
+         <footer><p>One file, nothing fetched. Made with rarebit {version}.</p></footer>\n</body>\n</html>\n",
+        version = env!("CARGO_PKG_VERSION"),
+        title = escape(title),
         policy = own.policy(),
         elements = own.elements(),
+    )
+}
+
+/// A caller's own section.
+fn more(index: usize, section: &Section) -> Part {
+    Part::new(
+        &format!("more-{}", index + 1),
+        &section.title,
+        section::section(section),
     )
 }
 
@@ -89,13 +127,8 @@ fn parts(report: &Report<'_>, reading: &Reading<'_>) -> Vec<Part> {
     if let Some(html) = histogram::histograms(reading) {
         parts.push(Part::new("distances", "How distances are spread", html));
     }
-    for (index, section) in report.extra_sections.iter().enumerate() {
-        parts.push(Part::new(
-            &format!("more-{}", index + 1),
-            &section.title,
-            table::section(section),
-        ));
-    }
+    let sections = report.extra_sections.iter().enumerate();
+    parts.extend(sections.map(|(index, section)| more(index, section)));
     parts.push(Part::new(
         "samples",
         "The same prompt",
@@ -202,14 +235,7 @@ fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
 }
 
 fn reproduce(report: &Report<'_>) -> String {
-    let mut html = String::new();
-    if !report.reproduce.is_empty() {
-        html += &format!(
-            "<div class=\"commands\"><button type=\"button\" id=\"copy\" class=\"needs-script\" hidden>Copy</button>\
-             <pre tabindex=\"0\" aria-label=\"Commands\"><code id=\"commands\">{}</code></pre></div>\n",
-            escape(&report.reproduce.join("\n"))
-        );
-    }
+    let mut html = commands(&report.reproduce);
     for run in report
         .runs
         .iter()
@@ -222,13 +248,27 @@ fn reproduce(report: &Report<'_>) -> String {
         );
     }
     let evaluation = report.evaluation;
-    let mut facts: Vec<(String, String)> = report.about.clone();
-    let known = |facts: &[(String, String)], key: &str| facts.iter().any(|(known, _)| known == key);
+    let mut known: Vec<(String, String)> = report.about.clone();
     for (key, value) in reading::provenance(evaluation) {
-        if !known(&facts, &key) {
-            facts.push((key, value));
+        if !known.iter().any(|(known, _)| *known == key) {
+            known.push((key, value));
         }
     }
+    html + &facts(&known)
+}
+
+fn commands(commands: &[String]) -> String {
+    if commands.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<div class=\"commands\"><button type=\"button\" id=\"copy\" class=\"needs-script\" hidden>Copy</button>\
+         <pre tabindex=\"0\" aria-label=\"Commands\"><code id=\"commands\">{}</code></pre></div>\n",
+        escape(&commands.join("\n"))
+    )
+}
+
+fn facts(facts: &[(String, String)]) -> String {
     let facts: String = facts
         .iter()
         .map(|(key, value)| {
@@ -239,5 +279,5 @@ fn reproduce(report: &Report<'_>) -> String {
             )
         })
         .collect();
-    html + &format!("<dl class=\"about\">\n{facts}</dl>\n")
+    format!("<dl class=\"about\">\n{facts}</dl>\n")
 }

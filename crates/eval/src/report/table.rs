@@ -7,7 +7,6 @@ use super::format::{
 use super::headline::certain;
 use super::reading::{self, Reading};
 use super::scale::Axis;
-use super::{Block, Section};
 use crate::evaluation::{Better, Difference, MetricInfo, Mode, System};
 use crate::html::escape;
 
@@ -205,19 +204,8 @@ fn caveats(systems: &[System]) -> String {
         .collect()
 }
 
-/// A caller's own section.
-pub(super) fn section(section: &Section) -> String {
-    section
-        .blocks
-        .iter()
-        .map(|block| match block {
-            Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-            Block::Table { columns, rows } => plain(&section.title, columns, rows),
-        })
-        .collect()
-}
-
-fn plain(title: &str, columns: &[String], rows: &[Vec<String>]) -> String {
+/// A caller's own table.
+pub(super) fn plain(title: &str, columns: &[String], rows: &[Vec<String>]) -> String {
     let numeric: Vec<bool> = (0..columns.len())
         .map(|column| {
             rows.iter()

@@ -1,0 +1,122 @@
+//! What the paper claims, as comparisons that can come out either way.
+
+use rarebit_eval::study::{Bound, Claim, Evidence};
+
+/// How much quality may fall to fall little: a tenth of the baseline's. Said before the runs.
+pub(super) const LITTLE: f64 = 0.1;
+
+const fn above(
+    system: &'static str,
+    baseline: &'static str,
+    metric: &'static str,
+) -> Evidence<'static> {
+    Evidence {
+        system,
+        baseline,
+        metric,
+        bound: Bound::Above,
+    }
+}
+
+const fn falls_little(system: &'static str, baseline: &'static str) -> Evidence<'static> {
+    Evidence {
+        system,
+        baseline,
+        metric: "quality",
+        bound: Bound::FallsLessThan(LITTLE),
+    }
+}
+
+/// The paper's claims, and one that only its missing control can test.
+pub(super) static CLAIMS: [Claim<'static>; 7] = [
+    Claim {
+        statement: "Deviation weighting raises the diversity that it weighs",
+        criterion: "Of semantic deviation: more semantic diversity than without weights; of style: more style \
+                    diversity; of both: more of both. With DPO and with ORPO.",
+        evidence: &[
+            above("ddpo-sem", "dpo", "semantic_diversity"),
+            above("ddpo-style", "dpo", "style_diversity"),
+            above("ddpo-both", "dpo", "semantic_diversity"),
+            above("ddpo-both", "dpo", "style_diversity"),
+            above("dorpo-sem", "orpo", "semantic_diversity"),
+            above("dorpo-style", "orpo", "style_diversity"),
+            above("dorpo-both", "orpo", "semantic_diversity"),
+            above("dorpo-both", "orpo", "style_diversity"),
+        ],
+    },
+    Claim {
+        statement: "What is told is more diverse in truth",
+        criterion: "More effective modes (a plot told in a voice) among a prompt's samples than without weights, by \
+                    the oracle. The paper cannot ask this; it has embedders only.",
+        evidence: &[
+            above("ddpo-sem", "dpo", "modes"),
+            above("ddpo-style", "dpo", "modes"),
+            above("ddpo-both", "dpo", "modes"),
+            above("dorpo-both", "orpo", "modes"),
+        ],
+    },
+    Claim {
+        statement: "Quality falls little",
+        criterion: "By less than a tenth of the quality without weights. Quality is the oracle's.",
+        evidence: &[
+            falls_little("ddpo-sem", "dpo"),
+            falls_little("ddpo-style", "dpo"),
+            falls_little("ddpo-both", "dpo"),
+            falls_little("dorpo-sem", "orpo"),
+            falls_little("dorpo-style", "orpo"),
+            falls_little("dorpo-both", "orpo"),
+        ],
+    },
+    Claim {
+        statement: "Both kinds together do best",
+        criterion: "Weights by both kinds give more style diversity than by semantic deviation alone, more semantic \
+                    diversity than by style deviation alone, and more true modes than either.",
+        evidence: &[
+            above("ddpo-both", "ddpo-sem", "style_diversity"),
+            above("ddpo-both", "ddpo-style", "semantic_diversity"),
+            above("ddpo-both", "ddpo-sem", "modes"),
+            above("ddpo-both", "ddpo-style", "modes"),
+        ],
+    },
+    Claim {
+        statement: "Few responses per prompt hurt quality",
+        criterion: "ddpo-both with 4 responses per prompt has less quality than with all, though it learns from as \
+                    many pairs from more prompts. The table of systems has dpo on the same 4 responses beside it.",
+        evidence: &[Evidence {
+            system: "ddpo-both-4",
+            baseline: "ddpo-both",
+            metric: "quality",
+            bound: Bound::Below,
+        }],
+    },
+    Claim {
+        statement: "A floor and the best-scored pairs help against it",
+        criterion: "With 4 responses per prompt, each has more quality than without.",
+        evidence: &[
+            above("ddpo-both-4-floor", "ddpo-both-4", "quality"),
+            above("ddpo-both-4-best", "ddpo-both-4", "quality"),
+        ],
+    },
+    Claim {
+        statement: "It beats DivPO",
+        criterion: "ddpo-both has more semantic and more style diversity than DivPO, at a quality that is not less by \
+                    a tenth.",
+        evidence: &[
+            above("ddpo-both", "divpo", "semantic_diversity"),
+            above("ddpo-both", "divpo", "style_diversity"),
+            falls_little("ddpo-both", "divpo"),
+        ],
+    },
+];
+
+/// What only controls can show.
+pub(super) static CONTROLS: [Claim<'static>; 1] = [Claim {
+    statement: "It is deviation that does it, not uneven weights",
+    criterion: "ddpo-both has more of each diversity and more true modes than the same weights shuffled among the \
+                responses of each prompt.",
+    evidence: &[
+        above("ddpo-both", "ddpo-shuffled", "semantic_diversity"),
+        above("ddpo-both", "ddpo-shuffled", "style_diversity"),
+        above("ddpo-both", "ddpo-shuffled", "modes"),
+    ],
+}];

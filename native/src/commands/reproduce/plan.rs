@@ -1,0 +1,263 @@
+//! What is compared: the systems, what each learns from, and how much of everything there is.
+
+use std::fmt;
+
+use rarebit_data::PrepareOptions;
+use rarebit_data::steps::pairs::PairOptions;
+use rarebit_data::steps::weigh::DeviationOver;
+use serde::Serialize;
+
+use crate::tale_world::{DPO, GOLD, ORPO, SFT};
+
+/// What a system is.
+#[derive(Debug)]
+pub(super) struct System {
+    pub(super) name: &'static str,
+    /// In a few words, for the report.
+    pub(super) about: &'static str,
+    /// `None` for the world's own tales.
+    pub(super) training: Option<Training>,
+}
+
+/// How a system comes to be.
+#[derive(Debug)]
+pub(super) struct Training {
+    pub(super) start: Start,
+    pub(super) recipe: &'static str,
+    pub(super) data: Data,
+    /// What goes over the recipe, as TOML.
+    pub(super) settings: &'static str,
+}
+
+/// The model that a training starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    Base,
+    Sft,
+}
+
+/// The pairs that a training learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Data {
+    /// Pairs of all responses.
+    All,
+    /// Two pairs of each prompt, and deviation over their four responses.
+    Four,
+    /// The same with the two best-scored pairs.
+    FourBest,
+}
+
+/// The floor of the ablation, the paper's.
+const FLOOR: &str = "objective = 'ddpo'\nweighting = 'both'\nfloor = 0.1";
+
+/// Every system, in the order of the story.
+pub(super) static SYSTEMS: [System; 16] = [
+    System {
+        name: GOLD,
+        about: "the world's own tales",
+        training: None,
+    },
+    trained(
+        "sft",
+        "fine-tuned on all tales",
+        Start::Base,
+        SFT,
+        Data::All,
+        "",
+    ),
+    from_sft("dpo", "no weights", Data::All, ""),
+    from_sft(
+        "ddpo-sem",
+        "weights by semantic deviation",
+        Data::All,
+        "objective = 'ddpo'\nweighting = 'semantic'",
+    ),
+    from_sft(
+        "ddpo-style",
+        "weights by style deviation",
+        Data::All,
+        "objective = 'ddpo'\nweighting = 'style'",
+    ),
+    from_sft(
+        "ddpo-both",
+        "weights by both",
+        Data::All,
+        "objective = 'ddpo'\nweighting = 'both'",
+    ),
+    from_sft(
+        "ddpo-ones",
+        "control: ddpo with every weight 1",
+        Data::All,
+        "objective = 'ddpo'\nweighting = 'none'",
+    ),
+    from_base("orpo", "no weights", ""),
+    from_base(
+        "dorpo-sem",
+        "weights by semantic deviation",
+        "objective = 'dorpo'\nweighting = 'semantic'",
+    ),
+    from_base(
+        "dorpo-style",
+        "weights by style deviation",
+        "objective = 'dorpo'\nweighting = 'style'",
+    ),
+    from_base(
+        "dorpo-both",
+        "weights by both",
+        "objective = 'dorpo'\nweighting = 'both'",
+    ),
+    from_sft(
+        "dpo-4",
+        "4 responses per prompt, no weights",
+        Data::Four,
+        "",
+    ),
+    from_sft(
+        "ddpo-both-4",
+        "4 responses per prompt",
+        Data::Four,
+        "objective = 'ddpo'\nweighting = 'both'",
+    ),
+    from_sft(
+        "ddpo-both-4-floor",
+        "4 responses per prompt, no weight of 0",
+        Data::Four,
+        FLOOR,
+    ),
+    from_sft(
+        "dpo-4-best",
+        "the best-scored pairs of 4 responses per prompt, no weights",
+        Data::FourBest,
+        "",
+    ),
+    from_sft(
+        "ddpo-both-4-best",
+        "the best-scored pairs of 4 responses per prompt",
+        Data::FourBest,
+        "objective = 'ddpo'\nweighting = 'both'",
+    ),
+];
+
+const fn trained(
+    name: &'static str,
+    about: &'static str,
+    start: Start,
+    recipe: &'static str,
+    data: Data,
+    settings: &'static str,
+) -> System {
+    System {
+        name,
+        about,
+        training: Some(Training {
+            start,
+            recipe,
+            data,
+            settings,
+        }),
+    }
+}
+
+const fn from_sft(
+    name: &'static str,
+    about: &'static str,
+    data: Data,
+    settings: &'static str,
+) -> System {
+    trained(name, about, Start::Sft, DPO, data, settings)
+}
+
+const fn from_base(name: &'static str, about: &'static str, settings: &'static str) -> System {
+    trained(name, about, Start::Base, ORPO, Data::All, settings)
+}
+
+/// How much of everything there is.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Settings {
+    pub(super) seeds: Vec<u64>,
+    /// Prompts to train on; with four responses to each [`MORE_PROMPTS`] times as many.
+    pub(super) train_prompts: usize,
+    /// Tales to each of them.
+    pub(super) responses: usize,
+    /// Held-out prompts to write to.
+    pub(super) test_prompts: usize,
+    /// Samples to each of them.
+    pub(super) samples: usize,
+    /// Steps of supervised fine-tuning.
+    pub(super) sft_steps: u64,
+    /// Steps of every other training.
+    pub(super) steps: u64,
+    /// Steps of the reward model.
+    pub(super) reward_steps: u64,
+    /// Bootstrap resamples.
+    pub(super) resamples: usize,
+}
+
+/// With two pairs of a prompt in place of six, so many times the prompts give as many pairs: few
+/// responses per prompt are not to mean fewer pairs.
+pub(super) const MORE_PROMPTS: usize = 3;
+
+impl Data {
+    /// Whether it takes [`MORE_PROMPTS`].
+    pub(super) fn takes_more_prompts(self) -> bool {
+        matches!(self, Self::Four | Self::FourBest)
+    }
+
+    /// How it is prepared.
+    pub(super) fn options(self, seed: u64) -> PrepareOptions {
+        let defaults = PrepareOptions {
+            seed,
+            ..PrepareOptions::default()
+        };
+        match self {
+            Self::All => defaults,
+            Self::Four | Self::FourBest => PrepareOptions {
+                pairs: PairOptions {
+                    max_pairs: Some(2),
+                    best_first: self == Self::FourBest,
+                    ..defaults.pairs
+                },
+                deviation_over: DeviationOver::Paired,
+                ..defaults
+            },
+        }
+    }
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "all responses",
+            Self::Four => "four responses",
+            Self::FourBest => "four responses, best pairs",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use toml::Table;
+
+    use super::*;
+    use crate::run_config::RunConfig;
+    use crate::tale_world;
+
+    #[test]
+    fn every_system_has_a_name_of_its_own_and_settings_that_resolve() {
+        let mut names = HashSet::new();
+        for system in &SYSTEMS {
+            assert!(names.insert(system.name), "{}", system.name);
+            let Some(training) = &system.training else {
+                continue;
+            };
+            let mut table =
+                tale_world::recipe(training.recipe, Path::new("m"), Path::new("o"), 1).unwrap();
+            table.extend(toml::from_str::<Table>(training.settings).unwrap());
+            RunConfig::resolve(None, table).expect(system.name);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Quality as the paper has it: by a reward model that learned the votes of the training split.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::json;
+use toml::{Table, Value};
+
+use super::pipeline::{GROUPS, JUDGED, Pipeline, SeedRun, WEIGHTS, base_hash};
+use super::plan::Data;
+use super::stages::{Done, Kind, Stages};
+use crate::commands::{evaluate as evaluate_command, reward};
+use crate::reward::{RewardFormat, RewardModel};
+use crate::reward_config::RewardConfig;
+use crate::{output, tale_world};
+
+/// The name of the mean reward among the values of a prompt.
+pub(super) const REWARD: &str = "reward";
+const REWARDS: &str = "rewards.json";
+
+impl Pipeline<'_> {
+    /// Trains a reward model on the first seed's votes and lets it judge every run, so that all are
+    /// judged alike. Does nothing where no system learned from all responses.
+    pub(super) fn rewards(
+        &self,
+        seeds: &mut BTreeMap<u64, SeedRun>,
+        stages: &mut Stages,
+    ) -> anyhow::Result<()> {
+        let first = seeds.first_key_value();
+        let Some((seed, data)) =
+            first.and_then(|(seed, run)| Some((*seed, run.prepared.get(&Data::All)?.clone())))
+        else {
+            return Ok(());
+        };
+        let judge = self.train_reward(seed, &data, stages)?;
+        for (seed, run) in seeds {
+            for (name, made) in &mut run.made {
+                let rewards = self.judge(&judge, name, *seed, &made.measured, stages)?;
+                for (prompt, reward) in rewards {
+                    let values = made.values.entry(prompt).or_default();
+                    values.insert(REWARD.to_owned(), reward);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn train_reward(&self, seed: u64, data: &Done, stages: &mut Stages) -> anyhow::Result<Done> {
+        let settings = |output: &Path| -> anyhow::Result<Table> {
+            let mut table = tale_world::recipe(tale_world::REWARD, self.base, output, seed)?;
+            let steps = Value::Integer(self.settings.reward_steps as i64);
+            table.insert("max_steps".to_owned(), steps);
+            table.remove("train_file");
+            let folder = data.folder.to_string_lossy().into_owned();
+            table.insert("dataset_name".to_owned(), Value::String(folder));
+            Ok(table)
+        };
+        let mut what_decides = settings(Path::new(""))?;
+        for place in ["model_name_or_path", "output_dir", "dataset_name"] {
+            what_decides.remove(place);
+        }
+        let inputs = json!({
+            "start": base_hash(),
+            "groups": data.hash(GROUPS),
+            "settings": what_decides,
+        });
+        let what = format!("reward model, seed {seed}");
+        stages.run(Kind::Reward, &what, inputs, &[WEIGHTS], |folder| {
+            let config = RewardConfig::resolve(None, settings(folder)?)?;
+            reward::train::run_config(&config, self.global)?;
+            Ok(())
+        })
+    }
+
+    /// The mean reward of each prompt's tales.
+    fn judge(
+        &self,
+        judge: &Done,
+        name: &str,
+        seed: u64,
+        measured: &Done,
+        stages: &mut Stages,
+    ) -> anyhow::Result<BTreeMap<String, f64>> {
+        let inputs = json!({"judge": judge.hash(WEIGHTS), "tales": measured.hash(JUDGED)});
+        let what = format!("{name}, seed {seed}");
+        let done = stages.run(Kind::Judge, &what, inputs, &[REWARDS], |folder| {
+            let file = measured.path(JUDGED);
+            let mut samples = [evaluate_command::read_system("it", &file, "score")?];
+            let model = judge.path("model");
+            RewardModel::open(
+                &model.to_string_lossy(),
+                RewardFormat::Tags,
+                &self.global.open_device()?,
+            )?
+            .judge(&mut samples)?;
+            let rewards: BTreeMap<&String, f64> = samples
+                .iter()
+                .flat_map(|system| &system.prompts)
+                .map(|prompt| {
+                    let scores = prompt.responses.iter().filter_map(|it| it.score);
+                    let mean = scores.sum::<f64>() / prompt.responses.len().max(1) as f64;
+                    (&prompt.prompt_id, mean)
+                })
+                .collect();
+            output::write_atomically(&folder.join(REWARDS), |file| {
+                Ok(serde_json::to_writer(file, &rewards)?)
+            })
+        })?;
+        let path = done.path(REWARDS);
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))
+    }
+}

@@ -1,0 +1,303 @@
+//! Work in stages that is never done twice.
+//!
+//! A stage's folder is named by a hash of everything that decides its result: its settings, the
+//! content of the files it reads, the program's version. So a killed run finds what it did, and a
+//! changed setting does again only what depends on it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use indicatif::HumanDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{output, progress};
+
+/// What kind of work a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Data,
+    Prepare,
+    Train,
+    Samples,
+    Measure,
+    Reward,
+    Judge,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Prepare => "prepare",
+            Self::Train => "train",
+            Self::Samples => "samples",
+            Self::Measure => "measure",
+            Self::Reward => "reward",
+            Self::Judge => "judge",
+        }
+    }
+}
+
+/// What a finished stage left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    /// What it was, for people.
+    what: String,
+    /// What decided its result.
+    inputs: Value,
+    /// The BLAKE3 hash of each file, by its path in the folder.
+    files: BTreeMap<String, String>,
+    /// How long it took.
+    seconds: f64,
+    /// How long processors worked on it, where the system says.
+    cpu_seconds: Option<f64>,
+}
+
+/// A finished stage.
+#[derive(Clone, Debug)]
+pub(super) struct Done {
+    pub(super) folder: PathBuf,
+    files: BTreeMap<String, String>,
+}
+
+impl Done {
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// The hash of one of its files.
+    pub(super) fn hash(&self, file: &str) -> &str {
+        self.files.get(file).map_or("", String::as_str)
+    }
+}
+
+/// The stages of a run.
+pub(super) struct Stages {
+    folder: PathBuf,
+    /// What else every result depends on.
+    made_by: String,
+    /// How many of each kind are still to come, and how long one takes as far as is known.
+    left: BTreeMap<Kind, (usize, f64)>,
+    took: BTreeMap<Kind, Took>,
+    started: usize,
+    total: usize,
+    kept: usize,
+}
+
+/// The finished stages of a kind, kept ones too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Took {
+    pub(super) stages: usize,
+    pub(super) seconds: f64,
+    /// `None` where the system does not say.
+    pub(super) cpu_seconds: Option<f64>,
+}
+
+const RECORD: &str = "stage.json";
+
+impl Stages {
+    /// Stages in a folder; `planned` says how many of each kind there will be, and a guess of how
+    /// many seconds one takes.
+    pub(super) fn new(
+        folder: &Path,
+        made_by: String,
+        planned: BTreeMap<Kind, (usize, f64)>,
+    ) -> Self {
+        Self {
+            folder: folder.to_path_buf(),
+            made_by,
+            total: planned.values().map(|(stages, _)| stages).sum(),
+            left: planned,
+            took: BTreeMap::new(),
+            started: 0,
+            kept: 0,
+        }
+    }
+
+    /// Does a stage, or finds it done: `make` writes `files` into the folder that it is given. What
+    /// a killed run left in the folder is still there.
+    pub(super) fn run(
+        &mut self,
+        kind: Kind,
+        what: &str,
+        inputs: Value,
+        files: &[&str],
+        make: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Done> {
+        let inputs = json!({"made_by": self.made_by, "kind": kind, "inputs": inputs});
+        let key = blake3::hash(inputs.to_string().as_bytes()).to_hex();
+        let folder = self.folder.join(kind.as_str()).join(&key[..16]);
+        self.started += 1;
+        let (record, is_kept) = match kept(&folder, files) {
+            Some(record) => (record, true),
+            None => {
+                progress::note(&format!(
+                    "[{} of {}] {} {what}; {}",
+                    self.started,
+                    self.total,
+                    kind.as_str(),
+                    self.time_left()
+                ));
+                fs::create_dir_all(&folder)
+                    .with_context(|| format!("cannot create {}", folder.display()))?;
+                let (wall, cpu) = (Instant::now(), cpu_seconds());
+                make(&folder).with_context(|| format!("{} {what}", kind.as_str()))?;
+                let files = files
+                    .iter()
+                    .map(|file| Ok(((*file).to_owned(), output::file_hash(&folder.join(file))?)))
+                    .collect::<anyhow::Result<_>>()?;
+                let record = Record {
+                    what: what.to_owned(),
+                    inputs,
+                    files,
+                    seconds: wall.elapsed().as_secs_f64(),
+                    cpu_seconds: cpu_seconds().zip(cpu).map(|(now, then)| now - then),
+                };
+                output::write_atomically(&folder.join(RECORD), |file| {
+                    Ok(serde_json::to_writer_pretty(file, &record)?)
+                })?;
+                (record, false)
+            }
+        };
+        self.count(kind, &record, is_kept);
+        Ok(Done {
+            folder,
+            files: record.files,
+        })
+    }
+
+    fn count(&mut self, kind: Kind, record: &Record, is_kept: bool) {
+        self.kept += usize::from(is_kept);
+        let took = self.took.entry(kind).or_default();
+        took.cpu_seconds = match took.stages {
+            0 => record.cpu_seconds,
+            _ => took.cpu_seconds.zip(record.cpu_seconds).map(|(a, b)| a + b),
+        };
+        took.stages += 1;
+        took.seconds += record.seconds;
+        let mean = took.seconds / took.stages as f64;
+        if let Some((stages, seconds)) = self.left.get_mut(&kind) {
+            *stages = stages.saturating_sub(1);
+            *seconds = mean;
+        }
+    }
+
+    fn time_left(&self) -> String {
+        let seconds: f64 = self
+            .left
+            .values()
+            .map(|(stages, seconds)| *stages as f64 * seconds)
+            .sum();
+        let left = HumanDuration(std::time::Duration::from_secs_f64(seconds));
+        format!("about {left} left")
+    }
+
+    /// What was done, in a line.
+    pub(super) fn summary(&self) -> String {
+        format!(
+            "{} stages: {} made, {} found done",
+            self.started,
+            self.started - self.kept,
+            self.kept
+        )
+    }
+
+    /// The finished stages by kind.
+    pub(super) fn took(&self) -> impl Iterator<Item = (&'static str, Took)> {
+        self.took.iter().map(|(kind, took)| (kind.as_str(), *took))
+    }
+}
+
+/// The record of a finished stage whose files are as it left them.
+fn kept(folder: &Path, files: &[&str]) -> Option<Record> {
+    let text = fs::read(folder.join(RECORD)).ok()?;
+    let record: Record = serde_json::from_slice(&text).ok()?;
+    files
+        .iter()
+        .all(|file| {
+            let hash = output::file_hash(&folder.join(file)).ok();
+            hash.is_some() && hash.as_ref() == record.files.get(*file)
+        })
+        .then_some(record)
+}
+
+/// How long processors have worked for this program, by Linux's own account.
+fn cpu_seconds() -> Option<f64> {
+    /// Of a tick, on every Linux that is built today.
+    const SECONDS: f64 = 0.01;
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name may hold spaces; it ends with the last parenthesis. Then state is the third field,
+    // and the 14th and 15th are the time in the program and in the kernel.
+    let (_, rest) = text.rsplit_once(')')?;
+    let ticks: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map_while(|field| field.parse().ok())
+        .collect();
+    (ticks.len() == 2).then(|| ticks.iter().sum::<f64>() * SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_is_done_once_for_its_inputs_and_again_when_its_files_are_not_as_it_left_them() {
+        let home = tempfile::tempdir().unwrap();
+        let made = Cell::new(0);
+        let stage = |inputs: Value, version: &str| {
+            let mut stages = Stages::new(home.path(), version.to_owned(), BTreeMap::new());
+            let done = stages
+                .run(Kind::Data, "test", inputs, &["a.txt"], |folder| {
+                    made.set(made.get() + 1);
+                    Ok(fs::write(folder.join("a.txt"), "text")?)
+                })
+                .unwrap();
+            (done.path("a.txt"), made.get())
+        };
+        let (path, count) = stage(json!({"x": 1}), "1");
+        assert_eq!(count, 1);
+        assert_eq!(stage(json!({"x": 1}), "1").1, 1);
+        assert_eq!(stage(json!({"x": 2}), "1").1, 2);
+        assert_eq!(stage(json!({"x": 1}), "2").1, 3);
+        fs::write(path, "other").unwrap();
+        assert_eq!(stage(json!({"x": 1}), "1").1, 4);
+    }
+
+    #[test]
+    fn a_failed_stage_is_not_done() {
+        let home = tempfile::tempdir().unwrap();
+        let mut stages = Stages::new(home.path(), String::new(), BTreeMap::new());
+        let mut run = |fails: bool| {
+            stages.run(Kind::Train, "x, seed 1", json!({}), &["a"], |folder| {
+                fs::write(folder.join("a"), "half")?;
+                anyhow::ensure!(!fails, "out of luck");
+                Ok(())
+            })
+        };
+        let error = format!("{:#}", run(true).unwrap_err());
+        assert_eq!(error, "train x, seed 1: out of luck");
+        assert!(run(false).is_ok());
+    }
+
+    #[test]
+    fn work_is_counted_where_the_system_says() {
+        if !Path::new("/proc/self/stat").exists() {
+            return;
+        }
+        let before = cpu_seconds().unwrap();
+        let mut sum = 0u64;
+        while cpu_seconds().unwrap() < before + 0.02 {
+            sum = sum.wrapping_add(std::hint::black_box(1));
+        }
+        assert!(sum > 0);
+    }
+}
