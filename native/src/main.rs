@@ -23,6 +23,7 @@ mod settings;
 mod tale_world;
 mod training_data;
 mod training_view;
+mod training_weights;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use rarebit_deviation::{Kinds, Weighting};
-use rarebit_train::{Objective, OrpoWeight, TrainingArguments};
+use rarebit_train::{LossType, Objective, OrpoNll, OrpoWeight, TrainingArguments};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -13,8 +13,14 @@ use crate::lora_settings::LoraSettings;
 use crate::online_settings::OnlineSettings;
 use crate::{chat_settings, settings};
 
-/// The paper's.
+/// The paper's, and TRL's for KTO.
 const DEFAULT_BETA: f64 = 0.1;
+/// Least of those that SimPO's paper searched; its margins are of means over tokens, which are small.
+const DEFAULT_SIMPO_BETA: f64 = 2.0;
+/// TRL's.
+const DEFAULT_SIMPO_GAMMA: f64 = 0.5;
+/// TRL's: both sides alike.
+const DEFAULT_SIDE_WEIGHT: f64 = 1.0;
 /// The paper's.
 const DEFAULT_LAMBDA: f64 = 0.25;
 
@@ -24,6 +30,8 @@ const DEFAULT_LAMBDA: f64 = 0.25;
 pub(crate) enum ObjectiveName {
     /// Supervised fine-tuning on completions
     Sft,
+    /// The same, each completion times its weight
+    Dsft,
     /// Direct preference optimisation
     Dpo,
     /// DPO weighted by deviation
@@ -32,6 +40,33 @@ pub(crate) enum ObjectiveName {
     Orpo,
     /// ORPO weighted by deviation
     Dorpo,
+    /// Simple preference optimisation
+    Simpo,
+    /// SimPO weighted by deviation
+    Dsimpo,
+    /// Kahneman-Tversky optimisation on labelled completions
+    Kto,
+    /// KTO, each completion times its weight
+    Dkto,
+}
+
+impl ObjectiveName {
+    const SFT: [Self; 2] = [Self::Sft, Self::Dsft];
+    const DPO: [Self; 2] = [Self::Dpo, Self::Ddpo];
+    const ORPO: [Self; 2] = [Self::Orpo, Self::Dorpo];
+    const SIMPO: [Self; 2] = [Self::Simpo, Self::Dsimpo];
+    const KTO: [Self; 2] = [Self::Kto, Self::Dkto];
+    const WEIGHTED: [Self; 5] = [
+        Self::Dsft,
+        Self::Ddpo,
+        Self::Dorpo,
+        Self::Dsimpo,
+        Self::Dkto,
+    ];
+
+    fn is_weighted(self) -> bool {
+        Self::WEIGHTED.contains(&self)
+    }
 }
 
 /// Where DORPO's weight stands.
@@ -59,9 +94,21 @@ pub(crate) struct ModelArguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) eval_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_type: Option<LossType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) beta: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy_beta: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) simpo_gamma: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) desirable_weight: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) undesirable_weight: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lambda: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) orpo_nll: Option<OrpoNll>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dorpo_form: Option<DorpoForm>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +119,12 @@ pub(crate) struct ModelArguments {
     pub(crate) rank: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shrinkage: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tau: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) semantic_share: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shuffle_weights: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) renormalise: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,16 +182,28 @@ impl RunConfig {
         self.lora.fill_defaults();
         let model = &mut self.model;
         match model.objective {
-            ObjectiveName::Sft => {}
+            ObjectiveName::Sft | ObjectiveName::Dsft => {}
             ObjectiveName::Dpo | ObjectiveName::Ddpo => {
+                model.loss_type.get_or_insert_default();
                 model.beta.get_or_insert(DEFAULT_BETA);
             }
             ObjectiveName::Orpo => {
                 model.lambda.get_or_insert(DEFAULT_LAMBDA);
+                model.orpo_nll.get_or_insert_default();
             }
             ObjectiveName::Dorpo => {
                 model.lambda.get_or_insert(DEFAULT_LAMBDA);
+                model.orpo_nll.get_or_insert_default();
                 model.dorpo_form.get_or_insert_default();
+            }
+            ObjectiveName::Simpo | ObjectiveName::Dsimpo => {
+                model.beta.get_or_insert(DEFAULT_SIMPO_BETA);
+                model.simpo_gamma.get_or_insert(DEFAULT_SIMPO_GAMMA);
+            }
+            ObjectiveName::Kto | ObjectiveName::Dkto => {
+                model.beta.get_or_insert(DEFAULT_BETA);
+                model.desirable_weight.get_or_insert(DEFAULT_SIDE_WEIGHT);
+                model.undesirable_weight.get_or_insert(DEFAULT_SIDE_WEIGHT);
             }
         }
     }
@@ -157,17 +222,26 @@ impl RunConfig {
     fn validate(&self) -> anyhow::Result<()> {
         self.arguments.validate()?;
         let model = &self.model;
-        if let Some(beta) = model.beta {
-            ensure!(
-                beta > 0.0 && beta.is_finite(),
-                "`beta` is {beta}: it must be above 0"
-            );
+        for (key, setting) in [("beta", model.beta), ("policy_beta", model.policy_beta)] {
+            if let Some(value) = setting {
+                ensure!(
+                    value > 0.0 && value.is_finite(),
+                    "`{key}` is {value}: it must be above 0"
+                );
+            }
         }
-        if let Some(lambda) = model.lambda {
-            ensure!(
-                lambda >= 0.0 && lambda.is_finite(),
-                "`lambda` is {lambda}: it must be 0 or more"
-            );
+        for (key, setting) in [
+            ("lambda", model.lambda),
+            ("simpo_gamma", model.simpo_gamma),
+            ("desirable_weight", model.desirable_weight),
+            ("undesirable_weight", model.undesirable_weight),
+        ] {
+            if let Some(value) = setting {
+                ensure!(
+                    value >= 0.0 && value.is_finite(),
+                    "`{key}` is {value}: it must be 0 or more"
+                );
+            }
         }
         self.lora.validate()?;
         ensure!(
@@ -185,28 +259,55 @@ impl RunConfig {
             ),
             false => Ok(()),
         };
-        use ObjectiveName::{Ddpo, Dorpo, Dpo, Orpo, Sft};
+        use ObjectiveName as Name;
         for (key, setting) in [
             ("completion_only_loss", model.completion_only_loss),
             ("assistant_only_loss", model.assistant_only_loss),
         ] {
-            meant_for(key, setting.is_some(), &[Sft])?;
+            meant_for(key, setting.is_some(), &Name::SFT)?;
         }
         if let Some(date) = &model.chat_template_date {
             chat_settings::parse_date(date)
                 .with_context(|| "`chat_template_date` cannot be read")?;
         }
-        meant_for("beta", model.beta.is_some(), &[Dpo, Ddpo])?;
-        meant_for("lambda", model.lambda.is_some(), &[Orpo, Dorpo])?;
-        meant_for("dorpo_form", model.dorpo_form.is_some(), &[Dorpo])?;
-        for (key, present) in [
-            ("weighting", model.weighting.is_some()),
-            ("floor", model.floor.is_some()),
-            ("rank", model.rank.is_some()),
-            ("shrinkage", model.shrinkage.is_some()),
-            ("renormalise", model.renormalise.is_some()),
-        ] {
-            meant_for(key, present, &[Ddpo, Dorpo])?;
+        let with_beta = [Name::DPO, Name::SIMPO, Name::KTO].concat();
+        let meant: [(&str, bool, &[Name]); 17] = [
+            ("loss_type", model.loss_type.is_some(), &Name::DPO[..]),
+            ("beta", model.beta.is_some(), &with_beta),
+            ("policy_beta", model.policy_beta.is_some(), &Name::DPO),
+            ("simpo_gamma", model.simpo_gamma.is_some(), &Name::SIMPO),
+            (
+                "desirable_weight",
+                model.desirable_weight.is_some(),
+                &Name::KTO,
+            ),
+            (
+                "undesirable_weight",
+                model.undesirable_weight.is_some(),
+                &Name::KTO,
+            ),
+            ("lambda", model.lambda.is_some(), &Name::ORPO),
+            ("orpo_nll", model.orpo_nll.is_some(), &Name::ORPO),
+            ("dorpo_form", model.dorpo_form.is_some(), &[Name::Dorpo]),
+            ("weighting", model.weighting.is_some(), &Name::WEIGHTED),
+            ("floor", model.floor.is_some(), &Name::WEIGHTED),
+            ("rank", model.rank.is_some(), &Name::WEIGHTED),
+            ("shrinkage", model.shrinkage.is_some(), &Name::WEIGHTED),
+            ("tau", model.tau.is_some(), &Name::WEIGHTED),
+            (
+                "semantic_share",
+                model.semantic_share.is_some(),
+                &Name::WEIGHTED,
+            ),
+            (
+                "shuffle_weights",
+                model.shuffle_weights.is_some(),
+                &Name::WEIGHTED,
+            ),
+            ("renormalise", model.renormalise.is_some(), &Name::WEIGHTED),
+        ];
+        for (key, present, objectives) in meant {
+            meant_for(key, present, objectives)?;
         }
         ensure!(
             self.online.is_none() || model.eval_file.is_none(),
@@ -225,28 +326,36 @@ impl RunConfig {
 
     /// The objective with its own settings.
     pub(crate) fn objective(&self) -> Objective {
-        let beta = self.model.beta.unwrap_or(DEFAULT_BETA) as f32;
-        let lambda = self.model.lambda.unwrap_or(DEFAULT_LAMBDA) as f32;
-        match self.model.objective {
-            ObjectiveName::Sft => Objective::Sft,
-            ObjectiveName::Dpo => Objective::Dpo {
-                beta,
-                weighted: false,
+        let model = &self.model;
+        let number = |setting: Option<f64>, default| setting.unwrap_or(default) as f32;
+        let weighted = model.objective.is_weighted();
+        match model.objective {
+            ObjectiveName::Sft | ObjectiveName::Dsft => Objective::Sft { weighted },
+            ObjectiveName::Dpo | ObjectiveName::Ddpo => Objective::Dpo {
+                loss_type: model.loss_type.unwrap_or_default(),
+                beta: number(model.beta, DEFAULT_BETA),
+                policy_beta: model.policy_beta.map(|beta| beta as f32),
+                weighted,
             },
-            ObjectiveName::Ddpo => Objective::Dpo {
-                beta,
-                weighted: true,
-            },
-            ObjectiveName::Orpo => Objective::Orpo {
-                lambda,
-                weight: OrpoWeight::None,
-            },
-            ObjectiveName::Dorpo => Objective::Orpo {
-                lambda,
-                weight: match self.model.dorpo_form.unwrap_or_default() {
-                    DorpoForm::Paper => OrpoWeight::Paper,
-                    DorpoForm::Reference => OrpoWeight::Reference,
+            ObjectiveName::Orpo | ObjectiveName::Dorpo => Objective::Orpo {
+                lambda: number(model.lambda, DEFAULT_LAMBDA),
+                nll: model.orpo_nll.unwrap_or_default(),
+                weight: match (weighted, model.dorpo_form.unwrap_or_default()) {
+                    (false, _) => OrpoWeight::None,
+                    (true, DorpoForm::Paper) => OrpoWeight::Paper,
+                    (true, DorpoForm::Reference) => OrpoWeight::Reference,
                 },
+            },
+            ObjectiveName::Simpo | ObjectiveName::Dsimpo => Objective::Simpo {
+                beta: number(model.beta, DEFAULT_SIMPO_BETA),
+                gamma: number(model.simpo_gamma, DEFAULT_SIMPO_GAMMA),
+                weighted,
+            },
+            ObjectiveName::Kto | ObjectiveName::Dkto => Objective::Kto {
+                beta: number(model.beta, DEFAULT_BETA),
+                desirable_weight: number(model.desirable_weight, DEFAULT_SIDE_WEIGHT),
+                undesirable_weight: number(model.undesirable_weight, DEFAULT_SIDE_WEIGHT),
+                weighted,
             },
         }
     }
@@ -258,6 +367,8 @@ impl RunConfig {
             floor: self.model.floor,
             rank: self.model.rank.unwrap_or(false),
             shrinkage: self.model.shrinkage,
+            tau: self.model.tau,
+            semantic_share: self.model.semantic_share,
         }
     }
 
@@ -268,6 +379,8 @@ impl RunConfig {
             || model.floor.is_some()
             || model.rank.is_some()
             || model.shrinkage.is_some()
+            || model.tau.is_some()
+            || model.semantic_share.is_some()
     }
 }
 
@@ -295,6 +408,30 @@ mod tests {
     }
 
     #[test]
+    fn every_objective_has_its_settings_and_writes_them_out() {
+        let names = ObjectiveName::value_variants();
+        assert_eq!(names.len(), 10);
+        for name in names {
+            let value = name.to_possible_value().expect("a name");
+            let config = resolve(&format!("{LEAST}objective = '{}'", value.get_name()));
+            let config = config.expect("defaults are enough");
+            assert_eq!(config.objective().is_weighted(), name.is_weighted());
+            let again = resolve(&config.to_toml().expect("toml")).expect("valid");
+            assert_eq!(config, again);
+        }
+        let soft = resolve(&format!(
+            "{LEAST}objective = 'ddpo'\nloss_type = 'hinge'\nbeta = 0.1\npolicy_beta = 0.15"
+        ));
+        let expected = Objective::Dpo {
+            loss_type: LossType::Hinge,
+            beta: 0.1,
+            policy_beta: Some(0.15),
+            weighted: true,
+        };
+        assert_eq!(soft.expect("valid").objective(), expected);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (extra, needle) in [
             ("objective = 'ddpo'\nbeta = -1.0", "`beta` is -1"),
@@ -315,6 +452,28 @@ mod tests {
             ),
             ("objective = 'dpo'\nlearning_rate = 0.0", "learning_rate"),
             ("objective = 'ddpo'\nfloor = 2.0", "floor"),
+            ("objective = 'ddpo'\ntau = -1.0", "tau"),
+            (
+                "objective = 'ddpo'\nweighting = 'style'\nsemantic_share = 0.5",
+                "semantic share",
+            ),
+            (
+                "objective = 'orpo'\nloss_type = 'ipo'",
+                "`loss_type` means nothing",
+            ),
+            ("objective = 'dpo'\nloss_type = 'kto'", "kto"),
+            (
+                "objective = 'dpo'\nsimpo_gamma = 0.5",
+                "`simpo_gamma` means nothing",
+            ),
+            (
+                "objective = 'kto'\ndesirable_weight = -1.0",
+                "`desirable_weight` is -1",
+            ),
+            (
+                "objective = 'kto'\nshuffle_weights = true",
+                "`shuffle_weights` means nothing",
+            ),
             ("objective = 'ppo'", "ppo"),
             ("beta = 0.1", "`objective` is missing"),
         ] {

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use rarebit_data::{PairRow, Shape, Source, SourceOptions, read_group_scores, read_pairs};
-use rarebit_deviation::{Kind, Weighting, renormalise, weights};
-use rarebit_train::{Encoder, Example, SftTokens};
+use rarebit_data::steps::label::labels;
+use rarebit_data::{Group, PairRow, Shape, Source, SourceOptions, Text, read_pairs};
+use rarebit_deviation::renormalise;
+use rarebit_train::{Encoder, Example, LearnsFrom, SftTokens};
 
 use crate::progress;
 use crate::run_config::RunConfig;
+use crate::training_weights::Weights;
 
 /// Examples to learn from and to be judged by.
 pub(crate) struct TrainingData {
@@ -19,10 +21,9 @@ pub(crate) struct TrainingData {
 
 /// Reads what the configuration names.
 pub(crate) fn read(config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<TrainingData> {
-    let table = if config.objective().is_pairwise() {
-        "pairs"
-    } else {
-        "groups"
+    let table = match config.objective().learns_from() {
+        LearnsFrom::Pairs => "pairs",
+        LearnsFrom::Completions | LearnsFrom::Labels => "groups",
     };
     let (train_file, eval_file) = match (&config.model.dataset_name, &config.model.train_file) {
         (Some(folder), _) => {
@@ -61,24 +62,27 @@ fn examples(
     let source = Source::open(path, &SourceOptions::default(), &mut |_| ())?;
     let shape = source.survey().shape;
     let is_preference = shape == Shape::Preference;
-    let mut examples = match config.objective().is_pairwise() {
-        true => {
-            ensure!(
-                is_preference,
-                "{} holds responses, not pairs: make pairs with `rarebit prepare {}`",
-                path.display(),
-                path.display()
-            );
-            pairs(path, config, encoder)
+    let reading = Reading {
+        path,
+        config,
+        encoder,
+        weights: Weights::read(path, config)
+            .with_context(|| format!("cannot train on {}", path.display()))?,
+    };
+    let mut examples = match (config.objective().learns_from(), is_preference) {
+        (LearnsFrom::Pairs, true) => reading.pairs(),
+        (LearnsFrom::Pairs, false) => bail!(
+            "{} holds responses, not pairs: make pairs with `rarebit prepare {}`",
+            path.display(),
+            path.display()
+        ),
+        (LearnsFrom::Completions, true) => {
+            sft_tokens(config, shape, encoder).and_then(|tokens| reading.chosen(tokens))
         }
-        false => {
-            let tokens = sft_tokens(config, shape, encoder)
-                .with_context(|| format!("cannot train on {}", path.display()))?;
-            match is_preference {
-                true => chosen(path, config, encoder, tokens),
-                false => completions(&source, encoder, tokens),
-            }
-        }
+        (LearnsFrom::Completions, false) => sft_tokens(config, shape, encoder)
+            .and_then(|tokens| reading.completions(&source, tokens)),
+        (LearnsFrom::Labels, true) => reading.unpaired(),
+        (LearnsFrom::Labels, false) => reading.labelled(&source),
     }
     .with_context(|| format!("cannot train on {}", path.display()))?;
     let read = examples.len();
@@ -145,251 +149,235 @@ fn has_completion(example: &Example) -> bool {
         .all(|sequence| sequence.completion_tokens() > 0)
 }
 
-/// Every response as a completion of its own.
-fn completions(
-    source: &Source,
-    encoder: &Encoder<'_>,
-    tokens: SftTokens,
-) -> anyhow::Result<Vec<Example>> {
-    let mut examples = Vec::new();
-    for group in source.groups(&mut |_| ())? {
-        let group = group?;
-        for response in &group.responses {
-            let id = format!("{}#{}", group.id, response.id);
-            let completion = response.beside(&group.prompt);
+/// One file on its way to examples.
+struct Reading<'a> {
+    path: &'a Path,
+    config: &'a RunConfig,
+    encoder: &'a Encoder<'a>,
+    weights: Weights,
+}
+
+/// A completion with a label.
+struct Labelled {
+    id: String,
+    prompt_id: String,
+    prompt: Text,
+    completion: Text,
+    desirable: bool,
+    weight: f64,
+}
+
+impl Reading<'_> {
+    /// Every response as a completion of its own.
+    fn completions(&self, source: &Source, tokens: SftTokens) -> anyhow::Result<Vec<Example>> {
+        let mut examples = Vec::new();
+        for group in source.groups(&mut |_| ())? {
+            let group = group?;
+            for response in &group.responses {
+                let id = format!("{}#{}", group.id, response.id);
+                let completion = response.beside(&group.prompt);
+                let weight = self.weights.of(&group.id, response.id, response.weight)?;
+                let example = Example {
+                    chosen: self
+                        .encoder
+                        .supervised(&group.prompt, &completion, tokens)
+                        .with_context(|| format!("in {id}"))?,
+                    id,
+                    rejected: None,
+                    weight: weight as f32,
+                    label: None,
+                };
+                examples.push(example);
+            }
+        }
+        self.renormalised(&mut examples);
+        Ok(examples)
+    }
+
+    /// The chosen completion of each pair.
+    fn chosen(&self, tokens: SftTokens) -> anyhow::Result<Vec<Example>> {
+        let mut examples = Vec::new();
+        for row in self.rows()? {
             let example = Example {
-                chosen: encoder
-                    .supervised(&group.prompt, &completion, tokens)
-                    .with_context(|| format!("in {id}"))?,
-                id,
+                id: id(&row),
+                chosen: self
+                    .encoder
+                    .supervised(&row.prompt, &row.chosen, tokens)
+                    .with_context(|| format!("in {}", id(&row)))?,
                 rejected: None,
-                weight: 1.0,
+                weight: self.weight(&row)?,
+                label: None,
             };
             examples.push(example);
         }
+        self.renormalised(&mut examples);
+        Ok(examples)
     }
-    Ok(examples)
-}
 
-/// The chosen completion of each pair.
-fn chosen(
-    path: &Path,
-    config: &RunConfig,
-    encoder: &Encoder<'_>,
-    tokens: SftTokens,
-) -> anyhow::Result<Vec<Example>> {
-    let rows = pair_rows(path, config)?;
-    rows.iter()
-        .map(|row| {
-            Ok(Example {
-                id: id(row),
-                chosen: encoder
-                    .supervised(&row.prompt, &row.chosen, tokens)
-                    .with_context(|| format!("in {}", id(row)))?,
-                rejected: None,
-                weight: 1.0,
+    fn pairs(&self) -> anyhow::Result<Vec<Example>> {
+        let mut examples = Vec::new();
+        for row in self.rows()? {
+            let [chosen, rejected] = self
+                .encoder
+                .pair(&row.prompt, &row.chosen, &row.rejected)
+                .with_context(|| format!("in {}", id(&row)))?;
+            let example = Example {
+                id: id(&row),
+                chosen,
+                rejected: Some(rejected),
+                weight: self.weight(&row)?,
+                label: None,
+            };
+            examples.push(example);
+        }
+        self.renormalised(&mut examples);
+        Ok(examples)
+    }
+
+    /// Both completions of each pair, taken apart as TRL does: all chosen ones, then all rejected
+    /// ones. The weight of a pair is that of both, unless it is made anew for each.
+    fn unpaired(&self) -> anyhow::Result<Vec<Example>> {
+        let rows = self.rows()?;
+        let side = |row: &PairRow, desirable: bool| -> anyhow::Result<Labelled> {
+            let (response, completion) = match desirable {
+                true => (row.chosen_id, &row.chosen),
+                false => (row.rejected_id, &row.rejected),
+            };
+            Ok(Labelled {
+                id: format!("{}#{response}", row.prompt_id),
+                prompt_id: row.prompt_id.clone(),
+                prompt: row.prompt.clone(),
+                completion: completion.clone(),
+                desirable,
+                weight: self.weights.of(&row.prompt_id, response, row.weight)?,
             })
-        })
-        .collect()
-}
-
-fn pairs(path: &Path, config: &RunConfig, encoder: &Encoder<'_>) -> anyhow::Result<Vec<Example>> {
-    let rows = pair_rows(path, config)?;
-    let weights = match config.objective().is_weighted() {
-        true => pair_weights(path, &rows, config)?,
-        false => rows.iter().map(|row| row.weight.unwrap_or(1.0)).collect(),
-    };
-    let mut examples = Vec::with_capacity(rows.len());
-    for (row, weight) in rows.iter().zip(weights) {
-        let [chosen, rejected] = encoder
-            .pair(&row.prompt, &row.chosen, &row.rejected)
-            .with_context(|| format!("in {}", id(row)))?;
-        let example = Example {
-            id: id(row),
-            chosen,
-            rejected: Some(rejected),
-            weight: weight as f32,
         };
-        examples.push(example);
+        let chosen = rows.iter().map(|row| side(row, true));
+        let rejected = rows.iter().map(|row| side(row, false));
+        self.mismatched(chosen.chain(rejected).collect::<Result<_, _>>()?)
     }
-    Ok(examples)
+
+    /// Every response that has a label, or, in a source without labels, that is among the better or
+    /// the worse half of its prompt's by score.
+    fn labelled(&self, source: &Source) -> anyhow::Result<Vec<Example>> {
+        let groups = source
+            .groups(&mut |_| ())?
+            .collect::<Result<Vec<Group>, _>>()?;
+        let responses = || groups.iter().flat_map(|group| &group.responses);
+        let has_labels = responses().any(|response| response.label.is_some());
+        ensure!(
+            has_labels || responses().any(|response| response.score.is_some()),
+            "kto learns from desirable and undesirable completions, and neither a `label` (true or false) nor a \
+             `score` says which is which"
+        );
+        let mut labelled = Vec::new();
+        for group in groups {
+            let scores: Vec<Option<f64>> = group.responses.iter().map(|r| r.score).collect();
+            let known = match has_labels {
+                true => group.responses.iter().map(|r| r.label).collect(),
+                false => labels(&scores),
+            };
+            for (response, label) in group.responses.iter().zip(known) {
+                let Some(desirable) = label else { continue };
+                labelled.push(Labelled {
+                    id: format!("{}#{}", group.id, response.id),
+                    prompt_id: group.id.clone(),
+                    prompt: group.prompt.clone(),
+                    completion: response.beside(&group.prompt),
+                    desirable,
+                    weight: self.weights.of(&group.id, response.id, response.weight)?,
+                });
+            }
+        }
+        self.mismatched(labelled)
+    }
+
+    /// Completions with, beside each, its prompt under the completion of another one: from these the
+    /// KL divergence is estimated.
+    ///
+    /// TRL turns completions by one within stretches of a batch. Here all are turned, by as many as a
+    /// prompt has, so that a completion never meets another one's prompt that is its own.
+    fn mismatched(&self, labelled: Vec<Labelled>) -> anyhow::Result<Vec<Example>> {
+        let turn = longest_run(labelled.iter().map(|one| &one.prompt_id));
+        let n = labelled.len();
+        let mut examples = Vec::with_capacity(n);
+        for (i, one) in labelled.iter().enumerate() {
+            let other = &labelled[(i + n - turn % n) % n].completion;
+            let [chosen, mismatched] = self
+                .encoder
+                .pair(&one.prompt, &one.completion, other)
+                .with_context(|| format!("in {}", one.id))?;
+            examples.push(Example {
+                id: one.id.clone(),
+                chosen,
+                rejected: Some(mismatched),
+                weight: one.weight as f32,
+                label: Some(one.desirable),
+            });
+        }
+        self.renormalised(&mut examples);
+        Ok(examples)
+    }
+
+    fn weight(&self, row: &PairRow) -> anyhow::Result<f32> {
+        let weight = self.weights.of(&row.prompt_id, row.chosen_id, row.weight);
+        Ok(weight? as f32)
+    }
+
+    fn renormalised(&self, examples: &mut [Example]) {
+        if self.config.model.renormalise == Some(true) {
+            let weights = examples.iter().map(|example| f64::from(example.weight));
+            let weights = renormalise(&weights.collect::<Vec<_>>());
+            for (example, weight) in examples.iter_mut().zip(weights) {
+                example.weight = weight as f32;
+            }
+        }
+    }
+
+    /// The pairs of the file, at most `max_pairs` of each prompt.
+    fn rows(&self) -> anyhow::Result<Vec<PairRow>> {
+        let mut rows = Vec::new();
+        let mut of_prompt: HashMap<String, usize> = HashMap::new();
+        for row in read_pairs(self.path, &SourceOptions::default())? {
+            let row = row?;
+            let count = of_prompt.entry(row.prompt_id.clone()).or_default();
+            *count += 1;
+            let max_pairs = self.config.model.max_pairs;
+            if max_pairs.is_none_or(|most| *count <= most) {
+                rows.push(row);
+            }
+        }
+        Ok(rows)
+    }
 }
 
 fn id(row: &PairRow) -> String {
     format!("{}#{}>{}", row.prompt_id, row.chosen_id, row.rejected_id)
 }
 
-/// The pairs of a file, at most `max_pairs` of each prompt.
-fn pair_rows(path: &Path, config: &RunConfig) -> anyhow::Result<Vec<PairRow>> {
-    let mut rows = Vec::new();
-    let mut of_prompt: HashMap<String, usize> = HashMap::new();
-    for row in read_pairs(path, &SourceOptions::default())? {
-        let row = row?;
-        let count = of_prompt.entry(row.prompt_id.clone()).or_default();
-        *count += 1;
-        if config.model.max_pairs.is_none_or(|most| *count <= most) {
-            rows.push(row);
-        }
-    }
-    Ok(rows)
-}
-
-/// The weights that the loss reads: the data's own, or made again from its deviations.
-fn pair_weights(path: &Path, rows: &[PairRow], config: &RunConfig) -> anyhow::Result<Vec<f64>> {
-    let mut chosen = if config.reweighs() {
-        let groups = path.with_file_name("groups.parquet");
-        ensure!(
-            groups.is_file(),
-            "weighting, floor, rank and shrinkage make weights anew from the deviations of all responses, \
-             which {} would hold; leave them out to use the `weight` column as it is",
-            groups.display()
-        );
-        let made = group_weights(&groups, &config.weighting())?;
-        rows.iter()
-            .map(|row| {
-                made.get(&(row.prompt_id.clone(), row.chosen_id))
-                    .copied()
-                    .with_context(|| {
-                        format!(
-                            "{} has no response {} of the prompt {}",
-                            groups.display(),
-                            row.chosen_id,
-                            row.prompt_id
-                        )
-                    })
-            })
-            .collect::<anyhow::Result<Vec<f64>>>()?
-    } else {
-        rows.iter()
-            .map(|row| {
-                row.weight.with_context(|| {
-                    format!(
-                        "the pair {} has no `weight`: make weights with `rarebit prepare {}`",
-                        id(row),
-                        path.display()
-                    )
-                })
-            })
-            .collect::<anyhow::Result<Vec<f64>>>()?
-    };
-    if config.model.renormalise == Some(true) {
-        chosen = renormalise(&chosen);
-    }
-    Ok(chosen)
-}
-
-/// A response's id and its raw deviation of each kind.
-type ResponseDeviations = (u32, [Option<f64>; Kind::ALL.len()]);
-
-/// The weight of every response by prompt and response id.
-fn group_weights(
-    path: &Path,
-    weighting: &Weighting,
-) -> anyhow::Result<HashMap<(String, u32), f64>> {
-    let mut groups: Vec<(String, Vec<ResponseDeviations>)> = Vec::new();
-    for score in read_group_scores(path)? {
-        let score = score?;
-        let response = (
-            score.response_id,
-            [score.deviation_semantic, score.deviation_style],
-        );
-        match groups
-            .last_mut()
-            .filter(|(prompt, _)| *prompt == score.prompt_id)
-        {
-            Some((_, responses)) => responses.push(response),
-            None => groups.push((score.prompt_id, vec![response])),
-        }
-    }
-    let mut made = HashMap::new();
-    for (prompt, responses) in groups {
-        let raw = |kind: Kind| -> anyhow::Result<Vec<f64>> {
-            responses
-                .iter()
-                .map(|(_, deviations)| match deviations[kind as usize] {
-                    Some(deviation) if deviation.is_finite() => Ok(deviation),
-                    Some(deviation) => bail!(
-                        "{} holds {deviation} as a {kind} deviation of the prompt {prompt}: make it again with `rarebit prepare`",
-                        path.display()
-                    ),
-                    None if responses.len() == 1 => Ok(0.0),
-                    None => bail!(
-                        "{} holds no {kind} deviation of the prompt {prompt}",
-                        path.display()
-                    ),
-                })
-                .collect()
+/// The most equal values that follow each other.
+fn longest_run<T: PartialEq>(values: impl Iterator<Item = T>) -> usize {
+    let (mut longest, mut run, mut last) = (0, 0, None);
+    for value in values {
+        run = if last.as_ref() == Some(&value) {
+            run + 1
+        } else {
+            1
         };
-        let mut kinds: Vec<Vec<f64>> = weighting
-            .kinds
-            .as_slice()
-            .iter()
-            .map(|&kind| raw(kind))
-            .collect::<Result<_, _>>()?;
-        if kinds.is_empty() {
-            kinds.push(vec![0.0; responses.len()]);
-        }
-        let slices: Vec<&[f64]> = kinds.iter().map(Vec::as_slice).collect();
-        for ((response, _), weight) in responses.iter().zip(weights(&slices, weighting)) {
-            made.insert((prompt.clone(), *response), weight);
-        }
+        longest = longest.max(run);
+        last = Some(value);
     }
-    Ok(made)
+    longest
 }
 
 #[cfg(test)]
 mod tests {
-    use rarebit_data::GroupRow;
-    use rarebit_data::output::{Compression, Layout, TableWriter};
-
     use super::*;
 
-    fn groups(deviations: [f64; 3]) -> (tempfile::TempDir, std::path::PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("groups.parquet");
-        let mut table = TableWriter::create(&path, Compression::None, Layout::Plain).unwrap();
-        for (response_id, deviation) in deviations.into_iter().enumerate() {
-            let row = GroupRow {
-                prompt_id: "a".to_owned(),
-                prompt: "Tell.".into(),
-                response_id: response_id as u32,
-                response: "A tale.".into(),
-                score: None,
-                transformed_score: None,
-                deviation_semantic: Some(deviation),
-                deviation_style: Some(deviation),
-                normalized_semantic: None,
-                normalized_style: None,
-                weight: 1.0,
-            };
-            table.write(row).unwrap();
-        }
-        table.finish().unwrap().commit().unwrap();
-        (folder, path)
-    }
-
     #[test]
-    fn weights_are_made_again_from_a_files_deviations() {
-        let (_folder, path) = groups([0.2, 0.3, 0.4]);
-        let made = group_weights(&path, &Weighting::default()).unwrap();
-        let weight = |id| made[&("a".to_owned(), id)];
-        assert_eq!(
-            [weight(0), weight(1), weight(2)].map(|w| (w * 1e9).round() / 1e9),
-            [0.0, 1.0, 2.0]
-        );
-    }
-
-    #[test]
-    fn a_deviation_that_is_no_number_is_an_error_that_names_file_and_prompt() {
-        for bad in [f64::NAN, f64::INFINITY] {
-            let (_folder, path) = groups([0.2, bad, 0.4]);
-            let error = group_weights(&path, &Weighting::default())
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains("groups.parquet") && error.contains("prompt a"),
-                "{error}"
-            );
+    fn the_longest_run_is_found_wherever_it_is() {
+        for (text, expected) in [("", 0), ("a", 1), ("abab", 1), ("aab", 2), ("abccc", 3)] {
+            assert_eq!(longest_run(text.chars()), expected, "{text}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod conversations;
 mod export;
 mod help;
 mod human;
+mod objectives;
 mod online;
 mod pipeline;
 mod provider;

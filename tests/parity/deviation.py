@@ -13,6 +13,10 @@ SETTINGS = [
     {"rank": True},
     {"shrinkage": 4.0},
     {"kinds": "style", "floor": 0.25, "rank": True, "shrinkage": 2.5},
+    {"tau": 2.0},
+    {"kinds": "semantic", "tau": 0.5, "floor": 0.1, "shrinkage": 4.0},
+    {"semantic_share": 0.25},
+    {"semantic_share": 0.8, "rank": True, "tau": 3.0},
 ]
 
 
@@ -25,13 +29,38 @@ def prompts() -> list[dict[str, np.ndarray]]:
     return out
 
 
-def deviations(rows: np.ndarray) -> np.ndarray:
-    """d_i = 1/(n-1) sum_{j != i} (1 - <e_i, e_j>), rows of length 1."""
+def similarities(rows: np.ndarray) -> np.ndarray:
+    """<e_i, e_j>, rows of length 1."""
     unit = rows.astype(np.float64)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    distances = 1.0 - unit @ unit.T
+    return unit @ unit.T
+
+
+def deviations(rows: np.ndarray) -> np.ndarray:
+    """d_i = 1/(n-1) sum_{j != i} (1 - <e_i, e_j>)."""
+    distances = 1.0 - similarities(rows)
     np.fill_diagonal(distances, 0.0)
     return distances.sum(1) / max(len(rows) - 1, 1)
+
+
+def nearest(rows: np.ndarray) -> np.ndarray:
+    """min_{j != i} (1 - <e_i, e_j>); 0 for a response alone."""
+    distances = 1.0 - similarities(rows)
+    np.fill_diagonal(distances, np.inf)
+    return distances.min(1) if len(rows) > 1 else np.zeros(1)
+
+
+def logdet(rows: np.ndarray) -> np.ndarray:
+    """log det(L + I) - log det(L_{-i} + I), determinants with and without the response; 0 for a response alone."""
+    kernel = similarities(rows) + np.eye(len(rows))
+    without = [np.linalg.slogdet(np.delete(np.delete(kernel, i, 0), i, 1))[1] for i in range(len(rows))]
+    return np.linalg.slogdet(kernel)[1] - np.array(without) if len(rows) > 1 else np.zeros(1)
+
+
+def marginals(rows: np.ndarray) -> np.ndarray:
+    """P(i in Y) of the determinantal point process with kernel L: the diagonal of L (L + I)^-1."""
+    kernel = similarities(rows)
+    return np.diag(kernel @ np.linalg.inv(kernel + np.eye(len(rows))))
 
 
 def unit_scores(raw: np.ndarray, rank: bool) -> np.ndarray:
@@ -45,11 +74,20 @@ def unit_scores(raw: np.ndarray, rank: bool) -> np.ndarray:
     return (raw - raw.min()) / (raw.max() - raw.min())
 
 
-def weights(raw: dict[str, np.ndarray], kinds: str = "both", floor: float = 0.0, rank: bool = False, shrinkage: float = 0.0) -> np.ndarray:
+def weights(
+    raw: dict[str, np.ndarray],
+    kinds: str = "both",
+    floor: float = 0.0,
+    rank: bool = False,
+    shrinkage: float = 0.0,
+    tau: float = 1.0,
+    semantic_share: float = 0.5,
+) -> np.ndarray:
     """The geometric mean over the kinds, over its mean; 1 where nothing stands out."""
     chosen = [values for kind, values in raw.items() if kinds in ("both", kind)]
-    score = np.prod([unit_scores(values, rank) for values in chosen], axis=0) ** (1 / len(chosen))
-    score = np.maximum(score, floor)
+    shares = [semantic_share, 1 - semantic_share] if kinds == "both" else [1.0]
+    score = np.prod([unit_scores(values, rank) ** share for values, share in zip(chosen, shares)], axis=0)
+    score = np.maximum(score, floor) ** tau
     n = len(score)
     weight = score / score.mean() if score.mean() > 0 else np.ones(n)
     return 1 + (weight - 1) * n / (n + shrinkage)
@@ -63,6 +101,9 @@ def main() -> None:
             {
                 "embeddings": {kind: rows.tolist() for kind, rows in prompt.items()},
                 "deviations": {kind: values.tolist() for kind, values in raw.items()},
+                "nearest": {kind: nearest(rows).tolist() for kind, rows in prompt.items()},
+                "logdet": {kind: logdet(rows).tolist() for kind, rows in prompt.items()},
+                "marginals": {kind: marginals(rows).tolist() for kind, rows in prompt.items()},
                 "weights": [weights(raw, **settings).tolist() for settings in SETTINGS],
             }
         )

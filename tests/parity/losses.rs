@@ -420,6 +420,7 @@ impl Kto {
                     chosen: Sequence::completion(&row.prompt_ids, completion(row)),
                     rejected: None,
                     weight: 1.0,
+                    label: None,
                 })
                 .collect();
             completion_logps(&examples, model).logps

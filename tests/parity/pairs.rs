@@ -34,6 +34,7 @@ pub(crate) fn examples_of(fixture: &str) -> Vec<Example> {
             chosen: Sequence::completion(&pair.prompt_ids, &pair.chosen_ids),
             rejected: Some(Sequence::completion(&pair.prompt_ids, &pair.rejected_ids)),
             weight: pair.weight,
+            label: None,
         })
         .collect()
 }

@@ -10,14 +10,16 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from datasets import concatenate_datasets
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from transformers import get_scheduler
 
 from fixture import FIXTURES, f32_list, folder, save_json, save_tensors, versions, worst
-from objectives import BETA, LAMBDA, collate, logps, per_pair
+from kto import batch_of, labelled, texts as kto_texts
+from objectives import BETA, DESIRABLE_WEIGHT, LAMBDA, MEAN_BETA, SIMPO_GAMMA, SPL_ALPHA, UNDESIRABLE_WEIGHT, VARIANTS, collate, kto, logps, per_pair
 from pairs import POLICY, REFERENCE, TEXTS, tokenised
 from tiny import load_model, load_tokenizer
-from trl_peers import DDPOTrainer, DORPOTrainer, dpo_trainer, orpo_trainer
+from trl_peers import DDPOTrainer, DORPOTrainer, DSimPOTrainer, cpo_trainer, dpo_trainer, kto_trainer, orpo_trainer
 
 STEPS, PAIRS_PER_STEP, WARMUP, LEARNING_RATE = 10, 4, 3, 1e-3
 ADAPTER = FIXTURES / "train/adapter"
@@ -111,7 +113,7 @@ def train(run: Run, policy, reference, pairs: list[dict]) -> tuple[dict, dict[st
                 ref = logps(reference, batch)
             out = logps(policy, batch)
             loss = per_pair(run.objective, out, ref, batch.weight)
-            if run.objective == "sft":
+            if run.objective in ("sft", "dsft"):
                 # The mean over tokens, as transformers has it.
                 assert run.accumulation == 1
                 lengths = batch.completion_mask.chunk(2)[0].sum(1).float()
@@ -128,6 +130,29 @@ def train(run: Run, policy, reference, pairs: list[dict]) -> tuple[dict, dict[st
         optimizer.step()
         schedule.step()
     return curves, trained_parameters(policy)
+
+
+def train_kto(run: Run, policy, reference, pairs: list[dict]) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The same for KTO: the pairs of a step taken apart, chosen completions first; weights in `dkto` alone."""
+    optimizer, schedule = optimizer_and_schedule(policy, run)
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    curves = {key: [] for key in ("loss", "grad_norm", "learning_rate", "kl")}
+    for step in range(STEPS):
+        rows = labelled([pairs[i] for i in order(len(pairs))[step * PAIRS_PER_STEP :][:PAIRS_PER_STEP]])
+        batch = batch_of(rows)
+        with torch.no_grad():
+            ref = logps(reference, batch)
+        weight = batch.weight if run.objective == "dkto" else torch.ones_like(batch.weight)
+        loss, kl = kto(logps(policy, batch), ref, torch.tensor([row["label"] for row in rows]), weight)
+        optimizer.zero_grad()
+        loss.mean().backward()
+        norm = torch.nn.utils.clip_grad_norm_(trained, run.clip, foreach=False)
+        for key, value in (("loss", loss.detach().mean()), ("grad_norm", norm), ("kl", kl)):
+            curves[key].append(f32_list(value))
+        curves["learning_rate"].append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    return curves | {"chosen_logps": [], "rejected_logps": []}, trained_parameters(policy)
 
 
 def trained_parameters(policy) -> dict[str, torch.Tensor]:
@@ -165,6 +190,8 @@ RUNS += [
     Run("dorpo", train="lora", reference="adapter"),
     Run("dorpo", accumulation=4, train="lora", reference="adapter"),
 ]
+# The variants; those of DPO and SimPO also weighted, as is KTO and supervised fine-tuning.
+RUNS += [Run(prefix + name) for prefix in ("", "d") for name in (*VARIANTS, "kto")] + [Run("dsft", "linear")]
 STORED = {
     run.name
     for run in RUNS
@@ -184,8 +211,11 @@ STORED = {
 }
 # Of these the metrics that TRL logs are stored, too.
 METRICS = [Run(objective) for objective in ("dpo", "ddpo", "orpo", "dorpo")] + [Run("dpo", "cosine", 0.01), Run("dpo", train="lora", reference="adapter")]
+METRICS += [Run(name) for name in ("hinge", "ipo", "sigmoid_norm", "simpo")]
 # What TRL's trainers repeat: its own objectives as they are, the weighted ones and ORPO over the completion by `Weighted`.
-BY_TRL = [run for run in RUNS if run.objective in ("dpo", "ddpo", "orpo", "orpo_sequence", "dorpo") and run.reference != "base"]
+# TRL's loss of a KTO batch cannot be weighted from outside, and it has no second coefficient.
+BY_TRL = [run for run in RUNS if run.objective in ("dpo", "ddpo", "orpo", "orpo_sequence", "dorpo", "kto") and run.reference != "base"]
+BY_TRL += [run for run in RUNS if run.objective.removeprefix("d") in VARIANTS and not run.objective.endswith("spl")]
 
 
 def by_trl(run: Run, policy, reference, tokenizer, texts: list) -> tuple[list[dict], dict[str, torch.Tensor]]:
@@ -204,7 +234,19 @@ def by_trl(run: Run, policy, reference, tokenizer, texts: list) -> tuple[list[di
     texts = [texts[i] for i in order(len(texts))]
     if run.objective == "orpo":
         texts = [(*pair, 1.0) for *pair, _ in texts]
-    if run.objective in ("dpo", "ddpo"):
+    variant, weighted = run.objective.removeprefix("d"), run.objective.startswith("d") and run.objective != "dpo"
+    if run.objective == "kto":
+        settings["per_device_train_batch_size"] = 2 * PAIRS_PER_STEP
+        rows = [kto_texts(order(len(TEXTS))[i : i + PAIRS_PER_STEP]) for i in range(0, len(texts), PAIRS_PER_STEP)]
+        weights = {"desirable_weight": DESIRABLE_WEIGHT, "undesirable_weight": UNDESIRABLE_WEIGHT}
+        trainer = kto_trainer(policy, reference, tokenizer, concatenate_datasets(rows), **settings, **weights)
+    elif variant == "simpo":
+        settings |= {"trainer": DSimPOTrainer} if weighted else {}
+        trainer = cpo_trainer(policy, tokenizer, texts, beta=MEAN_BETA, simpo_gamma=SIMPO_GAMMA, **settings)
+    elif variant in VARIANTS:
+        settings |= {"trainer": DDPOTrainer} if weighted else {}
+        trainer = dpo_trainer(policy, reference, tokenizer, texts, loss_type=[variant], beta=VARIANTS[variant], **settings)
+    elif run.objective in ("dpo", "ddpo"):
         if run.objective == "ddpo":
             settings["trainer"] = DDPOTrainer
         # With an adapter and no reference model, TRL copies the adapter as the reference.
@@ -265,7 +307,7 @@ def main() -> None:
     save_adapter(POLICY, ADAPTER, seed=21, targets=["q_proj", "v_proj"], rank=4)
     tokenizer = load_tokenizer(POLICY)
     pairs = tokenised(tokenizer, TEXTS)
-    results = {run.name: train(run, *start(run), pairs) for run in RUNS}
+    results = {run.name: (train_kto if run.objective.endswith("kto") else train)(run, *start(run), pairs) for run in RUNS}
     assert len(results) == len(RUNS)
     curves = {name: curve for name, (curve, _) in results.items()}
     finals = {name: final for name, (_, final) in results.items()}
@@ -287,6 +329,11 @@ def main() -> None:
             "settings": {
                 "beta": BETA,
                 "lambda": LAMBDA,
+                "mean_beta": MEAN_BETA,
+                "spl_alpha": SPL_ALPHA,
+                "simpo_gamma": SIMPO_GAMMA,
+                "desirable_weight": DESIRABLE_WEIGHT,
+                "undesirable_weight": UNDESIRABLE_WEIGHT,
                 "steps": STEPS,
                 "pairs_per_step": PAIRS_PER_STEP,
                 "order": order(len(pairs)),
@@ -298,7 +345,7 @@ def main() -> None:
             "about_accumulation": "largest difference of a final parameter between batch 4 and batch 1 x accumulation 4: what the order of sums alone does",
             "accumulation_difference": accumulation_spread,
             "runs": runs,
-            "about_trl": "asserted equal to TRL's DPOTrainer and ORPOTrainer over the ten steps, weighted pair by pair; differences, and what TRL logged",
+            "about_trl": "asserted equal to TRL's trainers over the ten steps, weighted pair by pair; differences, and what TRL logged",
             "trl": trl,
             "schedules": schedules(),
         },

@@ -7,7 +7,8 @@ use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 use rarebit_train::schedule::{LrSchedulerType, Schedule};
 use rarebit_train::{
-    AdamW, Example, Item, Learner, Objective, OrpoWeight, PolicyTask, StepReport, reference_logps,
+    AdamW, Example, Item, Learner, LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight,
+    PolicyTask, Sequence, StepReport, reference_logps,
 };
 use serde::Deserialize;
 
@@ -33,6 +34,12 @@ struct Trl {
 struct Settings {
     beta: f32,
     lambda: f32,
+    /// Where log-probabilities are averaged over tokens.
+    mean_beta: f32,
+    spl_alpha: f32,
+    simpo_gamma: f32,
+    desirable_weight: f32,
+    undesirable_weight: f32,
     steps: u64,
     pairs_per_step: usize,
     order: Vec<usize>,
@@ -58,6 +65,8 @@ struct Run {
     learning_rate: Vec<f64>,
     chosen_logps: Vec<f32>,
     rejected_logps: Vec<f32>,
+    #[serde(default)]
+    kl: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -93,10 +102,14 @@ fn learning_rates_are_transformers() {
 
 /// The objective that the scripts call so.
 pub(crate) fn objective(name: &str, beta: f32, lambda: f32) -> Objective {
-    let dpo = |weighted| Objective::Dpo { beta, weighted };
-    let orpo = |weight| Objective::Orpo { lambda, weight };
+    let dpo = |weighted| dpo(LossType::Sigmoid, beta, None, weighted);
+    let orpo = |weight| Objective::Orpo {
+        lambda,
+        nll: OrpoNll::Completion,
+        weight,
+    };
     match name {
-        "sft" => Objective::Sft,
+        "sft" => Objective::Sft { weighted: false },
         "dpo" => dpo(false),
         "ddpo" => dpo(true),
         "orpo" => orpo(OrpoWeight::None),
@@ -104,6 +117,80 @@ pub(crate) fn objective(name: &str, beta: f32, lambda: f32) -> Objective {
         "dorpo_reference" => orpo(OrpoWeight::Reference),
         other => panic!("no objective is called {other}"),
     }
+}
+
+fn dpo(loss_type: LossType, beta: f32, policy_beta: Option<f32>, weighted: bool) -> Objective {
+    Objective::Dpo {
+        loss_type,
+        beta,
+        policy_beta,
+        weighted,
+    }
+}
+
+impl Settings {
+    /// The objective of `train.py` of this name; a `d` before a variant's means that it is weighted.
+    fn objective(&self, name: &str) -> Objective {
+        let (variant, weighted) = match name.strip_prefix('d') {
+            Some(variant) if name != "dpo" => (variant, true),
+            _ => (name, false),
+        };
+        match variant {
+            "hinge" => dpo(LossType::Hinge, self.beta, None, weighted),
+            "ipo" => dpo(LossType::Ipo, self.beta, None, weighted),
+            "sigmoid_norm" => dpo(LossType::SigmoidNorm, self.mean_beta, None, weighted),
+            "spl" => dpo(LossType::Sigmoid, self.beta, Some(self.spl_alpha), weighted),
+            "simpo" => Objective::Simpo {
+                beta: self.mean_beta,
+                gamma: self.simpo_gamma,
+                weighted,
+            },
+            "kto" => Objective::Kto {
+                beta: self.beta,
+                desirable_weight: self.desirable_weight,
+                undesirable_weight: self.undesirable_weight,
+                weighted,
+            },
+            "sft" => Objective::Sft { weighted },
+            "orpo_sequence" => Objective::Orpo {
+                lambda: self.lambda,
+                nll: OrpoNll::Sequence,
+                weight: OrpoWeight::None,
+            },
+            _ => objective(name, self.beta, self.lambda),
+        }
+    }
+}
+
+/// The pairs of each step taken apart, as `train.py` has them: all chosen completions and then all
+/// rejected ones, and beside each its prompt with the completion before, in a ring.
+fn labelled(settings: &Settings) -> Vec<Example> {
+    let pairs = examples();
+    let mut labelled = Vec::new();
+    for step in settings.order.chunks(settings.pairs_per_step) {
+        let side = |label: bool| step.iter().map(move |&i| (i, label));
+        let rows: Vec<(usize, bool)> = side(true).chain(side(false)).collect();
+        let parts = |&(i, label): &(usize, bool)| {
+            let own = match label {
+                true => Some(&pairs[i].chosen),
+                false => pairs[i].rejected.as_ref(),
+            };
+            let own = own.expect("a pair");
+            own.ids.split_at(own.labels[0].start)
+        };
+        for (place, row) in rows.iter().enumerate() {
+            let (prompt, completion) = parts(row);
+            let (_, other) = parts(&rows[(place + rows.len() - 1) % rows.len()]);
+            labelled.push(Example {
+                id: row.0.to_string(),
+                chosen: Sequence::completion(prompt, completion),
+                rejected: Some(Sequence::completion(prompt, other)),
+                weight: pairs[row.0].weight,
+                label: Some(row.1),
+            });
+        }
+    }
+    labelled
 }
 
 impl Run {
@@ -136,10 +223,17 @@ impl Run {
     /// Takes the ten steps, comparing as it goes.
     fn follow(&self, settings: &Settings) -> Vec<StepReport> {
         let device = Device::flex().autodiff();
-        let mut examples = examples();
+        let objective = settings.objective(&self.objective);
+        let (mut examples, order, per_step) = match objective.learns_from() {
+            LearnsFrom::Labels => {
+                let examples = labelled(settings);
+                let order = (0..examples.len()).collect();
+                (examples, order, 2 * settings.pairs_per_step)
+            }
+            _ => (examples(), settings.order.clone(), settings.pairs_per_step),
+        };
         let reference = self.reference(&examples, &device);
-        let objective = objective(&self.objective, settings.beta, settings.lambda);
-        if !objective.is_pairwise() {
+        if objective.learns_from() == LearnsFrom::Completions {
             examples
                 .iter_mut()
                 .for_each(|example| example.rejected = None);
@@ -161,10 +255,10 @@ impl Run {
             settings.warmup,
             settings.steps,
         );
-        let size = settings.pairs_per_step / self.accumulation;
+        let size = per_step / self.accumulation;
 
         let mut reports = Vec::new();
-        for (step, places) in settings.order.chunks(settings.pairs_per_step).enumerate() {
+        for (step, places) in order.chunks(per_step).enumerate() {
             let item = |&i: &usize| Item {
                 example: &examples[i],
                 reference: Some(reference[i]),
@@ -192,8 +286,9 @@ impl Run {
         };
         close("loss", &|report| report.loss, &self.loss);
         close("gradient norm", &|report| report.grad_norm, &self.grad_norm);
-        // ORPO logs means over tokens, as TRL does; the fixture holds sums.
-        if !matches!(objective, Objective::Orpo { .. }) {
+        // ORPO and SimPO log means over tokens, as TRL does; the fixture holds sums.
+        let logs_sums = matches!(objective, Objective::Sft { .. } | Objective::Dpo { .. });
+        if logs_sums {
             close(
                 "chosen",
                 &|report| report.metrics["logps/chosen"],
@@ -206,6 +301,9 @@ impl Run {
                 &|report| report.metrics["logps/rejected"],
                 &self.rejected_logps,
             );
+        }
+        if !self.kl.is_empty() {
+            close("kl", &|report| report.metrics["kl"], &self.kl);
         }
         if self.final_parameters {
             self.compare_parameters(&learner.model);
@@ -257,19 +355,27 @@ fn dpo_and_ddpo_walk_torchs_ten_steps() {
     follow(|run| run.train == "full" && run.objective.ends_with("dpo"));
 }
 
-/// `orpo_sequence` is left out: it takes the NLL over the prompt too, which rarebit does not; it is
-/// there because it is the form in which TRL repeats the script's run.
 #[test]
-fn orpo_and_dorpo_walk_torchs_ten_steps() {
-    follow(|run| {
-        run.train == "full"
-            && ["orpo", "dorpo", "dorpo_reference"].contains(&run.objective.as_str())
-    });
+fn dpos_variants_and_simpo_walk_torchs_ten_steps() {
+    let variants = ["hinge", "ipo", "sigmoid_norm", "simpo", "spl"];
+    let plain = |name: &str| variants.contains(&name);
+    follow(|run| plain(&run.objective) || run.objective.strip_prefix('d').is_some_and(plain));
 }
 
 #[test]
-fn sft_walks_torchs_ten_steps() {
-    follow(|run| run.objective == "sft");
+fn kto_walks_torchs_ten_steps_with_and_without_weights() {
+    follow(|run| run.objective.ends_with("kto"));
+}
+
+#[test]
+fn orpo_and_dorpo_walk_torchs_ten_steps() {
+    let forms = ["orpo", "orpo_sequence", "dorpo", "dorpo_reference"];
+    follow(|run| run.train == "full" && forms.contains(&run.objective.as_str()));
+}
+
+#[test]
+fn sft_walks_torchs_ten_steps_with_and_without_weights() {
+    follow(|run| run.objective.ends_with("sft"));
 }
 
 #[test]
@@ -278,7 +384,8 @@ fn adapters_walk_pefts_ten_steps() {
 }
 
 /// The trainers themselves: DDPO is TRL's DPO trainer with each pair's loss times its weight, ORPO
-/// and DORPO its ORPO trainer likewise, with the NLL over the completion (`trl_peers.py`).
+/// and DORPO its ORPO trainer likewise, with the NLL over the completion (`trl_peers.py`); SimPO is
+/// its CPO trainer without CPO's NLL.
 #[test]
 fn losses_of_ten_steps_are_those_of_trls_trainers() {
     let Runs {
@@ -287,6 +394,17 @@ fn losses_of_ten_steps_are_those_of_trls_trainers() {
         trl,
         ..
     } = json("train/runs.json");
+    let variants = ["hinge", "ipo", "sigmoid_norm", "simpo"];
+    let weighted = variants.map(|variant| format!("d{variant}"));
+    let all = variants
+        .iter()
+        .copied()
+        .chain(weighted.iter().map(String::as_str));
+    for objective in all.chain(["kto"]) {
+        let name = format!("{objective}-full-constant-decay0-accumulation1");
+        let run = runs.iter().find(|run| run.name == name);
+        compare(run.expect("a run of that name"), &settings, &trl);
+    }
     for objective in ["ddpo", "orpo", "dorpo"] {
         for train in ["full", "lora"] {
             for accumulation in [1, 4] {
@@ -295,13 +413,15 @@ fn losses_of_ten_steps_are_those_of_trls_trainers() {
                 let run = runs
                     .iter()
                     .find(|run| run.name == name || run.name == format!("{name}-adapter"));
-                let run = run.expect("a run of that name");
-                let reports = run.follow(&settings);
-                let found: Vec<f32> = reports.iter().map(|report| report.loss as f32).collect();
-                let what = format!("{}: TRL's loss", run.name);
-                assert_close(&what, &found, &trl[&run.name].loss, TOLERANCE);
+                compare(run.expect("a run of that name"), &settings, &trl);
             }
         }
+    }
+    fn compare(run: &Run, settings: &Settings, trl: &BTreeMap<String, Trl>) {
+        let reports = run.follow(settings);
+        let found: Vec<f32> = reports.iter().map(|report| report.loss as f32).collect();
+        let what = format!("{}: TRL's loss", run.name);
+        assert_close(&what, &found, &trl[&run.name].loss, TOLERANCE);
     }
 }
 
@@ -342,7 +462,16 @@ fn metrics_are_trls() {
         }
         assert!(compared >= 6, "{}: {compared} metrics are TRL's", run.name);
     }
-    for objective in ["dpo", "ddpo", "orpo", "dorpo"] {
+    for objective in [
+        "dpo",
+        "ddpo",
+        "orpo",
+        "dorpo",
+        "hinge",
+        "ipo",
+        "sigmoid_norm",
+        "simpo",
+    ] {
         assert!(objectives.contains(&objective), "{objective}");
     }
 }

@@ -64,6 +64,10 @@ class DORPOTrainer(Weighted, ORPOTrainer):
         return chosen_logps, *rest, -chosen_logps.mean()
 
 
+class DSimPOTrainer(Weighted, CPOTrainer):
+    """SimPO, weighted."""
+
+
 def dataset(texts: list[tuple[str, str, str, float]]) -> Dataset:
     """Text pairs in the order of training."""
     return Dataset.from_list([dict(zip(("prompt", "chosen", "rejected", "weight"), text)) for text in texts])
@@ -81,11 +85,11 @@ def orpo_trainer(model, tokenizer, texts: list, trainer: type[ORPOTrainer] = ORP
     return trainer(model, args=args, train_dataset=dataset(texts), processing_class=tokenizer)
 
 
-def cpo_trainer(model, tokenizer, texts: list, **settings) -> CPOTrainer:
+def cpo_trainer(model, tokenizer, texts: list, trainer: type[CPOTrainer] = CPOTrainer, **settings) -> CPOTrainer:
     """CPOTrainer with SimPO's loss and without the NLL that CPO adds to it."""
     simpo = {"loss_type": "simpo", "cpo_alpha": 0.0, "max_length": 512}
     args = CPOConfig(tempfile.mkdtemp(), **(PLAIN | simpo | settings))
-    return CPOTrainer(model, args=args, train_dataset=dataset(texts), processing_class=tokenizer)
+    return trainer(model, args=args, train_dataset=dataset(texts), processing_class=tokenizer)
 
 
 def kto_trainer(model, reference, tokenizer, rows: Dataset, **settings) -> KTOTrainer:

@@ -120,7 +120,7 @@ struct Weighed {
 
 /// The weights of a set's texts and the normalised deviations that they are made of:
 /// `{normalized_semantic, normalized_style, weights}`. `weighting` is
-/// `{kinds?, floor?, rank?, shrinkage?}`.
+/// `{kinds?, floor?, rank?, shrinkage?, tau?, semantic_share?}`.
 ///
 /// # Errors
 /// When a setting is unknown or out of range.

@@ -23,6 +23,8 @@ impl PairLogps {
 /// Log-probabilities of a batch of completions.
 #[derive(Debug, Clone)]
 pub struct CompletionLogps {
+    /// Tokens of each completion, at least 1, `[batch]`.
+    pub lengths: Tensor<1>,
     /// Sum over each completion's tokens, `[batch]`.
     pub logps: Tensor<1>,
     /// Mean over each completion's tokens, `[batch]`; 0 for a completion without tokens.
@@ -43,21 +45,35 @@ impl CompletionLogps {
             .reshape([batch]);
         let lengths = membership.sum_dim(1).reshape([batch]).clamp_min(1.0);
         Self {
-            mean_logps: logps.clone() / lengths,
+            mean_logps: logps.clone() / lengths.clone(),
             logps,
+            lengths,
         }
     }
 
     /// Splits a batch that holds all chosen completions first and all rejected ones after.
     /// `mean` takes the averaged log-probabilities instead of the summed ones.
     pub fn pairs(&self, mean: bool) -> PairLogps {
-        let both = if mean { &self.mean_logps } else { &self.logps };
-        let [batch] = both.dims();
-        let pairs = batch / 2;
+        split(if mean { &self.mean_logps } else { &self.logps })
+    }
+
+    /// Summed log-probabilities of the same batch, say the reference's, averaged over the
+    /// completions' tokens.
+    pub fn averaged(&self, summed: &PairLogps) -> PairLogps {
+        let lengths = split(&self.lengths);
         PairLogps {
-            chosen: both.clone().narrow(0, 0, pairs),
-            rejected: both.clone().narrow(0, pairs, pairs),
+            chosen: summed.chosen.clone() / lengths.chosen,
+            rejected: summed.rejected.clone() / lengths.rejected,
         }
+    }
+}
+
+fn split(both: &Tensor<1>) -> PairLogps {
+    let [batch] = both.dims();
+    let pairs = batch / 2;
+    PairLogps {
+        chosen: both.clone().narrow(0, 0, pairs),
+        rejected: both.clone().narrow(0, pairs, pairs),
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Response {
     /// The messages of a response that is more than one turn of the assistant; else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
+    /// A weight that the source itself gives, 0 or more.
+    pub weight: Option<f64>,
+    /// Whether the source calls it desirable, in TRL's rows for KTO.
+    pub label: Option<bool>,
 }
 
 impl Response {
@@ -46,6 +50,8 @@ impl Response {
             text: flat,
             score,
             turns,
+            weight: None,
+            label: None,
         }
     }
 

@@ -39,7 +39,7 @@ mod text;
 pub use error::{BadRow, DataError, Place, Reason};
 pub use group::{Group, Pair, Response};
 pub use output::{GroupRow, PairRow};
-pub use prepare::{PrepareOptions, prepare};
+pub use prepare::{Pairing, PrepareOptions, prepare};
 pub use progress::{Progress, Stage};
 pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
 pub use score::weigh_source;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use rarebit_deviation::Weighting;
+use rarebit_deviation::{Measure, Weighting};
 use serde::Serialize;
 
 use crate::error::DataError;
-use crate::group::Group;
+use crate::group::{Group, Pair};
 use crate::output::{
     Compression, GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows,
     pair_rows,
@@ -16,6 +16,7 @@ use crate::output::{
 use crate::progress::{Progress, Stage};
 use crate::source::{Shape, Source, SourceOptions};
 use crate::steps::clean::{CleanOptions, CountTokens, Dropped, clean, repeats};
+use crate::steps::divpo::DivpoOptions;
 use crate::steps::pairs::{PairOptions, pairs};
 use crate::steps::split::{Split, split};
 use crate::steps::transform::{ScoreTransform, Transform};
@@ -36,7 +37,9 @@ pub struct PrepareOptions {
     /// What is dropped.
     pub clean: CleanOptions,
     /// How pairs are drawn.
-    pub pairs: PairOptions,
+    pub pairs: Pairing,
+    /// What counts as far from the others.
+    pub deviation: Measure,
     /// Over which responses deviation is measured.
     pub deviation_over: DeviationOver,
     /// How deviations become weights.
@@ -45,6 +48,23 @@ pub struct PrepareOptions {
     pub compression: Compression,
     /// Write each table as JSONL, too.
     pub jsonl: bool,
+}
+
+/// Which responses meet in a pair, where the source does not say it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pairing {
+    /// Better-scored against worse-scored ones.
+    Score(PairOptions),
+    /// Rare and good against common and bad ones.
+    Divpo(DivpoOptions),
+}
+
+impl Default for Pairing {
+    /// The paper's, by score.
+    fn default() -> Self {
+        Self::Score(PairOptions::default())
+    }
 }
 
 impl Default for PrepareOptions {
@@ -56,7 +76,8 @@ impl Default for PrepareOptions {
             source: SourceOptions::default(),
             score_transform: ScoreTransform::default(),
             clean: CleanOptions::default(),
-            pairs: PairOptions::default(),
+            pairs: Pairing::default(),
+            deviation: Measure::default(),
             deviation_over: DeviationOver::default(),
             weighting: Weighting::default(),
             compression: Compression::default(),
@@ -67,7 +88,10 @@ impl Default for PrepareOptions {
 
 impl PrepareOptions {
     fn validate(&self) -> Result<(), DataError> {
-        self.pairs.validate()?;
+        match &self.pairs {
+            Pairing::Score(options) => options.validate()?,
+            Pairing::Divpo(options) => options.validate()?,
+        }
         if (0.0..=1.0).contains(&self.test_size) {
             return Ok(());
         }
@@ -96,7 +120,10 @@ pub fn prepare(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, DataError> {
     options.validate()?;
-    let mut weigher = Weigher::new(options.weighting, embedders)?;
+    let mut weigher = Weigher::new(options.weighting, embedders)?.by(options.deviation);
+    if let Pairing::Divpo(divpo) = &options.pairs {
+        weigher = weigher.drawing(divpo.clone(), options.seed, options.deviation_over)?;
+    }
     let source = Source::open(input, &options.source, progress)?;
     let transform = transform(&source, options)?;
     let mut folder = PreparedFolder::create(output, options, transform, Layout::of(&source))?;
@@ -104,20 +131,19 @@ pub fn prepare(
     let mut counts = Counts::default();
     let mut groups = source.groups(progress)?;
     while let Some(group) = groups.next() {
-        if let Some((group, pairs)) = counts.steps(group?, options, count_tokens)? {
-            for weighed in weigher.push(group, pairs)? {
-                folder.write(&weighed)?;
-            }
-            let (done, total) = groups.position();
-            progress(Progress {
-                stage: Stage::Weigh,
-                done,
-                total,
-            });
+        let (group, pairs) = counts.steps(group?, options, count_tokens)?;
+        for weighed in weigher.push(group, pairs)? {
+            counts.keep(&weighed, &mut folder)?;
         }
+        let (done, total) = groups.position();
+        progress(Progress {
+            stage: Stage::Weigh,
+            done,
+            total,
+        });
     }
     for weighed in weigher.finish()? {
-        folder.write(&weighed)?;
+        counts.keep(&weighed, &mut folder)?;
     }
 
     let survey = source.survey();
@@ -191,34 +217,44 @@ struct Counts {
 }
 
 impl Counts {
-    /// Steps 1 and 2 on one group; `None` when nothing is left of it.
+    /// Step 1 on one group, and step 2 where pairs are drawn by score.
     fn steps(
         &mut self,
         mut group: Group,
         options: &PrepareOptions,
         count_tokens: Option<&CountTokens<'_>>,
-    ) -> Result<Option<(Group, Vec<crate::Pair>)>, DataError> {
+    ) -> Result<(Group, Vec<Pair>), DataError> {
         self.prompts.read += 1;
         clean(&mut group, &options.clean, count_tokens, &mut |reason| {
             *self.dropped.entry(reason).or_default() += 1;
         })?;
-        let pairs = pairs(&group, &options.pairs, options.seed);
         self.scores(&group);
+        let pairs = match (&options.pairs, &group.pairs) {
+            (Pairing::Score(by_score), _) => pairs(&group, by_score, options.seed),
+            (Pairing::Divpo(_), Some(given)) => given.clone(),
+            // These need deviations.
+            (Pairing::Divpo(_), None) => return Ok((group, Vec::new())),
+        };
         if options.deviation_over == DeviationOver::Paired {
             keep_paired(&mut group, &pairs);
         }
+        Ok((group, pairs))
+    }
+
+    /// Counts a group and writes it, if anything is left of it.
+    fn keep(&mut self, group: &WeighedGroup, folder: &mut PreparedFolder) -> Result<(), DataError> {
         if group.responses.is_empty() {
             self.prompts.emptied += 1;
-            return Ok(None);
+            return Ok(());
         }
-        let repeated = repeats(&group);
+        let repeated = repeats(group.responses.iter().map(|weighed| &weighed.response));
         self.repeated += repeated;
         self.prompts.all_repeats +=
             u64::from(repeated > 0 && repeated + 1 == group.responses.len() as u64);
         self.prompts.kept += 1;
         self.prompts.alone += u64::from(group.responses.len() == 1);
-        self.prompts.without_pairs += u64::from(pairs.is_empty());
-        Ok(Some((group, pairs)))
+        self.prompts.without_pairs += u64::from(group.pairs.is_empty());
+        folder.write(group)
     }
 
     fn scores(&mut self, group: &Group) {

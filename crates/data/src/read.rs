@@ -13,7 +13,7 @@ use crate::error::{DataError, Fault, Place, Reason};
 use crate::output::PairRow;
 use crate::source::{
     Columns, Groups, Rows, Source, SourceOptions, damaged, located, open, optional_id,
-    optional_name, optional_number, preference_texts, stem,
+    optional_name, optional_number, optional_weight, preference_texts, stem,
 };
 
 /// Reads preference pairs: a `pairs.parquet` or `pairs.jsonl` of `rarebit prepare`, or any file in
@@ -55,14 +55,6 @@ impl Pairs {
                 }),
             }
         };
-        let weight = number(&self.columns.weight)?;
-        if let Some(weight) = weight.filter(|weight| *weight < 0.0) {
-            return Err(Fault::in_field(
-                &self.columns.weight,
-                Reason::NotANumber,
-                format!("a weight is 0 or more, not {weight}"),
-            ));
-        }
         Ok(PairRow {
             prompt_id: optional_name(fields, &self.columns.prompt_id)?
                 .unwrap_or_else(|| format!("{}:{row}", self.stem)),
@@ -77,7 +69,7 @@ impl Pairs {
             deviation_semantic_rejected: number("deviation_semantic_rejected")?,
             deviation_style_chosen: number("deviation_style_chosen")?,
             deviation_style_rejected: number("deviation_style_rejected")?,
-            weight,
+            weight: optional_weight(fields, &self.columns.weight)?,
         })
     }
 }
@@ -122,19 +114,22 @@ pub struct GroupScore {
     pub deviation_semantic: Option<f64>,
     /// Raw deviation; `None` when alone or not measured.
     pub deviation_style: Option<f64>,
+    /// The weight that was made of them.
+    pub weight: f64,
 }
 
-/// Reads the raw deviations of a `groups.parquet`, without its texts. Responses of one prompt
+/// Reads the raw deviations and the weights of a `groups.parquet`, without its texts. Responses of one prompt
 /// follow each other.
 ///
 /// # Errors
 /// When the file cannot be read or lacks a column; each item can be a reading error.
 pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
-    const COLUMNS: [&str; 4] = [
+    const COLUMNS: [&str; 5] = [
         "prompt_id",
         "response_id",
         "deviation_semantic",
         "deviation_style",
+        "weight",
     ];
     let file = File::open(path).map_err(|source| DataError::Open {
         path: path.to_path_buf(),
@@ -216,7 +211,9 @@ fn scores(batch: &RecordBatch) -> Option<Vec<GroupScore>> {
     let response_ids = column("response_id")?.as_primitive_opt::<UInt32Type>()?;
     let semantic = column("deviation_semantic")?.as_primitive_opt::<Float64Type>()?;
     let style = column("deviation_style")?.as_primitive_opt::<Float64Type>()?;
+    let weight = column("weight")?.as_primitive_opt::<Float64Type>()?;
     let rows = (0..batch.num_rows()).map(|row| GroupScore {
+        weight: weight.value(row),
         prompt_id: prompt_ids.value(row).to_owned(),
         response_id: response_ids.value(row),
         deviation_semantic: semantic.is_valid(row).then(|| semantic.value(row)),

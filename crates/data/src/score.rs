@@ -1,6 +1,6 @@
 //! Only the scoring: deviations and weights of every group of a source.
 
-use rarebit_deviation::Weighting;
+use rarebit_deviation::{Measure, Weighting};
 
 use crate::error::DataError;
 use crate::progress::{Progress, Stage};
@@ -16,6 +16,7 @@ use crate::steps::weigh::{Embedders, WeighedGroup, Weigher};
 /// When the source cannot be read, an embedder fails, or `each` does.
 pub fn weigh_source<E: From<DataError>>(
     source: &Source,
+    measure: Measure,
     weighting: Weighting,
     embedders: Embedders<'_>,
     dedup: bool,
@@ -27,7 +28,7 @@ pub fn weigh_source<E: From<DataError>>(
         dedup,
         ..CleanOptions::default()
     };
-    let mut weigher = Weigher::new(weighting, embedders)?;
+    let mut weigher = Weigher::new(weighting, embedders)?.by(measure);
     let mut groups = source.groups(progress)?;
     while let Some(group) = groups.next() {
         let mut group = group?;

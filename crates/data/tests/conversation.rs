@@ -10,7 +10,7 @@ use rarebit_data::{
     DataError, Group, Message, PairRow, PrepareOptions, Reason, Shape, Source, SourceOptions, Text,
     prepare, read_pairs, read_samples, weigh_source,
 };
-use rarebit_deviation::{Kinds, Weighting};
+use rarebit_deviation::{Kinds, Measure, Weighting};
 use serde_json::{Value, json};
 
 fn system() -> Value {
@@ -268,6 +268,7 @@ fn weighed_groups_are_laid_out_alike() {
     };
     weigh_source::<DataError>(
         &source,
+        Measure::default(),
         weighting,
         Embedders::default(),
         false,

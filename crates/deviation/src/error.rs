@@ -30,6 +30,12 @@ pub enum DeviationError {
     /// The shrinkage is negative, infinite or NaN.
     #[error("the shrinkage kappa is {0}; it must be a number of responses, 0 or more")]
     Shrinkage(f64),
+    /// The exponent of the weights is negative, infinite or NaN.
+    #[error("tau is {0}; it must be a number from 0, where 1 changes nothing")]
+    Tau(f64),
+    /// The share of the semantic kind lies outside of `[0, 1]`, or there is nothing to share.
+    #[error("the semantic share is {0}; it must be from 0 to 1, and both kinds must be mixed")]
+    SemanticShare(f64),
     /// A name that is no kind and no choice of kinds.
     #[error("`{name}` is not one of {expected}")]
     UnknownKind {

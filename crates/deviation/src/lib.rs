@@ -6,7 +6,8 @@
 //!
 //! 1. an [`Embedder`] gives each text a vector (one embedder per [`Kind`]),
 //! 2. [`DistanceMatrix::from_embeddings`] gives the cosine distances between the responses,
-//! 3. [`deviations`] gives each response its mean distance to the others, `d_i`,
+//! 3. [`deviations`] gives each response its mean distance to the others, `d_i`, or a [`Measure`]
+//!    another number of the same sense,
 //! 4. [`normalise`] spreads the deviations of a prompt over `[0, 1]`,
 //! 5. [`weights`] mixes the kinds and scales the result to a mean of 1.
 //!
@@ -37,6 +38,7 @@ mod distance;
 pub mod embed;
 mod error;
 mod kind;
+mod measure;
 mod weight;
 
 pub use deviation::{TIE_TOLERANCE, deviations, normalise, normalise_ranks};
@@ -44,4 +46,5 @@ pub use distance::DistanceMatrix;
 pub use embed::{EmbedError, Embedder};
 pub use error::DeviationError;
 pub use kind::{Kind, Kinds};
+pub use measure::Measure;
 pub use weight::{Weighting, renormalise, weights};

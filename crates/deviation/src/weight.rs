@@ -21,14 +21,28 @@ pub struct Weighting {
     /// `kappa` in `w <- 1 + (w - 1) * n / (n + kappa)`: how many responses it takes before their
     /// deviations are believed as much as the plain weight 1.
     pub shrinkage: Option<f64>,
+    /// `tau` in `w <- w^tau`, scaled to mean 1 again: below 1 weights are more alike, above 1 less;
+    /// 0 makes all of them 1.
+    pub tau: Option<f64>,
+    /// `a` in `s_i = u_semantic^a * u_style^(1-a)`, in `[0, 1]`, where both kinds are mixed.
+    /// Default: 1/2, the geometric mean.
+    pub semantic_share: Option<f64>,
 }
 
 impl Weighting {
-    /// Whether floor and shrinkage lie in their ranges.
+    /// Whether the numbers lie in their ranges.
     ///
     /// # Errors
-    /// When the floor is not in `[0, 1]` or the shrinkage is negative or not finite.
+    /// When the floor or the semantic share is not in `[0, 1]`, the shrinkage or tau is negative or
+    /// not finite, or there is a semantic share though not both kinds are mixed.
     pub fn validate(&self) -> Result<(), DeviationError> {
+        if let Some(tau) = self.tau.filter(|tau| !(tau.is_finite() && *tau >= 0.0)) {
+            return Err(DeviationError::Tau(tau));
+        }
+        let may_share = |a: &f64| (0.0..=1.0).contains(a) && self.kinds == Kinds::Both;
+        if let Some(share) = self.semantic_share.filter(|a| !may_share(a)) {
+            return Err(DeviationError::SemanticShare(share));
+        }
         if let Some(floor) = self.floor.filter(|floor| !(0.0..=1.0).contains(floor)) {
             return Err(DeviationError::Floor(floor));
         }
@@ -42,8 +56,9 @@ impl Weighting {
 /// The weights of one prompt's responses; they average 1.
 ///
 /// ```text
-/// s_i = prod_k u_{k,i}^(1/K)          geometric mean over the kinds
+/// s_i = prod_k u_{k,i}^(1/K)          geometric mean over the kinds, or with shares a and 1 - a
 /// s_i = max(s_i, floor)               when a floor is set
+/// s_i = s_i^tau                       when a tau is set
 /// w_i = s_i / mean_j(s_j)
 /// w_i = 1 + (w_i - 1) * n/(n + kappa) when a shrinkage is set
 /// ```
@@ -87,14 +102,36 @@ pub fn weights(per_kind_raw: &[&[f64]], weighting: &Weighting) -> Vec<f64> {
         normalise
     };
     let mut scores = vec![1.0_f64; n];
-    for raw in per_kind_raw {
-        for (score, u) in scores.iter_mut().zip(unit(raw)) {
-            *score *= u;
+    match (per_kind_raw, weighting.semantic_share) {
+        ([semantic, style], Some(share)) => {
+            let both = unit(semantic).into_iter().zip(unit(style));
+            for (score, (semantic, style)) in scores.iter_mut().zip(both) {
+                *score = semantic.powf(share) * style.powf(1.0 - share);
+            }
+        }
+        _ => {
+            for raw in per_kind_raw {
+                for (score, u) in scores.iter_mut().zip(unit(raw)) {
+                    *score *= u;
+                }
+            }
+            for score in &mut scores {
+                *score = score.powf(1.0 / per_kind_raw.len() as f64);
+            }
         }
     }
+    spread(&scores, weighting)
+}
+
+/// Weights of mean 1 from mixed scores in `[0, 1]`: floor, tau, mean, shrinkage.
+fn spread(scores: &[f64], weighting: &Weighting) -> Vec<f64> {
+    let n = scores.len();
     let floor = weighting.floor.unwrap_or(0.0);
-    for score in &mut scores {
-        *score = score.powf(1.0 / per_kind_raw.len() as f64).max(floor);
+    let mut scores: Vec<f64> = scores.iter().map(|s| s.max(floor)).collect();
+    if let Some(tau) = weighting.tau {
+        // Over the largest, so that a large tau leaves it something.
+        let most = scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        scores.iter_mut().for_each(|s| *s = (*s / most).powf(tau));
     }
     let mut weights = renormalise(&scores);
     if let Some(kappa) = weighting.shrinkage {
@@ -269,6 +306,49 @@ mod tests {
     }
 
     #[test]
+    fn tau_sharpens_or_evens_out() {
+        let tau = |tau| Weighting {
+            tau: Some(tau),
+            ..with(Kinds::Semantic)
+        };
+        // s = (0, 1/3, 1, 2/3), squared (0, 1, 9, 4) / 9, mean 14/36.
+        assert_close(
+            &weights(&[&SEMANTIC], &tau(2.0)),
+            &[0.0, 4.0 / 14.0, 36.0 / 14.0, 16.0 / 14.0],
+            1e-12,
+        );
+        assert_eq!(weights(&[&SEMANTIC], &tau(0.0)), [1.0; 4]);
+        assert_eq!(
+            weights(&[&SEMANTIC], &tau(1.0)),
+            weights(&[&SEMANTIC], &with(Kinds::Semantic))
+        );
+        assert_eq!(weights(&[&SEMANTIC], &tau(1e6)), [0.0, 0.0, 4.0, 0.0]);
+    }
+
+    #[test]
+    fn a_share_leads_from_one_kind_to_the_other() {
+        let share = |share| {
+            let weighting = Weighting {
+                semantic_share: Some(share),
+                ..with(Kinds::Both)
+            };
+            weights(&[&SEMANTIC, &STYLE], &weighting)
+        };
+        let alone = |raw: &[f64], kinds| weights(&[raw], &with(kinds));
+        assert_eq!(share(1.0), alone(&SEMANTIC, Kinds::Semantic));
+        assert_eq!(share(0.0), alone(&STYLE, Kinds::Style));
+        let both = weights(&[&SEMANTIC, &STYLE], &with(Kinds::Both));
+        assert_close(&share(0.5), &both, 1e-12);
+        // u = (0, 1/3, 1, 2/3) and (1/4, 0, 1, 1/2): (2/3)^0.75 * (1/2)^0.25 = 0.620403.
+        let sum = 1.0 + 0.620_403_237;
+        assert_close(
+            &share(0.75),
+            &[0.0, 0.0, 4.0 / sum, 4.0 * 0.620_403_237 / sum],
+            1e-6,
+        );
+    }
+
+    #[test]
     fn renormalising_keeps_the_proportions() {
         assert_eq!(renormalise(&[2.0, 4.0]), [2.0 / 3.0, 4.0 / 3.0]);
         assert_eq!(renormalise(&[0.0, 0.0]), [1.0, 1.0]);
@@ -293,6 +373,24 @@ mod tests {
             Err(DeviationError::Shrinkage(-1.0))
         );
         assert!(shrinkage(f64::INFINITY).validate().is_err());
+        for tau in [-1.0, f64::NAN, f64::INFINITY] {
+            let weighting = Weighting {
+                tau: Some(tau),
+                ..Weighting::default()
+            };
+            assert!(weighting.validate().is_err(), "{tau}");
+        }
+        for (share, kinds) in [
+            (0.5, Kinds::Style),
+            (1.5, Kinds::Both),
+            (f64::NAN, Kinds::Both),
+        ] {
+            let weighting = Weighting {
+                semantic_share: Some(share),
+                ..with(kinds)
+            };
+            assert!(weighting.validate().is_err(), "{share} of {kinds}");
+        }
     }
 
     /// Two kinds of deviation for the same responses.
@@ -309,14 +407,18 @@ mod tests {
         ]);
         let floor = prop::option::of(0.0..=1.0_f64);
         let shrinkage = prop::option::of(0.0..50.0_f64);
-        (kinds, floor, any::<bool>(), shrinkage).prop_map(|(kinds, floor, rank, shrinkage)| {
-            Weighting {
+        let tau = prop::option::of(0.0..4.0_f64);
+        let share = prop::option::of(0.0..=1.0_f64);
+        (kinds, floor, any::<bool>(), shrinkage, tau, share).prop_map(
+            |(kinds, floor, rank, shrinkage, tau, share)| Weighting {
                 kinds,
                 floor,
                 rank,
                 shrinkage,
-            }
-        })
+                tau,
+                semantic_share: share.filter(|_| kinds == Kinds::Both),
+            },
+        )
     }
 
     fn mixed(pairs: &[(f64, f64)], weighting: &Weighting) -> Vec<f64> {

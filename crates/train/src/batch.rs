@@ -26,13 +26,37 @@ pub struct Batch {
     pub labels: Tensor<1, Int>,
     /// Which row a label belongs to, 0 or 1, `[rows, tokens]`.
     pub membership: Tensor<2>,
+    /// Which chosen row a label belongs to, its prompt included, 0 or 1, `[examples, tokens]`; only
+    /// where prompts are laid out.
+    pub sequences: Option<Tensor<2>>,
     /// One weight per example, `[examples]`.
     pub weight: Tensor<1>,
+    /// 1 where the example's label says desirable, `[examples]`.
+    pub desirable: Tensor<1>,
+}
+
+/// What a model says about a batch.
+#[derive(Debug, Clone)]
+pub struct BatchLogps {
+    /// Of the completions.
+    pub completions: CompletionLogps,
+    /// Mean log-probability of each chosen row's tokens, its prompt included, `[examples]`; only where
+    /// prompts are laid out.
+    pub sequences: Option<Tensor<1>>,
 }
 
 impl Batch {
     /// Lays out examples; `pad` fills the rows.
     pub fn new(examples: &[&Example], pad: u32, device: &Device) -> Self {
+        Self::lay_out(examples, pad, device, false)
+    }
+
+    /// The same, with the prompts of chosen rows as labels, too.
+    pub fn with_prompts(examples: &[&Example], pad: u32, device: &Device) -> Self {
+        Self::lay_out(examples, pad, device, true)
+    }
+
+    fn lay_out(examples: &[&Example], pad: u32, device: &Device, prompts: bool) -> Self {
         let rows: Vec<&Sequence> = examples
             .iter()
             .map(|example| &example.chosen)
@@ -48,46 +72,69 @@ impl Batch {
         for (i, row) in rows.iter().enumerate() {
             input_ids.extend(row.ids.iter().map(|&id| i64::from(id)));
             input_ids.extend(std::iter::repeat_n(i64::from(pad), seq - row.ids.len()));
-            for place in row.places() {
+            let mut label = |place: usize, is_completion: bool| {
                 positions.push((i * seq + place - 1) as i64);
                 labels.push(i64::from(row.ids[place]));
-                owners.push(i);
+                owners.push((i, is_completion));
+            };
+            if prompts && i < examples.len() {
+                let is_completion = |place| row.labels.iter().any(|span| span.contains(&place));
+                (1..row.ids.len()).for_each(|place| label(place, is_completion(place)));
+            } else {
+                row.places().for_each(|place| label(place, true));
             }
         }
-        let mut membership = vec![0f32; rows.len() * owners.len()];
-        for (token, &owner) in owners.iter().enumerate() {
-            membership[owner * owners.len() + token] = 1.0;
-        }
-        let weight: Vec<f32> = examples.iter().map(|example| example.weight).collect();
+        let tokens = owners.len();
+        let belonging = |rows: usize, counts: &dyn Fn(bool) -> bool| {
+            let mut belonging = vec![0f32; rows * tokens];
+            for (token, &(owner, is_completion)) in owners.iter().enumerate() {
+                if owner < rows && counts(is_completion) {
+                    belonging[owner * tokens + token] = 1.0;
+                }
+            }
+            Tensor::from_data(TensorData::new(belonging, [rows, tokens]), device)
+        };
         let ints = |values: Vec<i64>| {
             let length = values.len();
             Tensor::from_data(TensorData::new(values, [length]), device)
         };
-        let tokens = owners.len();
+        let of_each = |value: &dyn Fn(&Example) -> f32| {
+            let values: Vec<f32> = examples.iter().map(|example| value(example)).collect();
+            Tensor::from_data(TensorData::new(values, [examples.len()]), device)
+        };
         Self {
             input_ids: Tensor::from_data(TensorData::new(input_ids, [rows.len(), seq]), device),
             positions: ints(positions),
             labels: ints(labels),
-            membership: Tensor::from_data(
-                TensorData::new(membership, [rows.len(), tokens]),
-                device,
-            ),
-            weight: Tensor::from_data(TensorData::new(weight, [examples.len()]), device),
+            membership: belonging(rows.len(), &|is_completion| is_completion),
+            sequences: prompts.then(|| belonging(examples.len(), &|_| true)),
+            weight: of_each(&|example| example.weight),
+            desirable: of_each(&|example| f32::from(u8::from(example.label == Some(true)))),
         }
     }
 
     /// Log-probabilities of the batch's completions under a model.
-    ///
-    /// The head sees only the positions that have a label: prompts and padding never meet the
-    /// vocabulary.
     pub fn completion_logps(&self, model: &CausalLm) -> CompletionLogps {
+        self.logps(model).completions
+    }
+
+    /// What a model says about the batch.
+    ///
+    /// The head sees only the positions that have a label: padding never meets the vocabulary, nor
+    /// do prompts that are not laid out.
+    pub fn logps(&self, model: &CausalLm) -> BatchLogps {
         let hidden = model.forward(self.input_ids.clone(), None, None);
         let [rows, seq, width] = hidden.dims();
         let hidden = hidden
             .reshape([rows * seq, width])
             .select(0, self.positions.clone()); // [tokens, hidden]
         let token_logps = token_logps(model.logits(hidden), self.labels.clone());
-        CompletionLogps::new(token_logps, self.membership.clone())
+        BatchLogps {
+            sequences: self.sequences.as_ref().map(|sequences| {
+                CompletionLogps::new(token_logps.clone(), sequences.clone()).mean_logps
+            }),
+            completions: CompletionLogps::new(token_logps, self.membership.clone()),
+        }
     }
 }
 

@@ -21,21 +21,25 @@ pub enum TrainError {
     /// There is nothing to learn from.
     #[error("there are no training examples: every pair was dropped or the file is empty")]
     NoExamples,
-    /// An example has no rejected completion though the objective compares, or has one though it
-    /// does not.
+    /// An example has no rejected completion, or no label, though the objective looks at it, or has
+    /// one though it does not.
     #[error(
-        "the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions"
+        "the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions, \
+         kto from labelled completions"
     )]
     Unfit {
         /// The example.
         id: String,
     },
-    /// DPO was asked for on examples without the reference's log-probabilities.
-    #[error("an example has no reference log-probabilities, which DPO compares with")]
+    /// An objective with a reference was asked for on examples without its log-probabilities.
+    #[error("an example has no reference log-probabilities, which the objective compares with")]
     NoReference,
     /// A round of several was given evaluation data, of which it knows no reference.
     #[error("a round is not evaluated: what it learns from is its own")]
     EvaluatedRound,
+    /// ORPO over whole sequences was asked for without their likelihoods.
+    #[error("the likelihood of prompts and completions is missing, which the objective reads")]
+    NoSequences,
     /// The loss is not a number any more.
     #[error(
         "the loss became {loss} (gradient norm {grad_norm}) at step {step}, on the examples {ids}; {last_good}. \

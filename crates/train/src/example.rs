@@ -20,12 +20,15 @@ pub enum TruncationMode {
 pub struct Example {
     /// Leads back to the row it comes from; named when training fails on it.
     pub id: String,
-    /// The preferred completion with its prompt.
+    /// The preferred completion with its prompt, or the only one.
     pub chosen: Sequence,
-    /// The other; absent in supervised fine-tuning.
+    /// The other; absent in supervised fine-tuning. Where there is a label: the prompt with a
+    /// completion that answers another one.
     pub rejected: Option<Sequence>,
     /// Multiplies the loss.
     pub weight: f32,
+    /// Whether the completion is desirable, as KTO needs to know; absent otherwise.
+    pub label: Option<bool>,
 }
 
 impl Example {

@@ -34,12 +34,12 @@ pub mod tensorboard;
 mod trainer;
 
 pub use arguments::TrainingArguments;
-pub use batch::{Batch, epoch_batches};
+pub use batch::{Batch, BatchLogps, epoch_batches};
 pub use checkpoint::fingerprint;
 pub use encoder::{Encoder, SftTokens, messages};
 pub use error::TrainError;
 pub use example::{Example, Sequence, TruncationMode};
-pub use objective::{Objective, OrpoWeight};
+pub use objective::{LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight};
 pub use plateau::{Plateau, PlateauSettings};
 pub use policy::{Item, PolicyTask, Round, Run, train, train_on};
 pub use reference::{ReferenceCache, reference_logps};

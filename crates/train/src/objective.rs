@@ -1,33 +1,93 @@
 //! What is trained for: one enum, each objective with its own settings.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
-use rarebit_core::{CompletionLogps, PairLogps, loss, numerics::log_sigmoid};
+use rarebit_core::loss::{self, Betas, KtoSettings};
+use rarebit_core::{CompletionLogps, PairLogps, numerics::log_sigmoid};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::example::Example;
 use crate::task::Losses;
 
 /// The training objective.
 ///
-/// A weighted objective is its plain sibling times the pair's weight; plain ones see weight 1.
+/// A weighted objective is its plain sibling times the example's weight; plain ones see weight 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Objective {
     /// Supervised fine-tuning on completions.
-    Sft,
-    /// Direct preference optimisation; weighted, it is DDPO.
+    Sft {
+        /// Whether completions are weighted.
+        weighted: bool,
+    },
+    /// Direct preference optimisation and its variants; weighted, it is DDPO.
     Dpo {
+        /// What is made of the margin.
+        loss_type: LossType,
         /// Strength of the pull toward the reference policy.
         beta: f32,
-        /// Whether pairs are weighted by deviation.
+        /// The coefficient of the policy's log-ratio where it is another one: soft preference
+        /// learning.
+        policy_beta: Option<f32>,
+        /// Whether pairs are weighted.
         weighted: bool,
     },
     /// Odds-ratio preference optimisation; weighted, it is DORPO.
     Orpo {
         /// Weight of the odds-ratio term.
         lambda: f32,
-        /// Whether pairs are weighted by deviation, and where the weight stands.
+        /// Over which tokens the likelihood of the chosen response is taken.
+        nll: OrpoNll,
+        /// Whether pairs are weighted, and where the weight stands.
         weight: OrpoWeight,
     },
+    /// Simple preference optimisation.
+    Simpo {
+        /// Scale of the margin between mean log-probabilities.
+        beta: f32,
+        /// The margin that is asked for.
+        gamma: f32,
+        /// Whether pairs are weighted.
+        weighted: bool,
+    },
+    /// Kahneman-Tversky optimisation on labelled completions.
+    Kto {
+        /// How fast the value of a gain levels off.
+        beta: f32,
+        /// Weight of desirable completions.
+        desirable_weight: f32,
+        /// Weight of undesirable ones.
+        undesirable_weight: f32,
+        /// Whether completions are weighted.
+        weighted: bool,
+    },
+}
+
+/// What is made of DPO's margin, under TRL's names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossType {
+    /// `-log σ(margin)`: DPO.
+    #[default]
+    Sigmoid,
+    /// The same on log-probabilities averaged over tokens: length-normalised DPO.
+    SigmoidNorm,
+    /// `(h - 1/(2β))²` on averaged log-probabilities: IPO.
+    Ipo,
+    /// `max(0, 1 - margin)`.
+    Hinge,
+}
+
+/// Over which tokens ORPO takes the likelihood of the chosen response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrpoNll {
+    /// Those of the completion, as the paper has it.
+    #[default]
+    Completion,
+    /// Those of prompt and completion, as TRL has it.
+    Sequence,
 }
 
 /// Where DORPO's weight stands.
@@ -42,78 +102,253 @@ pub enum OrpoWeight {
     Reference,
 }
 
+/// What an objective learns from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LearnsFrom {
+    /// Completions, each for itself.
+    Completions,
+    /// Pairs of a chosen and a rejected completion.
+    Pairs,
+    /// Completions with a label each.
+    Labels,
+}
+
+/// What the losses of a micro-batch are computed from.
+pub(crate) struct Inputs<'a> {
+    /// Of the policy: of chosen and rejected, or of own and mismatched completions.
+    pub(crate) completions: &'a CompletionLogps,
+    /// The policy's mean log-probability of prompt and chosen completion, `[examples]`; there when
+    /// [`Objective::reads_sequences`].
+    pub(crate) sequences: Option<Tensor<1>>,
+    /// The reference's summed log-probabilities of the same completions; there when
+    /// [`Objective::needs_reference`].
+    pub(crate) reference: Option<&'a PairLogps>,
+    /// 1 where the completion is desirable, `[examples]`.
+    pub(crate) desirable: Tensor<1>,
+    /// `[examples]`
+    pub(crate) weight: Tensor<1>,
+}
+
 impl Objective {
     /// Whether the loss compares with a reference policy.
     pub fn needs_reference(self) -> bool {
-        matches!(self, Self::Dpo { .. })
+        matches!(self, Self::Dpo { .. } | Self::Kto { .. })
     }
 
-    /// Whether it learns from pairs; else from completions alone.
-    pub fn is_pairwise(self) -> bool {
-        !matches!(self, Self::Sft)
+    /// What it learns from.
+    pub fn learns_from(self) -> LearnsFrom {
+        match self {
+            Self::Sft { .. } => LearnsFrom::Completions,
+            Self::Dpo { .. } | Self::Orpo { .. } | Self::Simpo { .. } => LearnsFrom::Pairs,
+            Self::Kto { .. } => LearnsFrom::Labels,
+        }
     }
 
-    /// Whether the pairs' weights are read.
+    /// Whether an example has what the loss looks at, and nothing else.
+    pub fn fits(self, example: &Example) -> bool {
+        let (pairwise, labelled) = match self.learns_from() {
+            LearnsFrom::Completions => (false, false),
+            LearnsFrom::Pairs => (true, false),
+            LearnsFrom::Labels => (true, true),
+        };
+        example.rejected.is_some() == pairwise && example.label.is_some() == labelled
+    }
+
+    /// Whether the examples' weights are read.
     pub fn is_weighted(self) -> bool {
-        matches!(self, Self::Dpo { weighted: true, .. })
-            || matches!(
-                self,
-                Self::Orpo {
-                    weight: OrpoWeight::Paper | OrpoWeight::Reference,
-                    ..
-                }
-            )
+        match self {
+            Self::Sft { weighted }
+            | Self::Dpo { weighted, .. }
+            | Self::Simpo { weighted, .. }
+            | Self::Kto { weighted, .. } => weighted,
+            Self::Orpo { weight, .. } => weight != OrpoWeight::None,
+        }
     }
 
-    /// `weight` is `[examples]`; `reference` is there when [`Self::needs_reference`].
-    pub(crate) fn losses(
-        self,
-        completions: &CompletionLogps,
-        reference: Option<&PairLogps>,
-        weight: Tensor<1>,
-    ) -> Result<Losses, TrainError> {
+    /// Whether it reads the likelihood of whole sequences.
+    pub(crate) fn reads_sequences(self) -> bool {
+        matches!(
+            self,
+            Self::Orpo {
+                nll: OrpoNll::Sequence,
+                ..
+            }
+        )
+    }
+
+    /// An example's share of what the losses of a step are divided by: 1, but the number of
+    /// completion tokens in supervised fine-tuning, whose loss is the mean over tokens.
+    pub(crate) fn share(self, example: &Example) -> usize {
+        match self.learns_from() {
+            LearnsFrom::Completions => example.completion_tokens(),
+            LearnsFrom::Pairs | LearnsFrom::Labels => 1,
+        }
+    }
+
+    pub(crate) fn losses(self, inputs: Inputs<'_>) -> Result<Losses, TrainError> {
+        let Inputs {
+            completions,
+            sequences,
+            reference,
+            desirable,
+            weight,
+        } = inputs;
+        let reference = || reference.ok_or(TrainError::NoReference);
         Ok(match self {
-            Self::Sft => Losses {
+            Self::Sft { .. } => Losses {
                 per_example: loss::sft(completions.logps.clone(), weight),
                 sums: vec![("logps/chosen", completions.logps.clone().detach().sum())],
             },
-            Self::Dpo { beta, .. } => {
-                let policy = completions.pairs(false);
-                let reference = reference.ok_or(TrainError::NoReference)?;
-                let rewards = loss::dpo_rewards(&detached(&policy), reference, beta);
-                Losses {
-                    per_example: loss::dpo(&policy, reference, weight, beta),
-                    sums: pair_metrics(&rewards, &detached(&policy)),
-                }
+            Self::Dpo {
+                loss_type,
+                beta,
+                policy_beta,
+                ..
+            } => {
+                let betas = Betas {
+                    policy: policy_beta.unwrap_or(beta),
+                    reference: beta,
+                };
+                dpo(completions, reference()?, weight, loss_type, betas)
             }
             Self::Orpo {
                 lambda,
+                nll,
                 weight: form,
             } => {
                 let policy = completions.pairs(true);
+                let nll = match nll {
+                    OrpoNll::Completion => -policy.chosen.clone(),
+                    OrpoNll::Sequence => -sequences.ok_or(TrainError::NoSequences)?,
+                };
+                orpo(&policy, nll, weight, lambda, form)
+            }
+            Self::Simpo { beta, gamma, .. } => {
+                let policy = completions.pairs(true);
                 let plain = detached(&policy);
-                let rewards = PairLogps {
-                    chosen: plain.chosen.clone() * lambda,
-                    rejected: plain.rejected.clone() * lambda,
+                let rewards = scaled(&plain, beta);
+                Losses {
+                    per_example: loss::simpo(&policy, weight, beta, gamma),
+                    sums: pair_metrics(&rewards, &plain),
+                }
+            }
+            Self::Kto {
+                beta,
+                desirable_weight,
+                undesirable_weight,
+                ..
+            } => {
+                let settings = KtoSettings {
+                    beta,
+                    desirable_weight,
+                    undesirable_weight,
                 };
-                let log_odds =
-                    loss::log_odds(plain.chosen.clone()) - loss::log_odds(plain.rejected.clone());
-                let mut sums = pair_metrics(&rewards, &plain);
-                // TRL's names: the ratio is what its sigmoid makes of the log odds.
-                sums.push(("log_odds_ratio", log_sigmoid(log_odds.clone()).sum()));
-                sums.push(("log_odds_chosen", log_odds.sum()));
-                sums.push(("nll_loss", -plain.chosen.sum()));
-                let per_example = match form {
-                    OrpoWeight::None | OrpoWeight::Paper => {
-                        loss::orpo(&policy, -policy.chosen.clone(), weight, lambda)
-                    }
-                    OrpoWeight::Reference => {
-                        loss::orpo_weight_inside(&policy, -policy.chosen.clone(), weight, lambda)
-                    }
-                };
-                Losses { per_example, sums }
+                kto(completions, reference()?, desirable, weight, settings)
             }
         })
+    }
+}
+
+/// Rewards and log-probabilities are logged of whole completions, whatever the loss looks at, as
+/// TRL does.
+fn dpo(
+    completions: &CompletionLogps,
+    reference: &PairLogps,
+    weight: Tensor<1>,
+    loss_type: LossType,
+    betas: Betas,
+) -> Losses {
+    let policy = completions.pairs(false);
+    let plain = detached(&policy);
+    let rewards = loss::dpo_rewards(&plain, reference, betas);
+    let sums = pair_metrics(&rewards, &plain);
+    let means = || (completions.pairs(true), completions.averaged(reference));
+    let per_example = match loss_type {
+        LossType::Sigmoid => loss::dpo(&policy, reference, weight, betas),
+        LossType::Hinge => loss::hinge(&policy, reference, weight, betas),
+        LossType::SigmoidNorm => {
+            let (policy, reference) = means();
+            loss::dpo(&policy, &reference, weight, betas)
+        }
+        LossType::Ipo => {
+            let (policy, reference) = means();
+            loss::ipo(&policy, &reference, weight, betas)
+        }
+    };
+    Losses { per_example, sums }
+}
+
+fn orpo(
+    policy: &PairLogps,
+    nll: Tensor<1>,
+    weight: Tensor<1>,
+    lambda: f32,
+    form: OrpoWeight,
+) -> Losses {
+    let plain = detached(policy);
+    let log_odds = loss::log_odds(plain.chosen.clone()) - loss::log_odds(plain.rejected.clone());
+    let mut sums = pair_metrics(&scaled(&plain, lambda), &plain);
+    // TRL's names: the ratio is what its sigmoid makes of the log odds.
+    sums.push(("log_odds_ratio", log_sigmoid(log_odds.clone()).sum()));
+    sums.push(("log_odds_chosen", log_odds.sum()));
+    sums.push(("nll_loss", nll.clone().detach().sum()));
+    let per_example = match form {
+        OrpoWeight::None | OrpoWeight::Paper => loss::orpo(policy, nll, weight, lambda),
+        OrpoWeight::Reference => loss::orpo_weight_inside(policy, nll, weight, lambda),
+    };
+    Losses { per_example, sums }
+}
+
+/// Rewards and log-probabilities are means over the desirable and over the undesirable, once
+/// [`by_label`] has divided them. The second sides are the mismatched completions that the KL divergence is estimated from.
+fn kto(
+    completions: &CompletionLogps,
+    reference: &PairLogps,
+    desirable: Tensor<1>,
+    weight: Tensor<1>,
+    settings: KtoSettings,
+) -> Losses {
+    let policy = completions.pairs(false);
+    let log_ratio = policy.chosen.clone() - reference.chosen.clone();
+    let mismatched = policy.rejected.detach() - reference.rejected.clone();
+    let [examples] = mismatched.dims();
+    let kl = loss::kl_estimate(mismatched);
+    let rewards = log_ratio.clone().detach() * settings.beta;
+    let own = policy.chosen.detach();
+    let undesirable = desirable.ones_like() - desirable.clone();
+    let over = |values: &Tensor<1>, which: &Tensor<1>| (values.clone() * which.clone()).sum();
+    let sums = vec![
+        ("kl", kl.clone() * examples as f32),
+        ("rewards/chosen", over(&rewards, &desirable)),
+        ("rewards/rejected", over(&rewards, &undesirable)),
+        ("logps/chosen", over(&own, &desirable)),
+        ("logps/rejected", over(&own, &undesirable)),
+        ("count/chosen", desirable.clone().sum()),
+        ("count/rejected", undesirable.sum()),
+    ];
+    Losses {
+        per_example: loss::kto(log_ratio, kl, desirable, weight, settings),
+        sums,
+    }
+}
+
+/// Divides what KTO sums over desirable (`chosen`) and over undesirable examples (`rejected`) by how
+/// many there were, and puts the margin beside; other objectives' values stay. TRL's names.
+pub(crate) fn by_label(values: &mut BTreeMap<String, f64>) {
+    for side in ["chosen", "rejected"] {
+        let Some(count) = values.remove(&format!("count/{side}")) else {
+            return;
+        };
+        for name in [format!("rewards/{side}"), format!("logps/{side}")] {
+            match values.remove(&name).filter(|_| count > 0.0) {
+                Some(sum) => values.insert(name, sum / count),
+                None => None,
+            };
+        }
+    }
+    let reward = |side| values.get(side).copied();
+    if let Some((chosen, rejected)) = reward("rewards/chosen").zip(reward("rewards/rejected")) {
+        values.insert("rewards/margins".to_owned(), chosen - rejected);
     }
 }
 
@@ -121,6 +356,13 @@ fn detached(logps: &PairLogps) -> PairLogps {
     PairLogps {
         chosen: logps.chosen.clone().detach(),
         rejected: logps.rejected.clone().detach(),
+    }
+}
+
+fn scaled(logps: &PairLogps, by: f32) -> PairLogps {
+    PairLogps {
+        chosen: logps.chosen.clone() * by,
+        rejected: logps.rejected.clone() * by,
     }
 }
 
@@ -144,17 +386,103 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::example::Sequence;
+
+    const DPO: Objective = Objective::Dpo {
+        loss_type: LossType::Sigmoid,
+        beta: 0.1,
+        policy_beta: None,
+        weighted: true,
+    };
+    const KTO: Objective = Objective::Kto {
+        beta: 0.1,
+        desirable_weight: 1.0,
+        undesirable_weight: 1.0,
+        weighted: false,
+    };
 
     #[test]
-    fn dpo_without_a_reference_is_an_error() {
+    fn what_compares_with_a_reference_needs_one() {
         let device = Device::flex();
         let completions =
             CompletionLogps::new(Tensor::zeros([2], &device), Tensor::ones([2, 2], &device));
-        let dpo = Objective::Dpo {
-            beta: 0.1,
-            weighted: true,
+        for objective in [DPO, KTO] {
+            assert!(objective.needs_reference());
+            let losses = objective.losses(Inputs {
+                completions: &completions,
+                sequences: None,
+                reference: None,
+                desirable: Tensor::ones([1], &device),
+                weight: Tensor::ones([1], &device),
+            });
+            assert!(matches!(losses, Err(TrainError::NoReference)));
+        }
+    }
+
+    #[test]
+    fn sums_over_labels_become_means_and_others_stay() {
+        let values = |pairs: &[(&str, f64)]| -> BTreeMap<String, f64> {
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect()
         };
-        let losses = dpo.losses(&completions, None, Tensor::ones([1], &device));
-        assert!(matches!(losses, Err(TrainError::NoReference)));
+        let mut kto = values(&[
+            ("kl", 0.3),
+            ("rewards/chosen", 0.5),
+            ("rewards/rejected", -0.3),
+            ("logps/chosen", -1.0),
+            ("logps/rejected", -6.0),
+            ("count/chosen", 0.25),
+            ("count/rejected", 0.75),
+        ]);
+        by_label(&mut kto);
+        let expected = values(&[
+            ("kl", 0.3),
+            ("rewards/chosen", 2.0),
+            ("rewards/rejected", -0.3 / 0.75),
+            ("rewards/margins", 2.0 + 0.3 / 0.75),
+            ("logps/chosen", -4.0),
+            ("logps/rejected", -8.0),
+        ]);
+        assert_eq!(kto, expected);
+        let mut dpo = values(&[("rewards/chosen", 0.5), ("rewards/rejected", 0.1)]);
+        let before = dpo.clone();
+        by_label(&mut dpo);
+        assert_eq!(dpo, before);
+        // Nothing was desirable: there is no mean to tell.
+        let mut none = values(&[
+            ("rewards/chosen", 0.0),
+            ("count/chosen", 0.0),
+            ("count/rejected", 1.0),
+        ]);
+        by_label(&mut none);
+        assert!(none.is_empty(), "{none:?}");
+    }
+
+    #[test]
+    fn examples_fit_the_objectives_that_can_learn_from_them() {
+        let sft = Objective::Sft { weighted: false };
+        let sequence = Sequence::completion(&[1], &[2]);
+        let completion = Example {
+            id: String::new(),
+            chosen: sequence.clone(),
+            rejected: None,
+            weight: 1.0,
+            label: None,
+        };
+        let pair = Example {
+            rejected: Some(sequence),
+            ..completion.clone()
+        };
+        let labelled = Example {
+            label: Some(false),
+            ..pair.clone()
+        };
+        for (objective, fitting) in [(sft, 0), (DPO, 1), (KTO, 2)] {
+            for (i, example) in [&completion, &pair, &labelled].into_iter().enumerate() {
+                assert_eq!(objective.fits(example), i == fitting, "{objective:?}, {i}");
+            }
+        }
     }
 }

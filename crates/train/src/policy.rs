@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::checkpoint::{Checkpoints, fingerprint};
 use crate::error::TrainError;
 use crate::example::Example;
-use crate::objective::Objective;
+use crate::objective::{Inputs, Objective};
 use crate::reference::{ReferenceCache, reference_logps};
 use crate::run::{Event, Outcome};
 use crate::task::{Losses, Sample, Task};
@@ -62,26 +62,29 @@ impl Task for PolicyTask {
         device: &Device,
     ) -> Result<Losses, TrainError> {
         let examples: Vec<&Example> = items.iter().map(|item| item.example).collect();
-        let batch = Batch::new(&examples, self.pad, device);
+        let batch = match self.objective.reads_sequences() {
+            true => Batch::with_prompts(&examples, self.pad, device),
+            false => Batch::new(&examples, self.pad, device),
+        };
         let reference = reference(items, device);
-        let completions = batch.completion_logps(model);
+        let logps = batch.logps(model);
         let weight = match self.objective.is_weighted() {
             true => batch.weight.clone(),
             false => batch.weight.ones_like(),
         };
-        let mut losses = self
-            .objective
-            .losses(&completions, reference.as_ref(), weight)?;
+        let mut losses = self.objective.losses(Inputs {
+            completions: &logps.completions,
+            sequences: logps.sequences,
+            reference: reference.as_ref(),
+            desirable: batch.desirable,
+            weight,
+        })?;
         losses.sums.push(("weight", batch.weight.sum()));
         Ok(losses)
     }
 
-    /// Supervised fine-tuning takes the mean over completion tokens.
     fn share(&self, item: &Item<'_>) -> usize {
-        match self.objective.is_pairwise() {
-            true => 1,
-            false => item.example.completion_tokens(),
-        }
+        self.objective.share(item.example)
     }
 }
 
@@ -155,6 +158,7 @@ impl Run<'_> {
         let mut data = Vec::new();
         for example in self.train.iter().chain(self.eval) {
             data.extend(example.weight.to_le_bytes());
+            data.extend(example.label.map(u8::from));
             for sequence in example.sequences() {
                 for span in &sequence.labels {
                     data.extend((span.start as u64).to_le_bytes());
@@ -237,9 +241,8 @@ pub fn train_on(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
     trainer::check(run.arguments, run.train.len(), run.eval.len())?;
-    let fits = |example: &Example| example.rejected.is_some() == run.objective.is_pairwise();
     let mut examples = run.train.iter().chain(run.eval);
-    if let Some(example) = examples.find(|example| !fits(example)) {
+    if let Some(example) = examples.find(|example| !run.objective.fits(example)) {
         let id = example.id.clone();
         return Err(TrainError::Unfit { id });
     }

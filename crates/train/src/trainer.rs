@@ -12,6 +12,7 @@ use crate::arguments::TrainingArguments;
 use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};
 use crate::error::TrainError;
+use crate::objective::by_label;
 use crate::run::{Event, Outcome};
 use crate::run_log::RunLog;
 use crate::schedule::{LrSchedulerType, Schedule};
@@ -311,6 +312,7 @@ impl<'a, T: Task> Course<'a, T> {
         let steps = self.state.pending_steps as f64;
         let mut values = std::mem::take(&mut self.state.pending);
         values.values_mut().for_each(|sum| *sum /= steps);
+        by_label(&mut values);
         self.state.pending_steps = 0;
         let seconds = self.since_log.0.elapsed().as_secs_f64().max(1e-9);
         values.insert(
@@ -351,11 +353,15 @@ impl<'a, T: Task> Course<'a, T> {
             ("eval_runtime".to_owned(), started.elapsed().as_secs_f64()),
             ("epoch".to_owned(), self.epochs()),
         ]);
+        let metrics = report.metrics.iter();
+        let mut metrics = metrics
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect();
+        by_label(&mut metrics);
         values.extend(
-            report
-                .metrics
-                .iter()
-                .map(|(name, value)| (format!("eval_{name}"), *value)),
+            metrics
+                .into_iter()
+                .map(|(name, value)| (format!("eval_{name}"), value)),
         );
         self.log.write(self.state.step, &values)?;
         on_event(Event::Evaluated {

@@ -112,6 +112,7 @@ impl Run<'_> {
         let embedders = self.embedders.as_ref();
         weigh_source(
             self.source,
+            self.args.weighting.measure(),
             weighting,
             embedders,
             self.args.dedup,

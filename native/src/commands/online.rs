@@ -16,14 +16,14 @@ use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{
-    Group, PrepareOptions, SourceOptions, prepare, read_group_scores, read_samples,
+    Group, Pairing, PrepareOptions, SourceOptions, prepare, read_group_scores, read_samples,
 };
 use rarebit_deviation::Embedder;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::LoraConfig;
 use rarebit_train::{
-    Encoder, Example, METRICS, Outcome, ReferenceCache, Round, Run, epoch_batches, fingerprint,
-    reference_logps, train_on,
+    Encoder, Example, LearnsFrom, METRICS, Outcome, ReferenceCache, Round, Run, epoch_batches,
+    fingerprint, reference_logps, train_on,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) fn run(start: Start<'_>, global: &Global) -> anyhow::Result<Outcome> 
         reference_cache,
     } = start;
     ensure!(
-        config.objective().is_pairwise(),
+        config.objective().learns_from() == LearnsFrom::Pairs,
         "`online` makes pairs, from which the objective {:?} does not learn",
         config.model.objective
     );
@@ -306,10 +306,10 @@ impl Rounds<'_> {
             seed: self.seed(round),
             test_size: 0.0,
             score_transform: ScoreTransform::None,
-            pairs: PairOptions {
+            pairs: Pairing::Score(PairOptions {
                 gap: self.settings.gap,
                 ..PairOptions::default()
-            },
+            }),
             weighting: self.config.weighting(),
             ..PrepareOptions::default()
         };

@@ -7,10 +7,11 @@ use anyhow::Context;
 use jiff::civil::date;
 use rarebit_data::output::Compression;
 use rarebit_data::steps::clean::{CleanOptions, CountTokens};
+use rarebit_data::steps::divpo::DivpoOptions;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
-use rarebit_data::{PrepareOptions, Response, Summary, Text, prepare};
+use rarebit_data::{Pairing, PrepareOptions, Response, Summary, Text, prepare};
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::tokenizer::Tokenizer;
 use rarebit_train::messages;
@@ -91,6 +92,14 @@ struct CleaningArgs {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Pairs")]
 struct PairingArgs {
+    /// By score: better-scored against worse-scored responses. DivPO: the most deviating of the best
+    /// against the least deviating of the worst, to train with DPO
+    #[arg(long, value_enum, default_value_t)]
+    pairs: PairsBy,
+    /// divpo: the share of a prompt's responses that are the best, and that are the worst; at least
+    /// --max-pairs and at most half of them are
+    #[arg(long, value_name = "SHARE", default_value_t = DivpoOptions::default().rho)]
+    rho: f64,
     /// Prefer pairs whose scores are at least this far apart, each response used once; -1 takes
     /// every pair of different scores
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
@@ -98,12 +107,42 @@ struct PairingArgs {
     /// The most pairs per prompt that are drawn with --gap -1
     #[arg(long, value_name = "N", default_value_t = 100)]
     all_pairs_cap: usize,
-    /// The most pairs to keep per prompt
+    /// The most pairs to keep per prompt [default: all; divpo: 2]
     #[arg(long, value_name = "N")]
     max_pairs: Option<usize>,
     /// Keep the pairs with the best-scored chosen response first
     #[arg(long)]
     best_first: bool,
+    /// The most words by which the two responses of a pair may differ in length
+    #[arg(long, value_name = "WORDS")]
+    max_length_difference: Option<usize>,
+}
+
+/// How pairs are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum PairsBy {
+    #[default]
+    Score,
+    Divpo,
+}
+
+impl PairingArgs {
+    fn pairing(&self) -> Pairing {
+        match self.pairs {
+            PairsBy::Score => Pairing::Score(PairOptions {
+                gap: self.gap,
+                all_pairs_cap: self.all_pairs_cap,
+                max_pairs: self.max_pairs,
+                best_first: self.best_first,
+                max_length_difference: self.max_length_difference,
+            }),
+            PairsBy::Divpo => Pairing::Divpo(DivpoOptions {
+                rho: self.rho,
+                max_pairs: self.max_pairs.unwrap_or(DivpoOptions::default().max_pairs),
+                max_length_difference: self.max_length_difference,
+            }),
+        }
+    }
 }
 
 impl PrepareArgs {
@@ -120,12 +159,8 @@ impl PrepareArgs {
                 max_tokens: self.cleaning.max_tokens,
                 dedup: self.cleaning.dedup,
             },
-            pairs: PairOptions {
-                gap: self.pairing.gap,
-                all_pairs_cap: self.pairing.all_pairs_cap,
-                max_pairs: self.pairing.max_pairs,
-                best_first: self.pairing.best_first,
-            },
+            pairs: self.pairing.pairing(),
+            deviation: self.weighting.measure(),
             deviation_over: self.deviation_over,
             weighting: self.weighting.weighting(),
             compression: self.compression,

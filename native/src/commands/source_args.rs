@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{Columns, SourceOptions};
-use rarebit_deviation::{Embedder, Kinds, Weighting};
+use rarebit_deviation::{Embedder, Kinds, Measure, Weighting};
 use serde::de::DeserializeOwned;
 
 use crate::progress;
@@ -134,6 +134,10 @@ pub(crate) struct WeightingArgs {
     /// id, vectors:FILE, or none
     #[arg(long, value_name = "EMBEDDER", default_value = "builtin:style")]
     style: String,
+    /// What is far: by the mean distance to the other responses, by the distance to the nearest, or
+    /// by what a response adds to the log-determinant of their similarities
+    #[arg(long, default_value = "mean", value_parser = named::<Measure>(&["mean", "nearest", "logdet"]))]
+    deviation: Measure,
     /// The kinds of deviation that the weights follow
     #[arg(long, default_value = "both", value_parser = named::<Kinds>(&["semantic", "style", "both", "none"]))]
     weighting: Kinds,
@@ -147,6 +151,13 @@ pub(crate) struct WeightingArgs {
     /// Pull weights towards 1: w becomes 1 + (w - 1) n / (n + KAPPA)
     #[arg(long, value_name = "KAPPA")]
     shrinkage: Option<f64>,
+    /// Raise weights to this power and scale them to mean 1 again: below 1 they are more alike,
+    /// above 1 less, 0 makes all of them 1
+    #[arg(long)]
+    tau: Option<f64>,
+    /// Mix both kinds as semantic^SHARE style^(1 - SHARE) [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    semantic_share: Option<f64>,
 }
 
 impl WeightingArgs {
@@ -156,7 +167,13 @@ impl WeightingArgs {
             floor: self.floor,
             rank: self.rank,
             shrinkage: self.shrinkage,
+            tau: self.tau,
+            semantic_share: self.semantic_share,
         }
+    }
+
+    pub(crate) fn measure(&self) -> Measure {
+        self.deviation
     }
 
     /// Makes the embedders that are asked for.

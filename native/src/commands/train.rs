@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use burn::tensor::Device;
 use rarebit_deviation::Kinds;
 use rarebit_models::lora::Adaptable;
-use rarebit_train::{Encoder, Outcome, Run, TrainingArguments, train};
+use rarebit_train::{Encoder, LossType, OrpoNll, Outcome, Run, TrainingArguments, train};
 use serde::Serialize;
 use toml::Table;
 
@@ -18,7 +18,7 @@ use crate::run_config::{DorpoForm, ObjectiveName, RunConfig};
 use crate::training_view::View;
 use crate::{cache, chat_settings, model, output, training_data};
 
-/// Train a model: sft, dpo, ddpo, orpo or dorpo
+/// Train a model: sft, dpo, orpo, simpo, kto, or one of them weighted by deviation
 ///
 /// Settings come from a TOML file, flags go over it; keys and flags carry the names of TRL and
 /// transformers. The run folder gets the resolved config.toml, metrics.jsonl, TensorBoard events,
@@ -63,7 +63,7 @@ struct TrainFlags {
     /// A folder of `rarebit prepare`: its train split is learned from, its test split evaluated on
     #[arg(long, value_name = "DIR", help_heading = "What is trained")]
     dataset_name: Option<PathBuf>,
-    /// A file of pairs (or, for sft, of responses) in any format that `rarebit prepare` reads
+    /// A file of pairs (or, for sft and kto, of responses) in any format that `rarebit prepare` reads
     #[arg(long, value_name = "FILE", help_heading = "What is trained")]
     train_file: Option<PathBuf>,
     /// A file of the same kind to evaluate on
@@ -73,12 +73,53 @@ struct TrainFlags {
     #[arg(long, value_name = "N", help_heading = "What is trained")]
     max_pairs: Option<usize>,
 
-    /// DPO's and DDPO's pull toward the reference [default: 0.1]
+    /// dpo and ddpo: what is made of the margin [default: sigmoid]
+    #[arg(long, value_parser = named::<LossType>(&["sigmoid", "sigmoid_norm", "ipo", "hinge"]), help_heading = "Objective")]
+    loss_type: Option<LossType>,
+    /// dpo and kto: the pull toward the reference [default: 0.1]; simpo: the scale of the margin
+    /// [default: 2]
     #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
     beta: Option<f64>,
+    /// dpo and ddpo: another coefficient for the policy's log-ratio, beta being the reference's: soft
+    /// preference learning, more diverse than the reference where it is above beta [default: beta]
+    #[arg(
+        long,
+        value_name = "BETA",
+        help_heading = "Objective",
+        allow_negative_numbers = true
+    )]
+    policy_beta: Option<f64>,
+    /// simpo: the margin that is asked for [default: 0.5]
+    #[arg(
+        long,
+        value_name = "GAMMA",
+        help_heading = "Objective",
+        allow_negative_numbers = true
+    )]
+    simpo_gamma: Option<f64>,
+    /// kto: weight of all desirable completions [default: 1]
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        help_heading = "Objective",
+        allow_negative_numbers = true
+    )]
+    desirable_weight: Option<f64>,
+    /// kto: weight of all undesirable completions [default: 1]
+    #[arg(
+        long,
+        value_name = "WEIGHT",
+        help_heading = "Objective",
+        allow_negative_numbers = true
+    )]
+    undesirable_weight: Option<f64>,
     /// Weight of ORPO's and DORPO's odds-ratio term [default: 0.25]
     #[arg(long, help_heading = "Objective", allow_negative_numbers = true)]
     lambda: Option<f64>,
+    /// Over which tokens ORPO takes the likelihood of the chosen response: the completion's, or as
+    /// TRL does those of prompt and completion [default: completion]
+    #[arg(long, value_parser = named::<OrpoNll>(&["completion", "sequence"]), help_heading = "Objective")]
+    orpo_nll: Option<OrpoNll>,
     /// Where DORPO's weight stands [default: paper]
     #[arg(long, value_enum, help_heading = "Objective")]
     dorpo_form: Option<DorpoForm>,
@@ -94,7 +135,17 @@ struct TrainFlags {
     /// Pull weights towards 1: w becomes 1 + (w - 1) n / (n + KAPPA)
     #[arg(long, value_name = "KAPPA", help_heading = "Objective")]
     shrinkage: Option<f64>,
-    /// Scale the chosen responses' weights to mean 1
+    /// Raise weights to this power and scale them to mean 1 again
+    #[arg(long, help_heading = "Objective")]
+    tau: Option<f64>,
+    /// Mix both kinds of deviation as semantic^SHARE style^(1 - SHARE)
+    #[arg(long, value_name = "SHARE", help_heading = "Objective")]
+    semantic_share: Option<f64>,
+    /// Shuffle the weights among the responses to each prompt: a control that shows what deviation
+    /// itself does
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
+    shuffle_weights: Option<bool>,
+    /// Scale the weights that the loss reads, in pairs those of chosen responses, to mean 1
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]
     renormalise: Option<bool>,
 

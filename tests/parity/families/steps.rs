@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_train::{AdamW, Item, Learner, PolicyTask, StepReport, reference_logps};
+use rarebit_train::{AdamW, Item, Learner, LearnsFrom, PolicyTask, StepReport, reference_logps};
 
 use super::super::fixture::{TOLERANCE, assert_close};
 use super::fixture::{Settings, Variant, examples};
@@ -69,7 +69,7 @@ fn walk(
 ) -> (Vec<StepReport>, CausalLm) {
     let objective = settings.objective(objective);
     let mut examples = examples();
-    if !objective.is_pairwise() {
+    if objective.learns_from() == LearnsFrom::Completions {
         examples
             .iter_mut()
             .for_each(|example| example.rejected = None);

@@ -51,8 +51,10 @@ columns! {
     score_chosen = "score_chosen",
     /// The score of the other response.
     score_rejected = "score_rejected",
-    /// A weight that the source already carries (preference rows).
+    /// A weight that the source already carries (preference and flat rows).
     weight = "weight",
+    /// Whether a completion is desirable (TRL's rows for KTO).
+    label = "label",
     /// The title of a post (WritingPrompts rows).
     title = "post_title",
     /// The text of a post (WritingPrompts rows).

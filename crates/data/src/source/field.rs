@@ -84,6 +84,34 @@ pub(crate) fn optional_number(fields: &Fields, name: &str) -> Result<Option<f64>
         .transpose()
 }
 
+/// A weight, which is 0 or more, of a field that may be absent.
+pub(crate) fn optional_weight(fields: &Fields, name: &str) -> Result<Option<f64>, Fault> {
+    let weight = optional_number(fields, name)?;
+    match weight.filter(|weight| *weight < 0.0) {
+        Some(weight) => Err(Fault::in_field(
+            name,
+            Reason::NotANumber,
+            format!("a weight is 0 or more, not {weight}"),
+        )),
+        None => Ok(weight),
+    }
+}
+
+/// Yes or no, as JSON has it or in the words and numbers of CSV. Columns of this name often hold
+/// something else: that is no label and no fault.
+pub(crate) fn flag(fields: &Fields, name: &str) -> Option<bool> {
+    let value = optional(fields, name)?;
+    let word = match value {
+        Value::String(text) => text.trim().to_lowercase(),
+        other => other.to_string(),
+    };
+    match &*word {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// A whole number that fits a `u32`, of a field that may be absent.
 pub(crate) fn optional_id(fields: &Fields, name: &str) -> Result<Option<u32>, Fault> {
     let Some(value) = optional(fields, name) else {

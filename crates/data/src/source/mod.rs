@@ -26,7 +26,7 @@ pub use shape::Shape;
 pub use survey::{SkippedRows, Survey};
 
 pub(crate) use conversation::preference_texts;
-pub(crate) use field::{optional_id, optional_name, optional_number};
+pub(crate) use field::{optional_id, optional_name, optional_number, optional_weight};
 pub(crate) use open::{Rows, open};
 pub(crate) use parquet::damaged;
 pub(crate) use shape::{located, stem};

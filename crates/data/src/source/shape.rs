@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::columns::Columns;
 use super::conversation::{PreferenceTexts, last_turn, preference_texts, turns_or_text};
 use super::field::{
-    Fields, list, number, optional, optional_id, optional_name, optional_number, required,
-    required_text, text,
+    Fields, flag, list, number, optional, optional_id, optional_name, optional_number,
+    optional_weight, required, required_text, text,
 };
 use super::open::Row;
 use crate::error::{DataError, Fault, Place, Reason};
@@ -188,8 +188,9 @@ impl RowReading {
         )?;
         let mut responses = Vec::with_capacity(entries.len());
         for (position, entry) in entries.iter().enumerate() {
-            let (text, score) = match entry {
-                Value::String(text) => (Text::from(&**text), None),
+            let id = row_id(position as u64)?;
+            let response = match entry {
+                Value::String(text) => Response::new(id, Text::from(&**text), None),
                 Value::Object(entry) => {
                     let name = if entry.contains_key("text") {
                         "text"
@@ -197,10 +198,9 @@ impl RowReading {
                         &columns.response
                     };
                     let value = required(entry, name)?;
-                    (
-                        turns_or_text(name, value)?,
-                        optional_number(entry, &columns.score)?,
-                    )
+                    let score = optional_number(entry, &columns.score)?;
+                    let response = Response::new(id, turns_or_text(name, value)?, score);
+                    self.given(entry, response)?
                 }
                 other => {
                     let name = format!("{}[{position}]", columns.responses);
@@ -213,8 +213,7 @@ impl RowReading {
                     }));
                 }
             };
-            let id = row_id(position as u64)?;
-            responses.push(Response::new(id, text, score));
+            responses.push(response);
         }
         self.group(row, prompt, responses)
     }
@@ -235,6 +234,7 @@ impl RowReading {
             turns_or_text(name, required_or_empty(fields, name)?)?,
             optional_number(fields, &columns.score)?,
         );
+        let response = self.given(fields, response)?;
         self.part(row, self.prompt(fields)?, Content::Flat(response))
     }
 
@@ -243,7 +243,17 @@ impl RowReading {
         let (prompt, answer) = last_turn(&columns.messages, required(fields, &columns.messages)?)?;
         let score = optional_number(fields, &columns.score)?;
         let response = Response::new(row_id(row.place.number())?, answer, score);
+        let response = self.given(fields, response)?;
         self.part(row, prompt, Content::Flat(response))
+    }
+
+    /// The response with the weight and the label that stand beside it.
+    fn given(&self, fields: &Fields, response: Response) -> Result<Response, Fault> {
+        Ok(Response {
+            weight: optional_weight(fields, &self.columns.weight)?,
+            label: flag(fields, &self.columns.label),
+            ..response
+        })
     }
 
     fn preference(&self, row: &Row) -> Result<Part, Fault> {

@@ -1,6 +1,8 @@
 //! The steps from groups to weighted pairs, each a pure function of one group and the seed.
 
 pub mod clean;
+pub mod divpo;
+pub mod label;
 pub mod pairs;
 pub mod split;
 pub mod transform;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rng;
 use crate::error::DataError;
-use crate::group::{Group, Pair};
+use crate::group::{Group, Pair, Response};
 
 /// How pairs are drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct PairOptions {
     pub max_pairs: Option<usize>,
     /// Keep the pairs with the best-scored chosen response first, in place of the first drawn.
     pub best_first: bool,
+    /// The most words by which the two responses of a pair may differ in length.
+    pub max_length_difference: Option<usize>,
 }
 
 impl Default for PairOptions {
@@ -31,8 +33,29 @@ impl Default for PairOptions {
             all_pairs_cap: 100,
             max_pairs: None,
             best_first: false,
+            max_length_difference: None,
         }
     }
+}
+
+/// Whether a pair of two responses prefers anything: not between copies of one text, nor between
+/// texts that differ in length by more words than allowed, where length would be preferred.
+pub(super) fn may_meet(a: &Response, b: &Response, max_length_difference: Option<usize>) -> bool {
+    let words = |response: &Response| response.text.split_whitespace().count();
+    a.text != b.text && max_length_difference.is_none_or(|most| words(a).abs_diff(words(b)) <= most)
+}
+
+/// Places of the responses that have a score, from the lowest score up.
+pub(super) fn by_score(group: &Group) -> Vec<usize> {
+    let score = |place: usize| group.responses[place].score;
+    let mut places: Vec<usize> = (0..group.responses.len())
+        .filter(|&place| score(place).is_some())
+        .collect();
+    places.sort_by(|&a, &b| {
+        let by_score = score(a).unwrap_or(0.0).total_cmp(&score(b).unwrap_or(0.0));
+        by_score.then(group.responses[a].id.cmp(&group.responses[b].id))
+    });
+    places
 }
 
 impl PairOptions {
@@ -64,9 +87,20 @@ impl PairOptions {
 /// response the chosen one.
 pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
     let mut drawn = match &group.pairs {
-        Some(given) => given.clone(),
+        Some(given) => {
+            let mut given = given.clone();
+            if options.max_length_difference.is_some() {
+                given.retain(|pair| {
+                    let both = group
+                        .response(pair.chosen)
+                        .zip(group.response(pair.rejected));
+                    both.is_some_and(|(a, b)| may_meet(a, b, options.max_length_difference))
+                });
+            }
+            given
+        }
         None => {
-            let mut scored = Scored::new(group);
+            let mut scored = Scored::new(group, options.max_length_difference);
             let mut rng = rng(seed, "pairs", &group.id, &group.prompt.flat());
             if options.gap < 0.0 {
                 scored.all(options.all_pairs_cap, &mut rng)
@@ -91,43 +125,65 @@ pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
 }
 
 /// The responses that have a score and are not used yet, from the lowest score up.
-struct Scored(Vec<Candidate>);
+struct Scored {
+    candidates: Vec<Candidate>,
+    max_length_difference: Option<usize>,
+}
 
 struct Candidate {
     score: f64,
     id: u32,
     /// Equal for equal texts.
     text: usize,
+    /// Words, where they are asked for.
+    words: usize,
 }
 
 impl Scored {
-    fn new(group: &Group) -> Self {
+    fn new(group: &Group, max_length_difference: Option<usize>) -> Self {
         let mut texts = HashMap::new();
-        let mut scored = Vec::new();
-        for response in &group.responses {
-            let Some(score) = response.score else {
-                continue;
-            };
+        let scored = by_score(group).into_iter().filter_map(|place| {
+            let response = &group.responses[place];
             let next = texts.len();
-            let text = *texts.entry(response.text.as_str()).or_insert(next);
-            scored.push(Candidate {
-                score,
+            Some(Candidate {
+                score: response.score?,
                 id: response.id,
-                text,
-            });
+                text: *texts.entry(response.text.as_str()).or_insert(next),
+                words: match max_length_difference {
+                    Some(_) => response.text.split_whitespace().count(),
+                    None => 0,
+                },
+            })
+        });
+        Self {
+            candidates: scored.collect(),
+            max_length_difference,
         }
-        scored.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.id.cmp(&b.id)));
-        Self(scored)
     }
 
-    /// For each response, how many of other text score lower by at least the gap.
+    fn may_meet(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.candidates[a], &self.candidates[b]);
+        let near = |most| a.words.abs_diff(b.words) <= most;
+        a.text != b.text && self.max_length_difference.is_none_or(near)
+    }
+
+    /// For each response, how many that it may meet score lower by at least the gap.
     fn partners(&self, gap: f64) -> Vec<usize> {
+        let scored = &self.candidates;
+        let apart = |low: f64, high: f64| low < high && high - low >= gap;
+        if self.max_length_difference.is_some() {
+            let partners = |chosen: usize| {
+                let low = (0..chosen).take_while(|&i| apart(scored[i].score, scored[chosen].score));
+                low.filter(|&other| self.may_meet(chosen, other)).count()
+            };
+            return (0..scored.len()).map(partners).collect();
+        }
         let mut lower = 0;
         let mut lower_of_text: HashMap<usize, usize> = HashMap::new();
-        let counts = self.0.iter().map(|chosen| {
+        let counts = scored.iter().map(|chosen| {
             // Scores rise, so whoever is low enough for one is low enough for all after it.
-            while self.0[lower].score < chosen.score && chosen.score - self.0[lower].score >= gap {
-                *lower_of_text.entry(self.0[lower].text).or_default() += 1;
+            while apart(scored[lower].score, chosen.score) {
+                *lower_of_text.entry(scored[lower].text).or_default() += 1;
                 lower += 1;
             }
             lower - lower_of_text.get(&chosen.text).copied().unwrap_or(0)
@@ -135,8 +191,8 @@ impl Scored {
         counts.collect()
     }
 
-    /// The `rank`-th pair when each response is listed with its partners, which are the lowest of
-    /// other text: their positions, the chosen one first.
+    /// The `rank`-th pair when each response is listed with its partners, which are the lowest that
+    /// it may meet: their positions, the chosen one first.
     fn pair(&self, partners: &[usize], mut rank: usize) -> (usize, usize) {
         let chosen = partners
             .iter()
@@ -148,14 +204,14 @@ impl Scored {
                 None => true,
             });
         let chosen = chosen.unwrap_or_default();
-        let mut others = (0..chosen).filter(|&other| self.0[other].text != self.0[chosen].text);
+        let mut others = (0..chosen).filter(|&other| self.may_meet(chosen, other));
         (chosen, others.nth(rank).unwrap_or_default())
     }
 
     fn ids(&self, (chosen, rejected): (usize, usize)) -> Pair {
         Pair {
-            chosen: self.0[chosen].id,
-            rejected: self.0[rejected].id,
+            chosen: self.candidates[chosen].id,
+            rejected: self.candidates[rejected].id,
         }
     }
 
@@ -171,8 +227,8 @@ impl Scored {
             let (chosen, rejected) = self.pair(&partners, rng.random_range(0..total));
             drawn.push(self.ids((chosen, rejected)));
             // The chosen one stands higher, so taking it out first leaves the other in its place.
-            self.0.remove(chosen);
-            self.0.remove(rejected);
+            self.candidates.remove(chosen);
+            self.candidates.remove(rejected);
         }
     }
 
@@ -324,6 +380,39 @@ mod tests {
         for seed in 0..20 {
             let kept = pairs(&group, &options, seed);
             assert_eq!((kept.len(), kept[0].chosen), (1, 5));
+        }
+    }
+
+    #[test]
+    fn pairs_that_differ_much_in_length_are_not_drawn() {
+        let mut group = group(&[0.0, 10.0, 20.0, 30.0, 40.0, 50.0]);
+        for (response, words) in group.responses.iter_mut().zip([1, 50, 3, 52, 5, 54]) {
+            response.text = format!("{} end", "word ".repeat(words - 1));
+        }
+        for gap in [5.0, -1.0] {
+            let options = PairOptions {
+                gap,
+                max_length_difference: Some(4),
+                ..PairOptions::default()
+            };
+            for seed in 0..20 {
+                let drawn = pairs(&group, &options, seed);
+                assert!(drawn.len() >= 2);
+                let alike = |pair: &Pair| pair.chosen % 2 == pair.rejected % 2;
+                assert!(drawn.iter().all(alike), "{drawn:?}");
+            }
+            group.pairs = Some(vec![
+                Pair {
+                    chosen: 1,
+                    rejected: 0,
+                },
+                Pair {
+                    chosen: 2,
+                    rejected: 0,
+                },
+            ]);
+            assert_eq!(pairs(&group, &options, 1).len(), 1);
+            group.pairs = None;
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
+use rand::seq::SliceRandom;
 use rarebit_deviation::{
-    DistanceMatrix, Embedder, Kind, Kinds, Weighting, deviations, normalise, weights,
+    DistanceMatrix, Embedder, Kind, Kinds, Measure, Weighting, normalise, weights,
 };
 use serde::{Deserialize, Serialize};
 
+use super::divpo::{DivpoOptions, divpo};
+use super::rng;
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
 use crate::text::Text;
@@ -46,12 +49,12 @@ pub enum DeviationOver {
 }
 
 /// A response with its deviations and its weight.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WeighedResponse {
     /// The response.
-    #[serde(flatten)]
     pub response: Response,
-    /// Mean distance to the prompt's other responses, `[0, 2]`; `None` when alone.
+    /// Distance to the prompt's other responses by the [`Measure`] that was asked for, `[0, 2]`;
+    /// `None` when alone.
     pub deviation_semantic: Option<f64>,
     /// The same for style.
     pub deviation_style: Option<f64>,
@@ -64,7 +67,7 @@ pub struct WeighedResponse {
 }
 
 /// A group with the deviations and weights of its responses.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WeighedGroup {
     /// See [`Group::id`].
     pub id: String,
@@ -100,27 +103,51 @@ fn validate(weighting: &Weighting, embedders: &Embedders<'_>) -> Result<(), Data
     }
 }
 
+/// Shuffles the weights of one prompt's responses among them: the same weights, that have lost
+/// their sense. What training on them brings is not deviation's doing.
+pub fn shuffle<T>(weights: &mut [T], seed: u64, prompt_id: &str) {
+    weights.shuffle(&mut rng(seed, "shuffle", prompt_id, ""));
+}
+
 /// Leaves only the responses that stand in a pair.
 pub fn keep_paired(group: &mut Group, pairs: &[Pair]) {
-    let ids: HashSet<u32> = pairs
-        .iter()
-        .flat_map(|pair| [pair.chosen, pair.rejected])
-        .collect();
+    let ids = ids(pairs);
     group
         .responses
         .retain(|response| ids.contains(&response.id));
+}
+
+/// The places of those responses.
+fn paired(group: &Group, pairs: &[Pair]) -> Vec<usize> {
+    let ids = ids(pairs);
+    let stands = |&place: &usize| ids.contains(&group.responses[place].id);
+    (0..group.responses.len()).filter(stands).collect()
+}
+
+fn ids(pairs: &[Pair]) -> HashSet<u32> {
+    let both = pairs.iter().flat_map(|pair| [pair.chosen, pair.rejected]);
+    both.collect()
 }
 
 /// Weighs groups as they come, many prompts to one call of each embedder.
 pub struct Weigher<'a> {
     embedders: Embedders<'a>,
     weighting: Weighting,
+    measure: Measure,
+    divpo: Option<Divpo>,
     waiting: Vec<(Group, Vec<Pair>)>,
     texts: usize,
 }
 
+/// Pairs that are drawn where deviations are known.
+struct Divpo {
+    options: DivpoOptions,
+    seed: u64,
+    over: DeviationOver,
+}
+
 impl<'a> Weigher<'a> {
-    /// A weigher of valid settings.
+    /// A weigher of valid settings, by the mean distance.
     ///
     /// # Errors
     /// When a kind that the weights follow has no embedder, or a number is out of its range.
@@ -129,9 +156,46 @@ impl<'a> Weigher<'a> {
         Ok(Self {
             embedders,
             weighting,
+            measure: Measure::default(),
+            divpo: None,
             waiting: Vec::new(),
             texts: 0,
         })
+    }
+
+    /// The same by another measure of deviation.
+    #[must_use]
+    pub fn by(mut self, measure: Measure) -> Self {
+        self.measure = measure;
+        self
+    }
+
+    /// The same, drawing DivPO's pairs in groups that bring none; `over` says whether the others
+    /// are left out of the weights then.
+    ///
+    /// # Errors
+    /// When the weights follow no kind of deviation, by which pairs could be chosen.
+    pub fn drawing(
+        mut self,
+        options: DivpoOptions,
+        seed: u64,
+        over: DeviationOver,
+    ) -> Result<Self, DataError> {
+        options.validate()?;
+        if self.weighting.kinds == Kinds::None {
+            return Err(DataError::Option {
+                option: "weighting",
+                value: Kinds::None.to_string(),
+                problem: "DivPO chooses pairs by deviation: give semantic, style or both"
+                    .to_owned(),
+            });
+        }
+        self.divpo = Some(Divpo {
+            options,
+            seed,
+            over,
+        });
+        Ok(self)
     }
 
     /// Takes a group with its pairs; gives back those that are ready, in the order of their coming.
@@ -154,40 +218,65 @@ impl<'a> Weigher<'a> {
     /// As for [`Weigher::push`].
     pub fn finish(&mut self) -> Result<Vec<WeighedGroup>, DataError> {
         self.texts = 0;
-        weigh(
-            std::mem::take(&mut self.waiting),
-            &self.embedders,
-            &self.weighting,
-        )
+        let waiting = std::mem::take(&mut self.waiting);
+        let of_kind = |kind| match self.embedders.get(kind) {
+            Some(embedder) => distances(&waiting, embedder),
+            None => Ok(waiting.iter().map(|_| None).collect()),
+        };
+        let (semantic, style) = (of_kind(Kind::Semantic)?, of_kind(Kind::Style)?);
+        let distances = semantic.into_iter().zip(style);
+        Ok(waiting
+            .into_iter()
+            .zip(distances)
+            .map(|((group, pairs), (semantic, style))| {
+                self.weighed(group, pairs, [semantic, style])
+            })
+            .collect())
+    }
+
+    /// `distances` by kind, in the order of [`Kind::ALL`].
+    fn weighed(
+        &self,
+        mut group: Group,
+        mut pairs: Vec<Pair>,
+        mut distances: Distances,
+    ) -> WeighedGroup {
+        if let Some(draw) = self.divpo.as_ref().filter(|_| group.pairs.is_none()) {
+            let kinds = self.weighting.kinds.as_slice().iter();
+            let mixed: Vec<&DistanceMatrix> = kinds
+                .filter_map(|&kind| distances[kind as usize].as_ref())
+                .collect();
+            pairs = divpo(
+                &group,
+                &mixed,
+                self.measure,
+                &self.weighting,
+                &draw.options,
+                draw.seed,
+            );
+            if draw.over == DeviationOver::Paired {
+                let kept = paired(&group, &pairs);
+                distances = distances.map(|matrix| Some(matrix?.select(&kept)));
+                keep_paired(&mut group, &pairs);
+            }
+        }
+        let raw = |kind: Kind| match &distances[kind as usize] {
+            Some(matrix) => self.measure.deviations(matrix),
+            None => vec![None; group.responses.len()],
+        };
+        let (semantic, style) = (raw(Kind::Semantic), raw(Kind::Style));
+        weighed(group, pairs, &semantic, &style, &self.weighting)
     }
 }
 
-fn weigh(
-    groups: Vec<(Group, Vec<Pair>)>,
-    embedders: &Embedders<'_>,
-    weighting: &Weighting,
-) -> Result<Vec<WeighedGroup>, DataError> {
-    let raw = |kind| match embedders.get(kind) {
-        Some(embedder) => raw_deviations(&groups, embedder),
-        None => Ok(groups
-            .iter()
-            .map(|(group, _)| vec![None; group.responses.len()])
-            .collect()),
-    };
-    let (semantic, style) = (raw(Kind::Semantic)?, raw(Kind::Style)?);
-    let groups = groups.into_iter().zip(semantic.into_iter().zip(style));
-    Ok(groups
-        .map(|((group, pairs), (semantic, style))| {
-            weighed(group, pairs, &semantic, &style, weighting)
-        })
-        .collect())
-}
+/// A group's distances by kind, in the order of [`Kind::ALL`].
+type Distances = [Option<DistanceMatrix>; Kind::ALL.len()];
 
-/// Per group and response, for one kind.
-fn raw_deviations(
+/// Per group, for one kind.
+fn distances(
     groups: &[(Group, Vec<Pair>)],
     embedder: &dyn Embedder,
-) -> Result<Vec<Vec<Option<f64>>>, DataError> {
+) -> Result<Vec<Option<DistanceMatrix>>, DataError> {
     let texts: Vec<&str> = groups
         .iter()
         .flat_map(|(group, _)| {
@@ -213,15 +302,15 @@ fn raw_deviations(
         )));
     }
     let mut rest = vectors.as_slice();
-    let mut raw = Vec::with_capacity(groups.len());
+    let mut matrices = Vec::with_capacity(groups.len());
     for (group, _) in groups {
         let (own, others) = rest.split_at(group.responses.len());
         rest = others;
         let matrix = DistanceMatrix::from_embeddings(own)
             .map_err(|error| vectors_error(format!("prompt {:?}: {error}", group.id)))?;
-        raw.push(deviations(&matrix));
+        matrices.push(Some(matrix));
     }
-    Ok(raw)
+    Ok(matrices)
 }
 
 fn weighed(
@@ -322,6 +411,22 @@ mod tests {
         assert_eq!(alone.responses[0].deviation_semantic, None);
         let two = weighed_alone(&["The fox ran.", "Rain!"], Kinds::Both);
         assert!(two.responses.iter().all(|r| r.weight == 1.0));
+    }
+
+    #[test]
+    fn shuffled_weights_are_the_same_weights_elsewhere() {
+        let straight: Vec<usize> = (0..9).collect();
+        let shuffled = |seed, prompt| {
+            let mut weights = straight.clone();
+            shuffle(&mut weights, seed, prompt);
+            weights
+        };
+        let one = shuffled(42, "a");
+        assert_eq!(one, shuffled(42, "a"));
+        assert!(one != straight && one != shuffled(43, "a") && one != shuffled(42, "b"));
+        let mut sorted = one;
+        sorted.sort_unstable();
+        assert_eq!(sorted, straight);
     }
 
     #[test]
