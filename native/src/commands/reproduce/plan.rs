@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use rarebit_data::PrepareOptions;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::weigh::DeviationOver;
+use rarebit_data::{Pairing, PrepareOptions};
 use serde::Serialize;
 
 use crate::tale_world::{DPO, GOLD, ORPO, SFT};
@@ -213,11 +213,11 @@ impl Data {
         match self {
             Self::All => defaults,
             Self::Four | Self::FourBest => PrepareOptions {
-                pairs: PairOptions {
+                pairs: Pairing::Score(PairOptions {
                     max_pairs: Some(2),
                     best_first: self == Self::FourBest,
-                    ..defaults.pairs
-                },
+                    ..PairOptions::default()
+                }),
                 deviation_over: DeviationOver::Paired,
                 ..defaults
             },
