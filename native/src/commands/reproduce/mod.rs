@@ -28,9 +28,9 @@ use crate::{output, progress, tale_world};
 /// Repeat the paper's experiments in miniature, and say which of its claims hold
 ///
 /// On the world of tales, whose truth is known: SFT, DPO, ORPO, DDPO and DORPO with semantic, style
-/// and both deviations, the ablations with four responses per prompt, a control that the paper
-/// lacks, and the world's own tales, each with several seeds. The result is one HTML file, the same
-/// as Markdown, and the numbers as CSV and JSON. Every stage is kept by the content of what it
+/// and both deviations, DivPO, the ablations with four responses per prompt, the controls that the
+/// paper lacks, and the world's own tales, each with several seeds. The result is one HTML file, the
+/// same as Markdown, and the numbers as CSV and JSON. Every stage is kept by the content of what it
 /// reads: a killed run goes on where it was, a changed setting does again only what depends on it.
 ///
 /// Example: rarebit reproduce --quick

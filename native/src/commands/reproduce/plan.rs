@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rarebit_data::steps::divpo::DivpoOptions;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::weigh::DeviationOver;
 use rarebit_data::{Pairing, PrepareOptions};
@@ -46,13 +47,15 @@ pub(super) enum Data {
     Four,
     /// The same with the two best-scored pairs.
     FourBest,
+    /// Two pairs of each prompt, chosen by score and deviation.
+    DivPo,
 }
 
 /// The floor of the ablation, the paper's.
 const FLOOR: &str = "objective = 'ddpo'\nweighting = 'both'\nfloor = 0.1";
 
 /// Every system, in the order of the story.
-pub(super) static SYSTEMS: [System; 16] = [
+pub(super) static SYSTEMS: [System; 18] = [
     System {
         name: GOLD,
         about: "the world's own tales",
@@ -90,6 +93,18 @@ pub(super) static SYSTEMS: [System; 16] = [
         "control: ddpo with every weight 1",
         Data::All,
         "objective = 'ddpo'\nweighting = 'none'",
+    ),
+    from_sft(
+        "ddpo-shuffled",
+        "control: the weights of ddpo-both, shuffled within each prompt",
+        Data::All,
+        "objective = 'ddpo'\nweighting = 'both'\nshuffle_weights = true",
+    ),
+    from_sft(
+        "divpo",
+        "pairs chosen by deviation, no weights",
+        Data::DivPo,
+        "",
     ),
     from_base("orpo", "no weights", ""),
     from_base(
@@ -201,7 +216,7 @@ pub(super) const MORE_PROMPTS: usize = 3;
 impl Data {
     /// Whether it takes [`MORE_PROMPTS`].
     pub(super) fn takes_more_prompts(self) -> bool {
-        matches!(self, Self::Four | Self::FourBest)
+        self != Self::All
     }
 
     /// How it is prepared.
@@ -212,6 +227,10 @@ impl Data {
         };
         match self {
             Self::All => defaults,
+            Self::DivPo => PrepareOptions {
+                pairs: Pairing::Divpo(DivpoOptions::default()),
+                ..defaults
+            },
             Self::Four | Self::FourBest => PrepareOptions {
                 pairs: Pairing::Score(PairOptions {
                     max_pairs: Some(2),
@@ -231,6 +250,7 @@ impl fmt::Display for Data {
             Self::All => "all responses",
             Self::Four => "four responses",
             Self::FourBest => "four responses, best pairs",
+            Self::DivPo => "DivPO",
         })
     }
 }
