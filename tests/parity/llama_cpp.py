@@ -39,7 +39,11 @@ def convert(folder: Path, to: Path) -> Path:
             return "llama-bpe"
 
         def set_vocab(self) -> None:
-            self._set_vocab_gpt2()
+            if '"merges"' in (folder / "tokenizer.json").read_text():
+                self._set_vocab_gpt2()
+            else:
+                # The families' words are no vocabulary of llama.cpp's.
+                self._set_vocab_none()
 
     with torch.inference_mode():
         Converter(folder, gguf.LlamaFileType.ALL_F32, to, model_name="tiny", hparams=settings).write()

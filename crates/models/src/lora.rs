@@ -131,11 +131,14 @@ pub trait Adaptable: Parts {
 
 impl<M: Parts> Adaptable for M {}
 
+/// What a layer of this name and `[out, in]` has to say to an adapter.
+type LayerCheck<'a> = dyn Fn(&str, &LoraLayer, [usize; 2]) -> Result<(), ModelError> + 'a;
+
 /// [`Adaptable::with_lora`], asking `check` about each layer, its adapter and its `[out, in]` first.
 fn attach<M: Parts>(
     model: M,
     config: &LoraConfig,
-    check: &dyn Fn(&str, &LoraLayer, [usize; 2]) -> Result<(), ModelError>,
+    check: &LayerCheck<'_>,
 ) -> Result<M, ModelError> {
     let config = LoraConfig {
         modules_to_save: trained_whole::<M>(config),

@@ -26,6 +26,10 @@ any script, with every prompt, task and width that the folder has.
 BERT and the real all-MiniLM-L6-v2 are compared in `crates/models/tests/sentence_embedder.rs`.
 ";
 
+const ON_A_GPU: &str = "\
+*LoRA* is logits without training here, and embeddings are those of whole batches.
+";
+
 const INTRODUCTION: &str = "\
 # Families of models
 
@@ -122,7 +126,7 @@ fn gpu_section() -> Option<String> {
     let embedders = embedders_table(&seen.embedders);
     let adapter = &seen.adapter;
     Some(format!(
-        "{GPU}\n\nThrough wgpu, here {adapter}.\n\n{decoders}\n{embedders}"
+        "{GPU}\n\nThrough wgpu, here {adapter}.\n\n{decoders}\n{ON_A_GPU}\n{embedders}"
     ))
 }
 
