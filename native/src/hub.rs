@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, bail};
 use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
+use rarebit_models::chat::ADDITIONAL_TEMPLATES;
 use rarebit_models::jina_v3::TASK_FOLDERS;
 use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL};
 
@@ -242,6 +243,9 @@ fn is_wanted(file: &str) -> bool {
         None => file,
         Some((task, ADAPTER_CONFIG | ADAPTER_MODEL)) if TASK_FOLDERS.contains(&task) => {
             return true;
+        }
+        Some((ADDITIONAL_TEMPLATES, name)) => {
+            return name.ends_with(".jinja") && !name.contains(['/', '\\']);
         }
         Some((module, name)) => {
             let numbered = module.starts_with(|c: char| c.is_ascii_digit()) && module.contains('_');

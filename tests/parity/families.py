@@ -235,6 +235,7 @@ def rewards(name: str, path: Path) -> dict:
 def main() -> None:
     root = folder("families")
     save_json(root / "pairs.json", pairs())
+    tokenizer().save_pretrained(root)
     # Seeds of models whose ten steps rounding does not carry away: Gemma 3's seven layers make it larger with each.
     for seed, (name, variant) in enumerate(DECODERS.items(), start=101):
         print(name, file=sys.stderr)

@@ -73,10 +73,8 @@ pub enum BertFamily {
 impl BertConfig {
     /// The settings in a parsed `config.json`; `path` is for messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let config = Self::deserialize(value).map_err(|source| ModelError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        config_file::check_switch(path, value, "is_decoder", false)?;
+        let config: Self = config_file::parse(path, value)?;
         config.check(path)?;
         Ok(config)
     }

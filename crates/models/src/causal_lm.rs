@@ -160,7 +160,7 @@ fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool
         return Ok(false);
     }
     let embedding = format!("{}{}", config.prefix_in(file), config.embedding());
-    Ok(file.data(head)? != file.data(&embedding)?)
+    Ok(!file.are_equal(head, &embedding)?)
 }
 
 impl Parts for CausalLm {

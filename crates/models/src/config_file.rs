@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::ModelError;
@@ -17,7 +18,31 @@ pub(crate) fn read(folder: &Path) -> Result<(PathBuf, Value), ModelError> {
         return Err(ModelError::MissingFile { folder, file });
     }
     let value = crate::tokenizer::read_json(&path)?;
+    if let Some(quantization) = value.get("quantization_config").filter(|it| !it.is_null()) {
+        let method = quantization.get("quant_method").and_then(Value::as_str);
+        let method = method.map_or_else(String::new, |method| format!(" by `{method}`"));
+        let what = format!(
+            "weights quantized{method} (`quantization_config`): take the model in float16, bfloat16 or float32"
+        );
+        return Err(ModelError::Unsupported { path, what });
+    }
     Ok((path, value))
+}
+
+/// Settings from parsed JSON; a value of the wrong type is named by its key.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, value: &Value) -> Result<T, ModelError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        // A key that is missing has no place, and is named by what is said of it.
+        let has_place = error.path().iter().len() > 0;
+        let place = error.path().to_string();
+        match has_place {
+            true => wrong(path, &place, error.into_inner().to_string()),
+            false => ModelError::Json {
+                path: path.to_owned(),
+                source: error.into_inner(),
+            },
+        }
+    })
 }
 
 /// A setting that no model can be built from.
@@ -26,10 +51,40 @@ pub(crate) fn wrong(path: &Path, key: &str, reason: String) -> ModelError {
     ModelError::Setting { path, key, reason }
 }
 
-/// Refuses the first size that is 0.
-pub(crate) fn check_sizes(path: &Path, sizes: &[(&str, usize)]) -> Result<(), ModelError> {
-    match sizes.iter().find(|(_, size)| *size == 0) {
-        Some((key, _)) => Err(wrong(path, key, "is 0".to_owned())),
-        None => Ok(()),
+/// Refuses a switch that is set otherwise than everything here computes.
+pub(crate) fn check_switch(
+    path: &Path,
+    value: &Value,
+    key: &str,
+    computed: bool,
+) -> Result<(), ModelError> {
+    match value.get(key).and_then(Value::as_bool) {
+        Some(set) if set != computed => Err(ModelError::Unsupported {
+            path: path.to_owned(),
+            what: format!("`{key}`: {set}"),
+        }),
+        _ => Ok(()),
     }
+}
+
+/// What no model comes near: below it, sizes can be multiplied and layers be listed before the
+/// weights are looked at.
+const LARGEST: usize = 1 << 24;
+const MOST_LAYERS: usize = 1 << 12;
+
+/// Refuses the first size that is 0 or beyond any model.
+pub(crate) fn check_sizes(path: &Path, sizes: &[(&str, usize)]) -> Result<(), ModelError> {
+    for &(key, size) in sizes {
+        let most = match key {
+            "num_hidden_layers" | "n_layer" => MOST_LAYERS,
+            _ => LARGEST,
+        };
+        if size == 0 {
+            return Err(wrong(path, key, "is 0".to_owned()));
+        }
+        if size > most {
+            return Err(wrong(path, key, format!("is {size}, more than {most}")));
+        }
+    }
+    Ok(())
 }

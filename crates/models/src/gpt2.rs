@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::activation::Activation;
-use crate::config_file::{check_sizes, wrong};
+use crate::config_file::{self, check_sizes, wrong};
 use crate::decoder::hidden_keys;
 use crate::error::ModelError;
 use crate::kv_cache::{KvCache, LayerCache};
@@ -51,9 +51,6 @@ pub struct Gpt2Config {
     /// Whether the head is the embedding's transpose.
     #[serde(default = "yes")]
     pub tie_word_embeddings: bool,
-    /// Attention to an encoder: not known here.
-    #[serde(default)]
-    add_cross_attention: bool,
 }
 
 fn gelu_new() -> Activation {
@@ -74,11 +71,9 @@ impl Gpt2Config {
     /// # Errors
     /// When a key is missing, or has a value that no GPT-2 has.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let config: Self =
-            serde_json::from_value(value.clone()).map_err(|source| ModelError::Json {
-                path: path.to_owned(),
-                source,
-            })?;
+        config_file::check_switch(path, value, "is_causal", true)?;
+        config_file::check_switch(path, value, "add_cross_attention", false)?;
+        let config: Self = config_file::parse(path, value)?;
         let sizes = [
             ("vocab_size", config.vocab_size),
             ("n_positions", config.n_positions),
@@ -92,17 +87,11 @@ impl Gpt2Config {
             let reason = format!("{} does not divide n_embd {}", config.n_head, config.n_embd);
             return Err(wrong(path, "n_head", reason));
         }
-        if config.add_cross_attention {
-            return Err(ModelError::Unsupported {
-                path: path.to_owned(),
-                what: "`add_cross_attention`".to_owned(),
-            });
-        }
         Ok(config)
     }
 
     fn inner(&self) -> usize {
-        self.n_inner.unwrap_or(4 * self.n_embd)
+        self.n_inner.unwrap_or(self.n_embd.saturating_mul(4))
     }
 }
 

@@ -87,10 +87,7 @@ fn default_eps() -> f64 {
 impl JinaV3Config {
     /// The settings in a parsed `config.json`; `path` is for messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let config = Self::deserialize(value).map_err(|source| ModelError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let config: Self = config_file::parse(path, value)?;
         config_file::check_sizes(
             path,
             &[

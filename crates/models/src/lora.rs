@@ -33,35 +33,7 @@ pub trait Adaptable: Parts {
     /// # Errors
     /// When the settings mean no layer of this model, or a module that it does not have.
     fn with_lora(self, config: &LoraConfig) -> Result<Self, ModelError> {
-        let config = LoraConfig {
-            modules_to_save: trained_whole::<Self>(config),
-            ..config.clone()
-        };
-        let targets = Targets::new(&config)?;
-        let mut model = self.no_grad();
-        check_modules_to_save(&mut model, &targets)?;
-        let mut attached = false;
-        for_each_change(&mut model, &targets, &mut |name, change| {
-            match change {
-                Change::Adapter(linear, layer) => {
-                    linear.attach_lora(name, &layer);
-                    attached = true;
-                }
-                Change::Whole(linear) => linear.thaw(),
-                Change::WholeTable(table) => *table = table.clone().set_require_grad(true),
-            }
-            Ok(())
-        })?;
-        if !attached {
-            let reason = format!(
-                "no layer is meant by {:?}; this model has {}",
-                config.target_modules,
-                listed(&mut model, |part| matches!(part, Part::Linear(_)))
-            );
-            return Err(setting("target_modules", reason));
-        }
-        model.set_adapter(Some(config));
-        Ok(model)
+        attach(self, config, &|_, _, _| Ok(()))
     }
 
     /// Freezes the model and adds the adapter of a peft folder.
@@ -71,7 +43,13 @@ pub trait Adaptable: Parts {
     fn with_adapter(self, folder: &Path) -> Result<(Self, LoraConfig), ModelError> {
         let config = read_adapter_config(folder)?;
         let file = TensorFile::open(folder.join(ADAPTER_MODEL))?;
-        let mut model = self.with_lora(&config)?;
+        // Before room is made for it: a rank is whatever the settings say.
+        let is_there = |name: &str, layer: &LoraLayer, [out, input]: [usize; 2]| {
+            let key = |part: &str| format!("{PREFIX}{name}.{part}.weight");
+            file.expect(&key("lora_A"), &[layer.r, input])?;
+            file.expect(&key("lora_B"), &[out, layer.r])
+        };
+        let mut model = attach(self, &config, &is_there)?;
         read_changes(&mut model, &file, PREFIX)?;
         match file.unread().next() {
             Some(stranger) => Err(ModelError::Setting {
@@ -152,6 +130,47 @@ pub trait Adaptable: Parts {
 }
 
 impl<M: Parts> Adaptable for M {}
+
+/// What a layer of this name and `[out, in]` has to say to an adapter.
+type LayerCheck<'a> = dyn Fn(&str, &LoraLayer, [usize; 2]) -> Result<(), ModelError> + 'a;
+
+/// [`Adaptable::with_lora`], asking `check` about each layer, its adapter and its `[out, in]` first.
+fn attach<M: Parts>(
+    model: M,
+    config: &LoraConfig,
+    check: &LayerCheck<'_>,
+) -> Result<M, ModelError> {
+    let config = LoraConfig {
+        modules_to_save: trained_whole::<M>(config),
+        ..config.clone()
+    };
+    let targets = Targets::new(&config)?;
+    let mut model = model.no_grad();
+    check_modules_to_save(&mut model, &targets)?;
+    let mut attached = false;
+    for_each_change(&mut model, &targets, &mut |name, change| {
+        match change {
+            Change::Adapter(linear, layer) => {
+                check(name, &layer, linear.shape())?;
+                linear.attach_lora(name, &layer);
+                attached = true;
+            }
+            Change::Whole(linear) => linear.thaw(),
+            Change::WholeTable(table) => *table = table.clone().set_require_grad(true),
+        }
+        Ok(())
+    })?;
+    if !attached {
+        let reason = format!(
+            "no layer is meant by {:?}; this model has {}",
+            config.target_modules,
+            listed(&mut model, |part| matches!(part, Part::Linear(_)))
+        );
+        return Err(setting("target_modules", reason));
+    }
+    model.set_adapter(Some(config));
+    Ok(model)
+}
 
 /// What an adapter does to a part of the model.
 enum Change<'a> {

@@ -219,11 +219,7 @@ impl SentenceFolder {
             && let Some(value) = self.json::<Value>(path)?
         {
             check_transformer(path, &value)?;
-            let transformer =
-                Transformer::deserialize(value).map_err(|source| ModelError::Json {
-                    path: path.clone(),
-                    source,
-                })?;
+            let transformer: Transformer = config_file::parse(path, &value)?;
             self.max_tokens = transformer.max_seq_length;
             self.do_lower_case = transformer.do_lower_case;
         }

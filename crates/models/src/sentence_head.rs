@@ -119,10 +119,7 @@ impl Dense {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
-        let config = DenseConfig::deserialize(value).map_err(|source| ModelError::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let config: DenseConfig = config_file::parse(&path, &value)?;
         let unsupported = |what| ModelError::Unsupported {
             path: path.clone(),
             what,

@@ -215,6 +215,9 @@ fn only_what_a_model_is_read_from_is_fetched() {
         "text_matching/adapter_model.safetensors",
         "text_matching/config.json",
         "checkpoint-9/adapter_model.safetensors",
+        "additional_chat_templates/tool_use.jinja",
+        "additional_chat_templates/../config.jinja",
+        "additional_chat_templates/notes.md",
         "modules.json",
         "data_config.json",
         "sentence_bert_config.json",
@@ -240,6 +243,7 @@ fn only_what_a_model_is_read_from_is_fetched() {
             "2_Dense/model.safetensors",
             "text_matching/adapter_config.json",
             "text_matching/adapter_model.safetensors",
+            "additional_chat_templates/tool_use.jinja",
             "modules.json",
             "sentence_bert_config.json",
         ]

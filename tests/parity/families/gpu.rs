@@ -1,5 +1,6 @@
-//! The heart of it on a GPU: logits, one gradient, greedy tokens. Any adapter will do, a software
-//! renderer too; without one the test says so and passes.
+//! The same on a GPU, but for what the CPU has shown already: one objective's gradients, and none of
+//! the ten steps. Any adapter will do, a software renderer too; without one the test says so and
+//! passes.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -8,23 +9,28 @@ use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, DeviceKind};
 use serde_json::Value;
 
+use super::super::embedders;
 use super::super::fixture::TOLERANCE;
 use super::fixture::Variant;
-use super::{Column, generate, gradients, logits};
+use super::{Column, generate, gradients, logits, lora, reward};
 
 /// What is compared on a GPU. Its sums and its `exp` and `tanh` round otherwise than the CPU's.
-pub(super) static COLUMNS: [Column; 3] = [
-    Column::new("logits", 3.0 * TOLERANCE, logits::of_one_side),
+pub(super) static COLUMNS: [Column; 5] = [
+    Column::new("logits", 3.0 * TOLERANCE, logits::of_whole_batches),
     Column::new("gradient of DDPO", 3.0 * TOLERANCE, |variant, device| {
         gradients::of_first_step(variant, &["ddpo"], device)
     }),
+    Column::new("LoRA", 3.0 * TOLERANCE, lora::logits),
     Column::new("generate", 0.0, generate::compare),
+    Column::new("reward", 3.0 * TOLERANCE, reward::compare),
 ];
 
-/// The largest errors that an adapter made, by variant and column.
+/// The largest errors that an adapter made.
 pub(super) struct Seen {
     pub(super) adapter: String,
-    pub(super) errors: BTreeMap<String, [f32; 3]>,
+    /// By variant and column.
+    pub(super) errors: BTreeMap<String, [f32; 5]>,
+    pub(super) embedders: Vec<embedders::Row>,
 }
 
 /// What the comparison saw, once per process; none without an adapter.
@@ -39,7 +45,12 @@ pub(super) fn seen() -> Option<&'static Seen> {
             (variant.name, errors)
         });
         let errors = rows.collect();
-        Some(Seen { adapter, errors })
+        let embedders = embedders::compare(&device, false);
+        Some(Seen {
+            adapter,
+            errors,
+            embedders,
+        })
     });
     seen.as_ref()
 }
@@ -80,7 +91,7 @@ fn open() -> Option<(String, Device)> {
 #[test]
 fn a_gpu_computes_what_the_cpu_does() {
     match seen() {
-        Some(Seen { adapter, errors }) => println!("{adapter}: {} variants", errors.len()),
+        Some(seen) => println!("{}: {} variants", seen.adapter, seen.errors.len()),
         None => println!("skipped: wgpu finds no adapter"),
     }
 }

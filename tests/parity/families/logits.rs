@@ -64,11 +64,14 @@ pub(super) fn compare(variant: &Variant, device: &Device) -> f32 {
     worst
 }
 
-/// Padded on the left alone: what a device computes otherwise it does on either side.
-pub(super) fn of_one_side(variant: &Variant, device: &Device) -> f32 {
+/// Read at once, padded on either side.
+pub(super) fn of_whole_batches(variant: &Variant, device: &Device) -> f32 {
     let (model, io) = (variant.model(device), variant.tensors("io.safetensors"));
-    let [_, left] = sides(&io, "");
-    every_state(&model, &io, &left, "", &format!("{}, GPU", variant.name))
+    let errors = sides(&io, "").map(|batch| {
+        let what = format!("{}, {}, GPU", variant.name, batch.side);
+        every_state(&model, &io, &batch, "", &what)
+    });
+    errors.into_iter().fold(0.0, f32::max)
 }
 
 /// Embedding, blocks, final norm and logits.

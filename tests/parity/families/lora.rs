@@ -13,6 +13,19 @@ use super::logits::of_batch;
 use super::steps::{self, Kind};
 
 pub(super) fn compare(variant: &Variant, device: &Device) -> f32 {
+    let worst = logits(variant, device);
+    all_linear_layers_are_pefts(variant, device);
+    a_saved_adapter_is_pefts_file(variant, device);
+    let error = steps::compare(variant, Kind::Lora, device, &mut |objective, model| {
+        if objective == "ddpo" {
+            trained_parameters(variant, model);
+        }
+    });
+    worst.max(error)
+}
+
+/// Logits under the adapter, and of the model that it is folded into.
+pub(super) fn logits(variant: &Variant, device: &Device) -> f32 {
     let io = variant.tensors("io.safetensors");
     let adapted = variant.adapted(device);
     let merged = adapted.clone().merge_lora();
@@ -25,14 +38,7 @@ pub(super) fn compare(variant: &Variant, device: &Device) -> f32 {
             worst = worst.max(error);
         }
     }
-    all_linear_layers_are_pefts(variant, device);
-    a_saved_adapter_is_pefts_file(variant, device);
-    let error = steps::compare(variant, Kind::Lora, device, &mut |objective, model| {
-        if objective == "ddpo" {
-            trained_parameters(variant, model);
-        }
-    });
-    worst.max(error)
+    worst
 }
 
 /// `all-linear` takes the layers that it takes in peft.

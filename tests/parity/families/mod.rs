@@ -19,6 +19,7 @@ mod load;
 mod logits;
 mod lora;
 mod reward;
+mod settings;
 mod steps;
 mod table;
 

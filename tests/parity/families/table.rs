@@ -26,6 +26,10 @@ any script, with every prompt, task and width that the folder has.
 BERT and the real all-MiniLM-L6-v2 are compared in `crates/models/tests/sentence_embedder.rs`.
 ";
 
+const ON_A_GPU: &str = "\
+*LoRA* is logits without training here, and embeddings are those of whole batches.
+";
+
 const INTRODUCTION: &str = "\
 # Families of models
 
@@ -85,12 +89,17 @@ fn section(columns: &[Column], errors: impl Fn(&str) -> Vec<f32>) -> String {
     text
 }
 
-fn embedders_section() -> String {
+fn embedders_table(rows: &[embedders::Row]) -> String {
     let mut table = heading(["hidden states", "embeddings"].into_iter());
-    for (family, about, errors) in embedders::errors() {
-        let cells = cells(errors);
+    for row in rows {
+        let (family, about, cells) = (row.family, row.about, cells(&row.errors));
         writeln!(table, "| {family} | {about} |{cells}").expect("a string takes all");
     }
+    table
+}
+
+fn embedders_section() -> String {
+    let table = embedders_table(embedders::on_the_cpu());
     let version = &Settings::read().versions["transformers"];
     let against =
         format!("Against transformers {version} and sentence-transformers; f32, on the CPU.");
@@ -112,9 +121,13 @@ fn cpu_section() -> String {
 }
 
 fn gpu_section() -> Option<String> {
-    let gpu::Seen { adapter, errors } = gpu::seen()?;
-    let table = section(&gpu::COLUMNS, |name| errors[name].to_vec());
-    Some(format!("{GPU}\n\nThrough wgpu, here {adapter}.\n\n{table}"))
+    let seen = gpu::seen()?;
+    let decoders = section(&gpu::COLUMNS, |name| seen.errors[name].to_vec());
+    let embedders = embedders_table(&seen.embedders);
+    let adapter = &seen.adapter;
+    Some(format!(
+        "{GPU}\n\nThrough wgpu, here {adapter}.\n\n{decoders}\n{ON_A_GPU}\n{embedders}"
+    ))
 }
 
 /// Fails unless two sections have the same lines but for figures, which stay within tolerance.

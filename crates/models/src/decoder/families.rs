@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::config::{DecoderConfig, LayerKind};
 use crate::activation::Activation;
-use crate::config_file::{check_sizes, wrong};
+use crate::config_file::{self, check_sizes, wrong};
 use crate::error::ModelError;
 use crate::rope::{LongRopeScaling, RopeConfig, RopeScaling};
 
@@ -58,7 +58,6 @@ struct File {
     query_pre_attn_scalar: Option<f64>,
     attn_logit_softcapping: Option<f64>,
     final_logit_softcapping: Option<f64>,
-    use_bidirectional_attention: Option<bool>,
     rope_theta: Option<f64>,
     rope_local_base_freq: Option<f64>,
     partial_rotary_factor: Option<f64>,
@@ -73,11 +72,9 @@ impl DecoderConfig {
     /// # Errors
     /// When it describes an architecture that is no [`super::Decoder`], or a value that none has.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let file: File =
-            serde_json::from_value(value.clone()).map_err(|source| ModelError::Json {
-                path: path.to_owned(),
-                source,
-            })?;
+        // Attention that looks ahead, which transformers switches on for some embedders.
+        config_file::check_switch(path, value, "is_causal", true)?;
+        let file: File = config_file::parse(path, value)?;
         let reader = Reader { path, value, file };
         reader.check()?;
         let config = match reader.file.model_type.as_str() {
@@ -264,9 +261,7 @@ impl Reader<'_> {
     /// What Gemma 2 and 3 share.
     fn gemma(&self) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
-        if file.use_bidirectional_attention == Some(true) {
-            return Err(self.unsupported("`use_bidirectional_attention`".to_owned()));
-        }
+        config_file::check_switch(self.path, self.value, "use_bidirectional_attention", false)?;
         Ok(DecoderConfig {
             qkv_bias: file.attention_bias,
             o_bias: file.attention_bias,
@@ -466,11 +461,15 @@ impl Reader<'_> {
             dims: (head_dim as f64 * partial) as usize,
             scaling,
         };
-        self.check_rope(&config)?;
+        self.check_rope(&config, head_dim)?;
         Ok(config)
     }
 
-    fn check_rope(&self, config: &RopeConfig) -> Result<(), ModelError> {
+    fn check_rope(&self, config: &RopeConfig, head_dim: usize) -> Result<(), ModelError> {
+        if config.dims > head_dim {
+            let reason = format!("turns {} dimensions of {head_dim}", config.dims);
+            return Err(wrong(self.path, "partial_rotary_factor", reason));
+        }
         if config.dims == 0 || !config.dims.is_multiple_of(2) {
             let reason = format!(
                 "turns {} dimensions of a head; positions need pairs",

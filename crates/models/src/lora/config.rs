@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::ADAPTER_CONFIG;
+use crate::config_file;
 use crate::error::ModelError;
 
 /// peft's `LoraConfig`, as far as rarebit applies it.
@@ -135,7 +136,7 @@ pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
     };
     let value: Map<String, Value> = serde_json::from_slice(&bytes).map_err(json)?;
     check(&value, &path)?;
-    serde_json::from_value(Value::Object(value)).map_err(json)
+    config_file::parse(&path, &Value::Object(value))
 }
 
 /// Refuses what would be computed otherwise than peft computes it.

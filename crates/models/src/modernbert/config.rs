@@ -106,10 +106,7 @@ fn default_window() -> usize {
 impl ModernBertConfig {
     /// The settings in a parsed `config.json`; `path` is for messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let config = Self::deserialize(value).map_err(|source| ModelError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
+        let config: Self = config_file::parse(path, value)?;
         let wrong = |key: &str, reason| Err(config_file::wrong(path, key, reason));
         config_file::check_sizes(
             path,

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,9 @@ use super::header::Header;
 use super::source::Source;
 use super::{INDEX, LENGTH_FIELD, MAX_HEADER, SINGLE};
 use crate::error::ModelError;
+
+/// How many numbers of two tensors are compared at once.
+const COMPARED_AT_ONCE: usize = 1 << 18;
 
 /// What a checkpoint may hold beside the weights of the model that is read from it, as transformers
 /// passes it over, too: tables that older versions saved and that are computed today, and the head
@@ -242,6 +246,26 @@ impl TensorFile {
         Ok(TensorData::new(values, place.info.shape.clone()))
     }
 
+    /// Whether two tensors have the same shape and values, compared a piece at a time: neither is
+    /// held, and neither counts as read.
+    ///
+    /// # Errors
+    /// As [`TensorFile::data`].
+    pub fn are_equal(&self, one: &str, other: &str) -> Result<bool, ModelError> {
+        let (a, b) = (self.place(one)?, self.place(other)?);
+        if a.info.shape != b.info.shape {
+            return Ok(false);
+        }
+        let numbers = a.info.shape.iter().product::<usize>() as u64;
+        for first in (0..numbers).step_by(COMPARED_AT_ONCE) {
+            let some = first..numbers.min(first + COMPARED_AT_ONCE as u64);
+            if self.some_values(one, a, some.clone())? != self.some_values(other, b, some)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// A tensor of a known rank on a device, in the device's default float type.
     ///
     /// # Errors
@@ -310,6 +334,13 @@ impl TensorFile {
             })
     }
 
+    /// Refuses a tensor that is absent or has another shape.
+    pub(crate) fn expect(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
+        self.place(name)?;
+        self.check_shape(name, expected)
+    }
+
+    /// Refuses a tensor that is there and has another shape.
     fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
         match self.shape(name) {
             Some(found) if found != expected => Err(ModelError::Shape {
@@ -323,23 +354,47 @@ impl TensorFile {
     }
 
     fn values(&self, name: &str, place: &Place, order: Order) -> Result<Vec<f32>, ModelError> {
-        let part = &self.parts[place.part];
         let (start, end) = place.info.data_offsets;
+        let values = self.bytes_as_floats(name, place, start as u64..end as u64, order)?;
+        place.was_read.store(true, Ordering::Relaxed);
+        Ok(values)
+    }
+
+    /// The numbers at these places of a tensor in row-major order.
+    fn some_values(
+        &self,
+        name: &str,
+        place: &Place,
+        numbers: Range<u64>,
+    ) -> Result<Vec<f32>, ModelError> {
+        let width = (place.info.dtype.bitsize() / 8) as u64;
+        let start = place.info.data_offsets.0 as u64;
+        let bytes = start + numbers.start * width..start + numbers.end * width;
+        self.bytes_as_floats(name, place, bytes, Order::Stored)
+    }
+
+    /// Bytes behind the header as f32.
+    fn bytes_as_floats(
+        &self,
+        name: &str,
+        place: &Place,
+        bytes: Range<u64>,
+        order: Order,
+    ) -> Result<Vec<f32>, ModelError> {
+        let part = &self.parts[place.part];
         let piece = part
             .source
-            .piece(part.data_start + start as u64, part.data_start + end as u64)
+            .piece(part.data_start + bytes.start, part.data_start + bytes.end)
             .map_err(|source| ModelError::Read {
                 path: part.path.clone(),
                 source,
             })?;
         let dtype = place.info.dtype;
-        let values = floats(dtype, &piece, order).ok_or_else(|| ModelError::Dtype {
+        floats(dtype, &piece, order).ok_or_else(|| ModelError::Dtype {
             path: part.path.clone(),
             name: name.to_owned(),
             dtype: format!("{dtype:?}"),
-        })?;
-        place.was_read.store(true, Ordering::Relaxed);
-        Ok(values)
+        })
     }
 }
 
