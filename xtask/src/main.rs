@@ -12,8 +12,8 @@ use std::process::{Command, ExitCode};
 /// Anything that stops a task: a sentence for whoever started it.
 type Result<T = ()> = std::result::Result<T, String>;
 
-/// The longest that one test of the page may take.
-const TEST_TIMEOUT_MS: u32 = 180_000;
+/// The longest that the tests of one file may take: Node counts a file as a test, too.
+const TEST_TIMEOUT_MS: u32 = 600_000;
 
 const USAGE: &str = "\
 Usage: cargo xtask web [--serve [PORT]] [--test [FILTER]]
