@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ModelError;
-use crate::files;
 
 /// One way of summing up a text's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +152,7 @@ impl Pooling {
             One(String),
             Several(Vec<String>),
         }
-        let bytes = files::read(path).map_err(|source| ModelError::Read {
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -1,6 +1,7 @@
 //! A sentence-transformers folder as an [`Embedder`]: prompt, tokenizer, encoder, pooling, the
 //! modules after it, unit length.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -9,17 +10,19 @@ use rarebit_deviation::{EmbedError, Embedder};
 use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::files;
+use crate::length_batches::length_batches;
 use crate::pooling::Pooling;
 use crate::sentence_folder::SentenceFolder;
 use crate::sentence_head::Head;
 use crate::tokenizer::TOKENIZER;
 
-mod embedding;
 mod sequences;
 
-pub use embedding::Embedding;
 use sequences::{Sequence, Sequences};
+
+/// Tokens that one forward pass reads, padding counted: enough to fill the processor, little enough
+/// that the widest activations stay near it.
+const TOKENS_PER_BATCH: usize = 2048;
 
 /// What becomes of a text that is longer than the encoder reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,13 +119,8 @@ impl SentenceTransformer {
         })
     }
 
-    /// Tokens of the longest text that is embedded in one piece, special tokens included.
-    pub fn max_tokens(&self) -> usize {
-        self.sequences.max_tokens()
-    }
-
-    /// The pooled vectors of some sequences, `[batch, dims]`.
-    fn pooled(&self, sequences: &[&Sequence]) -> Tensor<2> {
+    /// The pooled vectors of some sequences, one after the other.
+    fn pooled(&self, sequences: &[&Sequence]) -> Result<Vec<f32>, ModelError> {
         let (batch, seq) = (
             sequences.len(),
             sequences.iter().map(|one| one.ids.len()).max().unwrap_or(0),
@@ -147,7 +145,13 @@ impl SentenceTransformer {
 
         let tokens = self.encoder.forward(ids, padded.then(|| mask.clone())); // [batch, seq, hidden]
         let pooled = self.pooling.forward(tokens, mask, counted); // [batch, pooled]
-        self.head.forward(pooled).narrow(1, 0, self.dims)
+        let vectors = self.head.forward(pooled).narrow(1, 0, self.dims);
+        let unread = |reason: String| ModelError::Readback { reason };
+        let data = vectors
+            .try_into_data()
+            .map_err(|error| unread(error.to_string()))?;
+        data.try_to_vec_as::<f32>()
+            .map_err(|error| unread(error.to_string()))
     }
 }
 
@@ -163,16 +167,32 @@ impl Embedder for SentenceTransformer {
     /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
     /// the vector that the model gives to its special tokens alone.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut embedding = Embedding::begin(self, texts)?;
-        while let Some(vectors) = embedding.next_batch() {
-            let vectors = (vectors.try_into_vec_as::<f32>()).map_err(|error| {
-                let reason = error.to_string();
-                ModelError::Readback { reason }
-            })?;
-            embedding.take(&vectors);
+        let sequences = self.sequences.of(texts)?;
+        let lengths: Vec<usize> = sequences
+            .iter()
+            .map(|sequence| sequence.ids.len())
+            .collect();
+        let mut rows = vec![vec![0.0; self.dims]; texts.len()];
+        for batch in length_batches(&lengths, TOKENS_PER_BATCH) {
+            let batch: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
+            let pooled = self.pooled(&batch)?;
+            for (sequence, vector) in batch.iter().zip(pooled.chunks_exact(self.dims)) {
+                let scale = sequence.ids.len() as f32 / length(vector).max(f32::MIN_POSITIVE);
+                for (sum, value) in rows[sequence.text].iter_mut().zip(vector) {
+                    *sum += value * scale;
+                }
+            }
         }
-        Ok(embedding.finish())
+        for row in &mut rows {
+            let scale = 1.0 / length(row).max(f32::MIN_POSITIVE);
+            row.iter_mut().for_each(|value| *value *= scale);
+        }
+        Ok(rows)
     }
+}
+
+fn length(vector: &[f32]) -> f32 {
+    vector.iter().map(|value| value * value).sum::<f32>().sqrt()
 }
 
 /// What the options and the task in effect change, as part of an id.
@@ -194,15 +214,16 @@ fn described(options: &EmbedOptions, task: Option<&str>) -> String {
 }
 
 /// A hash of the files' names in the folder and their contents.
-fn fingerprint(folder: &Path, mut paths: Vec<PathBuf>) -> Result<blake3::Hash, ModelError> {
-    paths.sort();
-    paths.dedup();
+fn fingerprint(folder: &Path, mut files: Vec<PathBuf>) -> Result<blake3::Hash, ModelError> {
+    files.sort();
+    files.dedup();
     let mut hasher = blake3::Hasher::new();
-    for path in paths {
+    for path in files {
         let failed = |source| ModelError::Read {
             path: path.clone(),
             source,
         };
+        let file = File::open(&path).map_err(failed)?;
         let name = path
             .strip_prefix(folder)
             .unwrap_or(&path)
@@ -212,7 +233,8 @@ fn fingerprint(folder: &Path, mut paths: Vec<PathBuf>) -> Result<blake3::Hash, M
         hasher
             .update(&(name.len() as u64).to_le_bytes())
             .update(name.as_bytes());
-        files::hash(&path, &mut hasher).map_err(failed)?;
+        hasher.update(&file.metadata().map_err(failed)?.len().to_le_bytes());
+        hasher.update_reader(file).map_err(failed)?;
     }
     Ok(hasher.finalize())
 }
