@@ -1,14 +1,19 @@
-// After the first visit the page is there without a network.
+// After the first visit the page is there without a network: scoring at once, writing after the
+// demo's models have been loaded once.
 
-import { byId, make } from "./dom.ts";
+import { byId, make, say } from "./dom.ts";
 import { notice } from "./notice.ts";
 
+const place = byId("offline");
+
 export async function workOffline(): Promise<void> {
-  const place = byId("offline");
   if (!("serviceWorker" in navigator)) {
     place.textContent = "This browser keeps no copy of the page; it needs the network to open it.";
     return;
   }
+  navigator.serviceWorker.addEventListener("message", (event: MessageEvent<{ lacking: number }>) => {
+    say(place, event.data.lacking === 0 ? "Both tabs also open without a network." : "Score also opens without a network; Write will, once the demo’s models have been loaded.");
+  });
   try {
     const registration = await navigator.serviceWorker.register(new URL("sw.js", document.baseURI));
     registration.addEventListener("updatefound", () => {
@@ -18,11 +23,19 @@ export async function workOffline(): Promise<void> {
       });
     });
     if (registration.waiting && navigator.serviceWorker.controller) offer(registration.waiting);
-    await navigator.serviceWorker.ready;
-    place.textContent = "This page also opens without a network.";
+    tell("what is lacking?");
   } catch {
     place.textContent = "This page could not be kept for use without a network.";
   }
+}
+
+/** The demo's models are wanted: whatever else writing needs is kept with them. */
+export function keepWriting(): void {
+  tell("keep the rest");
+}
+
+function tell(words: string): void {
+  navigator.serviceWorker?.ready.then(({ active }) => active?.postMessage(words), () => {});
 }
 
 function offer(coming: ServiceWorker): void {

@@ -28,7 +28,7 @@ test("the policy lets nothing in but the page's own scripts", async () => {
     const script = document.createElement("script");
     script.textContent = "globalThis.intruder = true";
     document.body.append(script);
-    const reached = await fetch("https://example.org/").then(() => true, () => false);
+    const reached = await fetch("http://example.org/").then(() => true, () => false);
     return [globalThis.intruder ?? false, reached];
   });
   assert.deepEqual(ran, [false, false]);
@@ -61,10 +61,31 @@ test("after the first visit the page opens and measures without a network, and k
   await context.close();
 });
 
+test("once the demo's models were loaded, both tabs open and work without a network", { timeout: 180_000 }, async () => {
+  const { context, page } = await visit(browser, {}, "#write?samples=2&max_new_tokens=12");
+  await page.locator("#offline").getByText("Write will").waitFor();
+  await page.getByRole("button", { name: /^Load \d.* and write$/ }).click();
+  await page.locator("#course").getByText("Done").waitFor({ timeout: 120_000 });
+  await page.locator("#offline").getByText("Both tabs also open without a network.").waitFor({ timeout: 60_000 });
+  await context.setOffline(true);
+  await page.reload();
+  await page.getByRole("button", { name: "Write", exact: true }).waitFor();
+  await page.locator("#go").click();
+  await page.locator("#course").getByText("Done: 2 texts of DPO, 2 texts of DDPO.").waitFor({ timeout: 120_000 });
+  await page.locator("#tab-score").click();
+  await measured(page, 8);
+  await context.close();
+});
+
 async function violations(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+}
+
+async function fits(page) {
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `the page is ${overflow} px wider than the window`);
 }
 
 for (const [name, options] of [
@@ -72,18 +93,38 @@ for (const [name, options] of [
   ["dark", { colorScheme: "dark" }],
   ["phone", PHONE],
 ]) {
-  test(`axe finds nothing: ${name}`, async () => {
+  const shoot = async (page, tab, fullPage = true) => {
+    await mkdir(SHOTS, { recursive: true });
+    await page.screenshot({ path: join(SHOTS, `${tab}-${name}.png`), fullPage });
+  };
+
+  test(`axe finds nothing: Score, ${name}`, async () => {
     const { context, page } = await visit(browser, options);
     await measured(page, 8);
     await page.locator(".pairs-list summary").first().click();
     await page.locator("mark").first().waitFor();
-    await mkdir(SHOTS, { recursive: true });
-    await page.screenshot({ path: join(SHOTS, `score-${name}.png`), fullPage: true });
+    await shoot(page, "score");
     assert.deepEqual(await violations(page), []);
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(overflow <= 0, `the page is ${overflow} px wider than the window`);
+    await fits(page);
     await page.getByRole("button", { name: "Paste several…" }).click();
     assert.deepEqual(await violations(page), []);
+    await context.close();
+  });
+
+  test(`axe finds nothing: Write and the sheet of models, ${name}`, { timeout: 180_000 }, async () => {
+    const { context, page } = await visit(browser, options, "#write?samples=8&max_new_tokens=40&seed=1");
+    await page.getByRole("button", { name: /^Load \d.* and write$/ }).waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.locator("#go").click();
+    await page.locator("#verdict").getByText("After 8 texts each").waitFor({ timeout: 150_000 });
+    await page.locator("#course").getByText("Done").waitFor();
+    await shoot(page, "write");
+    assert.deepEqual(await violations(page), []);
+    await fits(page);
+    await page.locator("#badge").click();
+    await page.locator("#kept").getByText("in memory").first().waitFor();
+    assert.deepEqual(await violations(page), []);
+    await shoot(page, "models", false);
     await context.close();
   });
 }
@@ -93,9 +134,9 @@ test("every control is reached with the keyboard alone", async () => {
   await measured(page, 8);
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => location.hash), "#texts");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "texts");
   await page.evaluate(() => document.activeElement.blur());
-  const wanted = new Set(["theme", "paste", "open", "examples", "clear", "heat", "threshold", "csv", "json", "png", "order", "prompt", "add"]);
+  const wanted = new Set(["tab-score", "badge", "theme", "semantic", "style", "paste", "open", "examples", "clear", "heat", "threshold", "csv", "json", "png", "order", "prompt", "add"]);
   await page.reload();
   await measured(page, 8);
   for (let i = 0; i < 80 && wanted.size > 0; i++) {
@@ -103,6 +144,25 @@ test("every control is reached with the keyboard alone", async () => {
     wanted.delete(await page.evaluate(() => document.activeElement.id));
   }
   assert.deepEqual([...wanted], []);
+  await context.close();
+});
+
+test("writing and its sheet are reached with the keyboard alone", async () => {
+  const { context, page } = await visit(browser, {}, "#write");
+  await page.getByRole("button", { name: /^Load \d.* and write$/ }).waitFor();
+  const walk = async (wanted) => {
+    for (let i = 0; i < 60 && wanted.size > 0; i++) {
+      await page.keyboard.press("Tab");
+      wanted.delete(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
+    }
+    return [...wanted];
+  };
+  assert.deepEqual(await walk(new Set(["tab-write", "badge", "theme", "ask", "go", "samples", "another", "prompts", "model-a", "model-b", "pane"])), []);
+  await page.locator("#badge").focus();
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await walk(new Set(["models-close", "benchmark", "source", "folder"])), []);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "badge");
   await context.close();
 });
 

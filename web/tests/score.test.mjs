@@ -7,7 +7,7 @@ import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { launch, measured, visit } from "./browser.mjs";
+import { launch, longestTask, measured, visit } from "./browser.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 const EXAMPLES = JSON.parse(await readFile(join(ROOT, "web/page/examples.json"), "utf8"));
@@ -39,14 +39,6 @@ async function exported(page, kind = "json") {
   await page.click(`#${kind}`);
   const text = await readFile(await (await download).path());
   return kind === "json" ? JSON.parse(text.toString()) : text;
-}
-
-/** Milliseconds of processor time (others may use the machine, too) of the page's longest task. */
-function longestTask(events) {
-  const thread = new Set(events.filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain").map((e) => `${e.pid} ${e.tid}`));
-  const tasks = events.filter((e) => e.name.endsWith("RunTask") && e.tdur && thread.has(`${e.pid} ${e.tid}`));
-  assert.ok(tasks.length > 0);
-  return Math.max(...tasks.map((e) => e.tdur)) / 1000;
 }
 
 const finding = (page) => page.locator("#finding").textContent();

@@ -16,12 +16,20 @@ struct Module {
     optimise: &'static str,
 }
 
-const MODULES: &[Module] = &[Module {
-    package: "rarebit-web",
-    library: "rarebit_web",
-    name: "score",
-    optimise: "-O3",
-}];
+const MODULES: &[Module] = &[
+    Module {
+        package: "rarebit-web",
+        library: "rarebit_web",
+        name: "score",
+        optimise: "-O3",
+    },
+    Module {
+        package: "rarebit-web-models",
+        library: "rarebit_web_models",
+        name: "models",
+        optimise: "-Oz",
+    },
+];
 
 /// What `wasm-opt` may use: what Rust's own target uses, and SIMD. With all that it knows it would
 /// write modules that no browser of today reads.
@@ -72,7 +80,8 @@ fn wasm(module: &Module, bindgen: &std::path::Path) -> Result {
         return Ok(());
     }
     run(Command::new(bindgen)
-        .args(["--target", "web", "--out-name", module.name, "--out-dir"])
+        .args(["--remove-name-section", "--target", "web"])
+        .args(["--out-name", module.name, "--out-dir"])
         .arg(&folder)
         .arg(&built))?;
     let mut optimise = Command::new(root().join("web/node_modules/.bin/wasm-opt"));

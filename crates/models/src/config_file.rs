@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::ModelError;
+use crate::files;
 
 /// File of a model's settings.
 pub const CONFIG: &str = "config.json";
@@ -13,7 +14,7 @@ pub const CONFIG: &str = "config.json";
 /// The settings of a model folder and the file they stand in.
 pub(crate) fn read(folder: &Path) -> Result<(PathBuf, Value), ModelError> {
     let path = folder.join(CONFIG);
-    if !path.is_file() {
+    if !files::is_file(&path) {
         let (folder, file) = (folder.to_owned(), CONFIG.to_owned());
         return Err(ModelError::MissingFile { folder, file });
     }

@@ -118,7 +118,8 @@ pub enum ModelError {
     },
     /// A weight is stored in a number format that is not read.
     #[error(
-        "tensor `{name}` is stored as {dtype}, only F64, F32, F16 and BF16 are read, in {}",
+        "tensor `{name}` is stored as {dtype}, only F64, F32, F16, BF16 and I8 with a scale for each row \
+         are read, in {}",
         path.display()
     )]
     Dtype {

@@ -22,6 +22,7 @@ pub mod chat;
 mod config_file;
 pub mod decoder;
 pub mod error;
+pub mod files;
 pub mod generation;
 pub mod gpt2;
 pub mod init;
@@ -36,6 +37,7 @@ pub mod reward;
 mod rope;
 pub mod safetensors_file;
 pub mod sequence_classifier;
+mod text_stream;
 pub mod tokenizer;
 mod weights;
 
@@ -45,6 +47,7 @@ pub use config_file::CONFIG;
 pub use error::ModelError;
 pub use kv_cache::KvCache;
 pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScaling};
+pub use text_stream::TextStream;
 pub use weights::{NamedTensors, param_id};
 
 pub mod bert;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ModelError;
+use crate::files;
 
 /// One way of summing up a text's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl Pooling {
             One(String),
             Several(Vec<String>),
         }
-        let bytes = std::fs::read(path).map_err(|source| ModelError::Read {
+        let bytes = files::read(path).map_err(|source| ModelError::Read {
             path: path.to_owned(),
             source,
         })?;

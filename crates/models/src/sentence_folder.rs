@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::config_file;
 use crate::error::ModelError;
+use crate::files;
 use crate::pooling::Pooling;
 use crate::sentence_head::HeadModule;
 
@@ -95,7 +96,7 @@ impl Prompts {
 impl SentenceFolder {
     /// Reads `modules.json` and what it points to. A folder without one is a bare encoder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
-        if !folder.is_dir() {
+        if !files::is_dir(folder) {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(ModelError::Read {
                 path: folder.to_owned(),
@@ -215,7 +216,7 @@ impl SentenceFolder {
             do_lower_case: bool,
         }
         let settings = TRANSFORMER_SETTINGS.map(|name| self.encoder.join(name));
-        if let Some(path) = settings.iter().find(|path| path.is_file())
+        if let Some(path) = settings.iter().find(|path| files::is_file(path))
             && let Some(value) = self.json::<Value>(path)?
         {
             check_transformer(path, &value)?;
@@ -247,10 +248,10 @@ impl SentenceFolder {
 
     /// A JSON file, if there is one; remembered among the files read.
     fn json<T: DeserializeOwned>(&mut self, path: &Path) -> Result<Option<T>, ModelError> {
-        if !path.is_file() {
+        if !files::is_file(path) {
             return Ok(None);
         }
-        let bytes = std::fs::read(path).map_err(|source| ModelError::Read {
+        let bytes = files::read(path).map_err(|source| ModelError::Read {
             path: path.to_owned(),
             source,
         })?;

@@ -1,7 +1,6 @@
 //! A sentence-transformers folder as an [`Embedder`]: prompt, tokenizer, encoder, pooling, the
 //! modules after it, unit length.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -10,19 +9,17 @@ use rarebit_deviation::{EmbedError, Embedder};
 use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
-use crate::length_batches::length_batches;
+use crate::files;
 use crate::pooling::Pooling;
 use crate::sentence_folder::SentenceFolder;
 use crate::sentence_head::Head;
 use crate::tokenizer::TOKENIZER;
 
+mod embedding;
 mod sequences;
 
+pub use embedding::Embedding;
 use sequences::{Sequence, Sequences};
-
-/// Tokens that one forward pass reads, padding counted: enough to fill the processor, little enough
-/// that the widest activations stay near it.
-const TOKENS_PER_BATCH: usize = 2048;
 
 /// What becomes of a text that is longer than the encoder reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -119,8 +116,13 @@ impl SentenceTransformer {
         })
     }
 
-    /// The pooled vectors of some sequences, one after the other.
-    fn pooled(&self, sequences: &[&Sequence]) -> Result<Vec<f32>, ModelError> {
+    /// Tokens of the longest text that is embedded in one piece, special tokens included.
+    pub fn max_tokens(&self) -> usize {
+        self.sequences.max_tokens()
+    }
+
+    /// The pooled vectors of some sequences, `[batch, dims]`.
+    fn pooled(&self, sequences: &[&Sequence]) -> Tensor<2> {
         let (batch, seq) = (
             sequences.len(),
             sequences.iter().map(|one| one.ids.len()).max().unwrap_or(0),
@@ -145,13 +147,7 @@ impl SentenceTransformer {
 
         let tokens = self.encoder.forward(ids, padded.then(|| mask.clone())); // [batch, seq, hidden]
         let pooled = self.pooling.forward(tokens, mask, counted); // [batch, pooled]
-        let vectors = self.head.forward(pooled).narrow(1, 0, self.dims);
-        let unread = |reason: String| ModelError::Readback { reason };
-        let data = vectors
-            .try_into_data()
-            .map_err(|error| unread(error.to_string()))?;
-        data.try_to_vec_as::<f32>()
-            .map_err(|error| unread(error.to_string()))
+        self.head.forward(pooled).narrow(1, 0, self.dims)
     }
 }
 
@@ -167,32 +163,16 @@ impl Embedder for SentenceTransformer {
     /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
     /// the vector that the model gives to its special tokens alone.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let sequences = self.sequences.of(texts)?;
-        let lengths: Vec<usize> = sequences
-            .iter()
-            .map(|sequence| sequence.ids.len())
-            .collect();
-        let mut rows = vec![vec![0.0; self.dims]; texts.len()];
-        for batch in length_batches(&lengths, TOKENS_PER_BATCH) {
-            let batch: Vec<&Sequence> = batch.iter().map(|&i| &sequences[i]).collect();
-            let pooled = self.pooled(&batch)?;
-            for (sequence, vector) in batch.iter().zip(pooled.chunks_exact(self.dims)) {
-                let scale = sequence.ids.len() as f32 / length(vector).max(f32::MIN_POSITIVE);
-                for (sum, value) in rows[sequence.text].iter_mut().zip(vector) {
-                    *sum += value * scale;
-                }
-            }
+        let mut embedding = Embedding::begin(self, texts)?;
+        while let Some(vectors) = embedding.next_batch() {
+            let vectors = (vectors.try_into_vec_as::<f32>()).map_err(|error| {
+                let reason = error.to_string();
+                ModelError::Readback { reason }
+            })?;
+            embedding.take(&vectors);
         }
-        for row in &mut rows {
-            let scale = 1.0 / length(row).max(f32::MIN_POSITIVE);
-            row.iter_mut().for_each(|value| *value *= scale);
-        }
-        Ok(rows)
+        Ok(embedding.finish())
     }
-}
-
-fn length(vector: &[f32]) -> f32 {
-    vector.iter().map(|value| value * value).sum::<f32>().sqrt()
 }
 
 /// What the options and the task in effect change, as part of an id.
@@ -214,16 +194,15 @@ fn described(options: &EmbedOptions, task: Option<&str>) -> String {
 }
 
 /// A hash of the files' names in the folder and their contents.
-fn fingerprint(folder: &Path, mut files: Vec<PathBuf>) -> Result<blake3::Hash, ModelError> {
-    files.sort();
-    files.dedup();
+fn fingerprint(folder: &Path, mut paths: Vec<PathBuf>) -> Result<blake3::Hash, ModelError> {
+    paths.sort();
+    paths.dedup();
     let mut hasher = blake3::Hasher::new();
-    for path in files {
+    for path in paths {
         let failed = |source| ModelError::Read {
             path: path.clone(),
             source,
         };
-        let file = File::open(&path).map_err(failed)?;
         let name = path
             .strip_prefix(folder)
             .unwrap_or(&path)
@@ -233,8 +212,7 @@ fn fingerprint(folder: &Path, mut files: Vec<PathBuf>) -> Result<blake3::Hash, M
         hasher
             .update(&(name.len() as u64).to_le_bytes())
             .update(name.as_bytes());
-        hasher.update(&file.metadata().map_err(failed)?.len().to_le_bytes());
-        hasher.update_reader(file).map_err(failed)?;
+        files::hash(&path, &mut hasher).map_err(failed)?;
     }
     Ok(hasher.finalize())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokenizers::{AddedToken, TruncationParams};
 
 use crate::error::ModelError;
+use crate::files;
 
 /// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
@@ -255,14 +256,18 @@ pub(crate) fn read_plain(
     max_length: Option<usize>,
 ) -> Result<tokenizers::Tokenizer, ModelError> {
     let path = folder.join(TOKENIZER);
-    if !path.is_file() {
+    if !files::is_file(&path) {
         return Err(ModelError::MissingFile {
             folder: folder.to_owned(),
             file: TOKENIZER.to_owned(),
         });
     }
+    let bytes = files::read(&path).map_err(|source| ModelError::Read {
+        path: path.clone(),
+        source,
+    })?;
     let failed = |error: tokenizers::Error| failed(&path, &error);
-    let mut tokenizer = tokenizers::Tokenizer::from_file(&path).map_err(failed)?;
+    let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(failed)?;
     tokenizer.with_padding(None);
     let truncation = max_length.map(|max_length| TruncationParams {
         max_length,
@@ -288,10 +293,10 @@ fn as_id(value: &Value) -> Option<u32> {
 
 /// A JSON file, or an empty object where there is none.
 pub(crate) fn read_json(path: &Path) -> Result<Value, ModelError> {
-    if !path.is_file() {
+    if !files::is_file(path) {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    let bytes = std::fs::read(path).map_err(|source| ModelError::Read {
+    let bytes = files::read(path).map_err(|source| ModelError::Read {
         path: path.to_owned(),
         source,
     })?;

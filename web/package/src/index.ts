@@ -5,32 +5,63 @@
  */
 
 import { Client } from "./client.ts";
-import type { Read } from "./protocol.ts";
-import type { CallOptions, Deviation, EmbedderInfo, Measure, Score, ScoreOptions, Shared, Split } from "./types.ts";
+import { Models, prepared } from "./handles.ts";
+import type { Origin, Read } from "./protocol.ts";
+import type {
+  Backend,
+  Backends,
+  Benchmark,
+  Cached,
+  CallOptions,
+  Deviation,
+  EmbedderInfo,
+  GenerateOptions,
+  LoadOptions,
+  Measure,
+  Message,
+  Model,
+  ModelSource,
+  Piece,
+  Score,
+  ScoreOptions,
+  Shared,
+  Split,
+  Vectors,
+} from "./types.ts";
 
 export type { Read } from "./protocol.ts";
 export * from "./types.ts";
 
 const client = new Client();
+const models = new Models(client);
+
+/** What vectors come from, as the worker knows it. */
+async function origin(from: Vectors, options: CallOptions): Promise<Origin> {
+  return typeof from === "string" || from instanceof Array ? from : { model: await models.id(from, options) };
+}
+
+const only = ({ signal, onProgress }: CallOptions): CallOptions => ({ ...(signal && { signal }), ...(onProgress && { onProgress }) });
 
 /** The embedders that need no weights. */
 export function embedders(options?: CallOptions): Promise<EmbedderInfo[]> {
   return client.call("embedders", [], options);
 }
 
-/** The vectors of some texts, of length 1 each, in their order. */
+/** The vectors of some texts, of length 1 each, in their order; by a built-in embedder or a model. */
 export async function embed(
   texts: string[],
-  { embedder = "builtin:lexical", ...options }: { embedder?: string } & CallOptions = {},
+  { embedder = "builtin:lexical", ...options }: { embedder?: string | Model } & CallOptions = {},
 ): Promise<Float32Array[]> {
-  const all = await client.call("embed", [texts, embedder], options);
+  const all = await client.call("embed", [texts, await origin(embedder, options)], options);
   const dims = all.length / Math.max(1, texts.length);
   return texts.map((_, row) => all.subarray(row * dims, (row + 1) * dims));
 }
 
 /** Everything that is measured of a set of texts. */
-export function score(texts: string[], { signal, onProgress, ...options }: ScoreOptions & CallOptions = {}): Promise<Score> {
-  return client.call("score", [texts, options], { ...(signal && { signal }), ...(onProgress && { onProgress }) });
+export async function score(texts: string[], options: ScoreOptions & CallOptions = {}): Promise<Score> {
+  const { signal, onProgress, semantic = "builtin:lexical", style = "builtin:style", ...weighting } = options;
+  const how = only(options);
+  return client.call("score", [texts, await origin(semantic, how), await origin(style, how), weighting], how);
 }
 
 /** How far each text is from the others, and the weight that follows. */
@@ -56,7 +87,74 @@ export function read(
   return client.call("read", [source, name, split], options);
 }
 
-/** Ends the worker; the next call starts another. */
+/**
+ * Reads a model: one that writes, or one that embeds. Its files come from the page's own host, from
+ * this machine, or are downloaded, kept and checked; a download that was cancelled goes on where it
+ * stopped.
+ */
+export function loadModel(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  return models.load(source, options);
+}
+
+/** The same model with an adapter (peft's LoRA). Both share the weights below it, which are not read again. */
+export function withAdapter(model: Model, adapter: ModelSource, options: CallOptions = {}): Promise<Model> {
+  return models.adapt(model, adapter, only(options));
+}
+
+/** Lets a model go. */
+export function unload(model: Model): Promise<void> {
+  return models.unload(model);
+}
+
+/** The models in memory. */
+export function loaded(): Model[] {
+  return models.all();
+}
+
+/**
+ * Writes on from a prompt, token by token. Leaving the loop stops the writing. A prompt that is plain
+ * text is a user's turn to a model with a chat template. Two of these take turns.
+ */
+export function generate(model: Model, prompt: string | Message[], options: GenerateOptions = {}): AsyncGenerator<Piece, void, undefined> {
+  return models.generate(model, prompt, options);
+}
+
+/** What can compute here. */
+export function backends(options?: CallOptions): Promise<Backends> {
+  return client.call("backends", [], options);
+}
+
+/** Chooses what computes where `loadModel` is not told; it is remembered. */
+export function useBackend(backend: Backend | "auto"): Promise<Backends> {
+  return client.call("useBackend", [backend]);
+}
+
+/** Times the demo's model on each backend; it is remembered, and `auto` takes the faster from then on. */
+export function benchmark(options: CallOptions = {}): Promise<Benchmark> {
+  return client.call("benchmark", [], only(options));
+}
+
+/** The models whose files are kept in the browser. */
+export function cached(options?: CallOptions): Promise<Cached[]> {
+  return client.call("cached", [], options);
+}
+
+/** Deletes the files of a model that are kept. */
+export function deleteCached(id: string): Promise<void> {
+  return client.call("deleteCached", [id]);
+}
+
+/** What `loadModel` would read of a model, and how much of it is here already. */
+export async function modelSize(source: ModelSource, options: CallOptions = {}): Promise<{ bytes: number; cachedBytes: number }> {
+  return client.call("modelSize", [await prepared(source)], only(options));
+}
+
+/** Ends the graphics device as a driver that restarts does: to see what a page makes of it. */
+export function loseGpu(): Promise<void> {
+  return client.call("loseGpu", []);
+}
+
+/** Ends the worker; the next call starts another, and reads the models again that it uses. */
 export function stop(): void {
   client.stop(new DOMException("The worker was stopped.", "AbortError"));
 }

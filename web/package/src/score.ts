@@ -1,7 +1,7 @@
 // Scoring: the WebAssembly module without models, and the vectors it remembers.
 
 import init, * as wasm from "#score";
-import type { Context } from "./protocol.ts";
+import type { Context, Origin } from "./protocol.ts";
 import {
   RarebitError,
   type Deviation,
@@ -10,7 +10,6 @@ import {
   type Measure,
   type Plane,
   type Score,
-  type ScoreOptions,
   type Shared,
   type Weighting,
 } from "./types.ts";
@@ -39,17 +38,32 @@ export async function embedders(_: Context): Promise<EmbedderInfo[]> {
 
 const remembered = new Map<string, Float32Array>();
 
+/** Models that embed, in case vectors are wanted of one. */
+export interface Models {
+  /** The vectors of the texts, row after row. */
+  embed(context: Context, id: string, texts: string[]): Promise<Float32Array>;
+  info(id: string): Promise<{ id: string; dims: number }>;
+}
+
+/** What gives vectors, and how many components they have. */
+async function origin(models: Models, from: Origin): Promise<{ id: string; dims: number }> {
+  if (typeof from === "string") return known(from);
+  if ("model" in from) return models.info(from.model);
+  return { id: "given", dims: from[0]?.length ?? 0 };
+}
+
 /** The vectors of the texts, row after row. */
-export async function embed(context: Context, texts: string[], embedder: string): Promise<Float32Array> {
+export async function embed(context: Context, models: Models, texts: string[], from: Origin): Promise<Float32Array> {
   await module();
-  const info = await known(embedder);
+  const info = await origin(models, from);
+  if (from instanceof Array) return given(from, texts.length, info.dims);
   const key = (text: string) => `${info.id}\n${text}`;
   const missing = [...new Set(texts)].filter((text) => !remembered.has(key(text)));
   const found = new Map<string, Float32Array>();
-  for (const batch of batches(missing)) {
+  for (const batch of typeof from === "string" ? batches(missing) : [missing]) {
     context.progress({ stage: "embedding", done: found.size, total: missing.length });
     await context.check();
-    const rows = wasm.embed(embedder, batch);
+    const rows = typeof from === "string" ? wasm.embed(from, batch) : await models.embed(context, from.model, batch);
     batch.forEach((text, row) => found.set(text, rows.slice(row * info.dims, (row + 1) * info.dims)));
   }
   const all = new Float32Array(texts.length * info.dims);
@@ -64,6 +78,16 @@ export async function embed(context: Context, texts: string[], embedder: string)
     if (remembered.size <= REMEMBERED) break;
     remembered.delete(oldest);
   }
+  return all;
+}
+
+/** Vectors that the caller has, row after row. */
+function given(rows: Float32Array[], count: number, dims: number): Float32Array {
+  if (rows.length !== count || rows.some((row) => row.length !== dims)) {
+    throw new RarebitError("input", `The ${rows.length} vectors do not belong to the ${count} texts, or differ in length.`);
+  }
+  const all = new Float32Array(count * dims);
+  rows.forEach((row, i) => all.set(row, i * dims));
   return all;
 }
 
@@ -94,15 +118,21 @@ function* batches(texts: string[]): Generator<string[]> {
   }
 }
 
-export async function score(context: Context, texts: string[], options: ScoreOptions): Promise<Score> {
-  const { semantic = "builtin:lexical", style = "builtin:style", ...weighting } = options;
-  const names: Record<Kind, string> = { semantic, style };
-  const ids = { semantic, style };
+export async function score(
+  context: Context,
+  models: Models,
+  texts: string[],
+  semantic: Origin,
+  style: Origin,
+  weighting: Weighting,
+): Promise<Score> {
+  const origins: Record<Kind, Origin> = { semantic, style };
+  const ids: Record<Kind, string> = { semantic: "", style: "" };
   const matrices = {} as Record<Kind, wasm.Distances>;
   try {
     for (const kind of ["semantic", "style"] as const) {
-      const rows = await embed(context, texts, names[kind]);
-      ids[kind] = (await known(names[kind])).id;
+      const rows = await embed(context, models, texts, origins[kind]);
+      ids[kind] = (await origin(models, origins[kind])).id;
       await context.check();
       matrices[kind] = new wasm.Distances(rows, texts.length);
     }

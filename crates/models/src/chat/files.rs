@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::ModelError;
+use crate::files;
 use crate::tokenizer::{TOKENIZER_CONFIG, read_json};
 
 /// The template in use unless another is asked for.
@@ -65,18 +66,17 @@ fn unreadable(path: &Path) -> ModelError {
 fn read_files(folder: &Path) -> Result<Vec<Named>, ModelError> {
     let mut paths = Vec::new();
     let default = folder.join(TEMPLATE);
-    if default.is_file() {
+    if files::is_file(&default) {
         paths.push((DEFAULT.to_owned(), default));
     }
     let further = folder.join(ADDITIONAL_TEMPLATES);
-    if further.is_dir() {
+    if files::is_dir(&further) {
         let failed = |source| ModelError::Read {
             path: further.clone(),
             source,
         };
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(&further).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
+        for path in files::list(&further).map_err(failed)? {
             let is_template = path.extension().is_some_and(|end| end == "jinja");
             if let Some(name) = path.file_stem().filter(|_| is_template) {
                 found.push((name.to_string_lossy().into_owned(), path));
@@ -87,7 +87,7 @@ fn read_files(folder: &Path) -> Result<Vec<Named>, ModelError> {
     }
     paths
         .into_iter()
-        .map(|(name, path)| match std::fs::read_to_string(&path) {
+        .map(|(name, path)| match files::read_to_string(&path) {
             Ok(source) => Ok(Named { name, source, path }),
             Err(source) => Err(ModelError::Read { path, source }),
         })

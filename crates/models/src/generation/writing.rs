@@ -14,10 +14,11 @@ use crate::kv_cache::KvCache;
 /// A step ends where the logits have to leave the device, so that a program reads them as it must: at
 /// once, or, in a browser, by waiting. [`super::generate`] is the loop that reads them at once.
 #[derive(Debug)]
-pub struct Writing<'a> {
-    model: &'a CausalLm,
-    config: &'a GenerationConfig,
-    eos: &'a [u32],
+pub struct Writing {
+    /// Shares its tensors with the caller's.
+    model: CausalLm,
+    config: GenerationConfig,
+    eos: Vec<u32>,
     pad: u32,
     cache: KvCache,
     rows: Vec<Row>,
@@ -37,16 +38,16 @@ struct Row {
     rng: ChaCha8Rng,
 }
 
-impl<'a> Writing<'a> {
+impl Writing {
     /// Reads each prompt once, and returns the logits of the next token, `[rows, vocab]`; none if
     /// there is nothing to write.
     ///
     /// # Errors
     /// When a prompt is empty or longer than the model reads.
     pub fn begin(
-        model: &'a CausalLm,
-        request: Request<'a>,
-        config: &'a GenerationConfig,
+        model: &CausalLm,
+        request: Request<'_>,
+        config: &GenerationConfig,
     ) -> Result<(Self, Option<Tensor<2>>), ModelError> {
         let longest = request.prompts.iter().map(Vec::len).max().unwrap_or(0);
         let limit = model.config().max_position_embeddings();
@@ -69,9 +70,9 @@ impl<'a> Writing<'a> {
             finish_reason: FinishReason::Length,
         };
         let mut writing = Self {
-            model,
-            config,
-            eos: request.eos,
+            model: model.clone(),
+            config: config.clone(),
+            eos: request.eos.to_vec(),
             pad: request.pad,
             // Not every device has tensors of no rows.
             cache: model.new_cache(request.prompts.len().max(1), capacity),
@@ -139,10 +140,18 @@ impl<'a> Writing<'a> {
             }
         }
         if going.is_empty() {
+            self.rows.clear();
             return None;
         }
         self.keep(&going);
         Some(self.read_last())
+    }
+
+    /// Why the completion in that place of the answer ended; none while it goes on.
+    pub fn finish_reason(&self, index: usize) -> Option<FinishReason> {
+        let going = self.rows.iter().any(|row| row.index == index);
+        let reason = self.done.get(index).map(|one| one.finish_reason);
+        reason.filter(|_| !going)
     }
 
     /// The completions, in the prompts' order.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::JinaV3Config;
 use crate::config_file;
 use crate::error::ModelError;
+use crate::files;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_MODEL};
 
 /// The task taken where none is named: how alike texts are.
@@ -55,7 +56,7 @@ impl Adapter {
             false => stacked.clone(),
             true => TASK_FOLDERS
                 .iter()
-                .filter(|task| folder.join(task).join(ADAPTER_CONFIG).is_file())
+                .filter(|task| files::is_file(&folder.join(task).join(ADAPTER_CONFIG)))
                 .map(|task| (*task).to_owned())
                 .collect(),
         };

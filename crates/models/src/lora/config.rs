@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::ADAPTER_CONFIG;
 use crate::config_file;
 use crate::error::ModelError;
+use crate::files;
 
 /// peft's `LoraConfig`, as far as rarebit applies it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,7 +127,7 @@ const WITHOUT_EFFECT: [&str; 16] = [
 /// When there are none, or they ask for more than LoRA's linear layers.
 pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
     let path = folder.join(ADAPTER_CONFIG);
-    let bytes = std::fs::read(&path).map_err(|source| ModelError::Read {
+    let bytes = files::read(&path).map_err(|source| ModelError::Read {
         path: path.clone(),
         source,
     })?;

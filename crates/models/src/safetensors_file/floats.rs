@@ -16,6 +16,31 @@ pub(super) enum Order {
     Transposed { columns: usize },
 }
 
+/// Whole numbers of 8 bits and a scale for each row of them, as f32.
+///
+/// This is a linear layer in the format of compressed-tensors, `int-quantized` by channel and
+/// symmetric: `weight` `[rows, columns]` and `weight_scale` `[rows, 1]`, `w = weight · weight_scale`.
+pub(super) fn scaled(bytes: &[u8], scales: &[f32], order: Order) -> Vec<f32> {
+    let mut values = each(bytes, order, |number| f32::from(i8::from_le_bytes(number)));
+    let rows = scales.len().max(1);
+    match order {
+        Order::Stored => {
+            let columns = (values.len() / rows).max(1);
+            for (row, scale) in values.chunks_exact_mut(columns).zip(scales) {
+                row.iter_mut().for_each(|value| *value *= scale);
+            }
+        }
+        Order::Transposed { .. } => {
+            for column in values.chunks_exact_mut(rows) {
+                for (value, scale) in column.iter_mut().zip(scales) {
+                    *value *= scale;
+                }
+            }
+        }
+    }
+    values
+}
+
 /// Little-endian numbers as f32, each read and written once; `None` for formats that are no floats.
 pub(super) fn floats(dtype: Dtype, bytes: &[u8], order: Order) -> Option<Vec<f32>> {
     Some(match dtype {
@@ -102,6 +127,17 @@ mod tests {
             };
             assert!(f16 == expected || f16.is_nan() && expected.is_nan());
         }
+    }
+
+    #[test]
+    fn whole_numbers_take_their_row_s_scale() {
+        let bytes: Vec<u8> = [1_i8, -2, 127, -128, 0, 5].map(|n| n as u8).into();
+        let scales = [0.5, 2.0];
+        let stored = scaled(&bytes, &scales, Order::Stored);
+        assert_eq!(stored, [0.5, -1.0, 63.5, -256.0, 0.0, 10.0]);
+        let turned = scaled(&bytes, &scales, Order::Transposed { columns: 3 });
+        assert_eq!(turned, [0.5, -256.0, -1.0, 0.0, 63.5, 10.0]);
+        assert!(scaled(&[], &[], Order::Stored).is_empty());
     }
 
     /// The bit by which a signalling NaN becomes a quiet one on its way.

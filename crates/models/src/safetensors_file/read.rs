@@ -4,14 +4,16 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
 
-use super::floats::{Order, floats};
+use super::floats::{Order, floats, scaled};
 use super::header::Header;
 use super::source::Source;
 use super::{INDEX, LENGTH_FIELD, MAX_HEADER, SINGLE};
 use crate::error::ModelError;
+use crate::files;
 
 /// How many numbers of two tensors are compared at once.
 const COMPARED_AT_ONCE: usize = 1 << 18;
@@ -62,11 +64,11 @@ impl TensorFile {
     /// not in its own folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
-        if path.is_dir() {
-            if path.join(SINGLE).is_file() {
+        if files::is_dir(path) {
+            if files::is_file(&path.join(SINGLE)) {
                 return Self::open(path.join(SINGLE));
             }
-            if path.join(INDEX).is_file() {
+            if files::is_file(&path.join(INDEX)) {
                 return Self::open_sharded(&path.join(INDEX));
             }
             return Err(ModelError::MissingFile {
@@ -111,7 +113,7 @@ impl TensorFile {
         struct Index {
             weight_map: BTreeMap<String, String>,
         }
-        let text = std::fs::read(index).map_err(|source| ModelError::Read {
+        let text = files::read(index).map_err(|source| ModelError::Read {
             path: index.to_owned(),
             source,
         })?;
@@ -140,7 +142,7 @@ impl TensorFile {
                 return Err(wrong(names[0], reason));
             }
             let path = folder.join(file);
-            if !path.exists() {
+            if !path.exists() && !files::is_file(&path) {
                 let reason = format!(
                     "its file {file} is not there: the model is incomplete, fetch that file, too"
                 );
@@ -256,6 +258,11 @@ impl TensorFile {
         if a.info.shape != b.info.shape {
             return Ok(false);
         }
+        // Whole numbers mean something only with the scales of their rows.
+        if [a, b].iter().any(|place| place.info.dtype == Dtype::I8) {
+            return Ok(self.all_values(one, a, Order::Stored)?
+                == self.all_values(other, b, Order::Stored)?);
+        }
         let numbers = a.info.shape.iter().product::<usize>() as u64;
         for first in (0..numbers).step_by(COMPARED_AT_ONCE) {
             let some = first..numbers.min(first + COMPARED_AT_ONCE as u64);
@@ -353,14 +360,40 @@ impl TensorFile {
         }
     }
 
+    /// The scale of each row of a matrix of 8-bit numbers, if it is one and has them.
+    fn scales(&self, name: &str, place: &Place) -> Result<Option<Vec<f32>>, ModelError> {
+        let scale = format!("{name}_scale");
+        match self.tensors.get(&scale) {
+            Some(found) if place.info.dtype == Dtype::I8 && place.rows() > 0 => {
+                let [rows, shape] = [place.rows(), found.info.shape.iter().product()];
+                if rows != shape {
+                    return Err(ModelError::Shape {
+                        path: self.path.clone(),
+                        name: scale,
+                        expected: vec![rows, 1],
+                        found: found.info.shape.clone(),
+                    });
+                }
+                self.values(&scale, found, Order::Stored).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn values(&self, name: &str, place: &Place, order: Order) -> Result<Vec<f32>, ModelError> {
-        let (start, end) = place.info.data_offsets;
-        let values = self.bytes_as_floats(name, place, start as u64..end as u64, order)?;
+        let values = self.all_values(name, place, order)?;
         place.was_read.store(true, Ordering::Relaxed);
         Ok(values)
     }
 
-    /// The numbers at these places of a tensor in row-major order.
+    fn all_values(&self, name: &str, place: &Place, order: Order) -> Result<Vec<f32>, ModelError> {
+        let (start, end) = place.info.data_offsets;
+        let scales = self.scales(name, place)?;
+        let bytes = start as u64..end as u64;
+        self.bytes_as_floats(name, place, bytes, scales.as_deref(), order)
+    }
+
+    /// The floating-point numbers at these places of a tensor in row-major order.
     fn some_values(
         &self,
         name: &str,
@@ -370,15 +403,16 @@ impl TensorFile {
         let width = (place.info.dtype.bitsize() / 8) as u64;
         let start = place.info.data_offsets.0 as u64;
         let bytes = start + numbers.start * width..start + numbers.end * width;
-        self.bytes_as_floats(name, place, bytes, Order::Stored)
+        self.bytes_as_floats(name, place, bytes, None, Order::Stored)
     }
 
-    /// Bytes behind the header as f32.
+    /// Bytes behind the header as f32, each row of whole numbers times its scale.
     fn bytes_as_floats(
         &self,
         name: &str,
         place: &Place,
         bytes: Range<u64>,
+        scales: Option<&[f32]>,
         order: Order,
     ) -> Result<Vec<f32>, ModelError> {
         let part = &self.parts[place.part];
@@ -390,7 +424,11 @@ impl TensorFile {
                 source,
             })?;
         let dtype = place.info.dtype;
-        floats(dtype, &piece, order).ok_or_else(|| ModelError::Dtype {
+        let values = match scales {
+            Some(scales) => Some(scaled(&piece, scales, order)),
+            None => floats(dtype, &piece, order),
+        };
+        values.ok_or_else(|| ModelError::Dtype {
             path: part.path.clone(),
             name: name.to_owned(),
             dtype: format!("{dtype:?}"),
@@ -399,6 +437,14 @@ impl TensorFile {
 }
 
 impl Place {
+    /// How many rows a matrix has; 0 of anything else.
+    fn rows(&self) -> usize {
+        match self.info.shape.as_slice() {
+            &[rows, _] => rows,
+            _ => 0,
+        }
+    }
+
     fn new(part: usize, info: TensorInfo) -> Self {
         Self {
             part,

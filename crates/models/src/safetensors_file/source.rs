@@ -1,4 +1,4 @@
-//! Where the bytes of a safetensors file are: on disk, or in memory.
+//! Where the bytes of a safetensors file are: on disk, in a mounted folder, or in memory.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -7,9 +7,13 @@ use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions};
 
-/// A file on disk, mapped piece by piece, or bytes that are in memory already.
+use crate::files::Mounted;
+
+/// A file on disk, mapped piece by piece, one of a mounted folder, read piece by piece, or bytes that
+/// are in memory already.
 pub(super) enum Source {
     File(File),
+    Mounted(Mounted),
     Memory(Box<dyn AsRef<[u8]> + Send + Sync>),
 }
 
@@ -17,6 +21,7 @@ pub(super) enum Source {
 /// process's memory until it is dropped: so a reader holds one tensor of a file, not the file.
 pub(super) enum Piece<'a> {
     Mapped(Mmap),
+    Read(Vec<u8>),
     Borrowed(&'a [u8]),
 }
 
@@ -26,6 +31,7 @@ impl Deref for Piece<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
+            Self::Read(bytes) => bytes,
             Self::Borrowed(bytes) => bytes,
         }
     }
@@ -34,6 +40,9 @@ impl Deref for Piece<'_> {
 impl Source {
     /// Opens a file. A link is followed: the cache of the Hugging Face hub consists of them.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if let Some(file) = Mounted::find(path) {
+            return Ok(Self::Mounted(file));
+        }
         // Before it is opened: to open a pipe is to wait for its writer.
         if !path.metadata()?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file"));
@@ -45,6 +54,7 @@ impl Source {
     pub(super) fn length(&self) -> io::Result<u64> {
         match self {
             Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Mounted(file) => file.length(),
             Self::Memory(bytes) => Ok((**bytes).as_ref().len() as u64),
         }
     }
@@ -64,6 +74,7 @@ impl Source {
                 let length = usize::try_from(end - start).map_err(io::Error::other)?;
                 Ok(Piece::Mapped(map(file, start, length)?))
             }
+            Self::Mounted(file) => Ok(Piece::Read(file.read(start, end)?)),
             Self::Memory(bytes) => {
                 let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
                 let piece = range.and_then(|(start, end)| (**bytes).as_ref().get(start..end));

@@ -216,3 +216,36 @@ fn a_large_model_is_written_in_shards_and_read_back() {
     });
     assert_eq!(index, expected);
 }
+
+/// A file of 8-bit numbers and their scales, with whatever scales are given.
+fn whole_numbers(scales: &[f32], shape: &str) -> TensorFile {
+    let end = 6 + 4 * scales.len();
+    let header = format!(
+        r#"{{"w.weight": {{"dtype": "I8", "shape": [2, 3], "data_offsets": [0, 6]}},
+            "w.weight_scale": {{"dtype": "F32", "shape": {shape}, "data_offsets": [6, {end}]}}}}"#
+    );
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([1_i8, -2, 127, -128, 0, 5].map(|number| number as u8));
+    bytes.extend(scales.iter().flat_map(|scale| scale.to_le_bytes()));
+    TensorFile::from_bytes("int8.safetensors", bytes).unwrap()
+}
+
+#[test]
+fn whole_numbers_with_a_scale_for_each_row_are_a_matrix() {
+    let file = whole_numbers(&[0.5, 2.0], "[2, 1]");
+    let weight = file.tensor_of::<2>("w.weight", [2, 3], &Device::flex());
+    let values = weight.unwrap().try_into_vec_as::<f32>().unwrap();
+    assert_eq!(values, [0.5, -1.0, 63.5, -256.0, 0.0, 10.0]);
+    let turned = file.transposed_of("w.weight", [2, 3], &Device::flex());
+    let values = turned.unwrap().try_into_vec_as::<f32>().unwrap();
+    assert_eq!(values, [0.5, -256.0, -1.0, 0.0, 63.5, 10.0]);
+    file.check_all_read("llama", |_| false).unwrap();
+
+    let wrong = whole_numbers(&[0.5, 2.0, 1.0], "[3]");
+    let error = wrong.data("w.weight").unwrap_err().to_string();
+    assert!(
+        error.contains("`w.weight_scale` has shape [3], not [2, 1]"),
+        "{error}"
+    );
+}

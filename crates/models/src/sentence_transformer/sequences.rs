@@ -105,6 +105,12 @@ impl Sequences {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// Tokens of the longest sequence.
+    pub(super) fn max_tokens(&self) -> usize {
+        let truncation = self.tokenizer.get_truncation();
+        truncation.map_or(usize::MAX, |truncation| truncation.max_length)
+    }
+
     /// The sequences that stand for each text: one, or a long text's chunks.
     pub(super) fn of(&self, texts: &[&str]) -> Result<Vec<Sequence>, ModelError> {
         let encodings = match self.prompt.as_str() {

@@ -1,9 +1,9 @@
 // What the visitor takes away: CSV and JSON of every set, PNG of the figures.
 
-import { score, type Kind, type ScoreOptions } from "../package/src/index.ts";
-import { byId, say } from "./dom.ts";
+import { score, type Kind, type ScoreOptions } from "../../package/src/index.ts";
+import { byId, say } from "../dom.ts";
+import { notice, problem } from "../notice.ts";
 import { paintHeat } from "./heat.ts";
-import { notice, problem } from "./notice.ts";
 import { filled, MOST, type Measured } from "./scoring.ts";
 import type { Store } from "./store.ts";
 
@@ -43,7 +43,7 @@ function field(value: string | number | null | undefined): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function json(sets: Exported[], options: ScoreOptions): string {
+function json(sets: Exported[], { semantic: _, style: __, ...weighting }: ScoreOptions): string {
   const rows = (values: Float32Array, n: number) => Array.from({ length: n }, (_, i) => [...values.subarray(i * n, (i + 1) * n)]);
   const groups = sets.map(({ id, prompt, texts, score }, set) => ({
     prompt_id: id ?? String(set + 1),
@@ -60,7 +60,7 @@ function json(sets: Exported[], options: ScoreOptions): string {
     })),
     distances: { semantic: rows(score.distances.semantic, texts.length), style: rows(score.distances.style, texts.length) },
   }));
-  return `${JSON.stringify({ embedders: sets[0]?.score.embedders, weighting: options, groups }, null, 1)}\n`;
+  return `${JSON.stringify({ embedders: sets[0]?.score.embedders, weighting, groups }, null, 1)}\n`;
 }
 
 /** The heat map and the map side by side, on the page's own paper. */
@@ -122,7 +122,7 @@ function save(content: BlobPart, type: string, name: string): void {
   notice(`Saved as ${name}.`);
 }
 
-export function listenToExports(store: Store, options: () => ScoreOptions, kind: () => Kind): void {
+export function listenToExports(store: Store, options: () => Promise<ScoreOptions>, kind: () => Kind): void {
   const on = (id: string, task: () => Promise<void>) =>
     byId<HTMLButtonElement>(id).addEventListener("click", async (event) => {
       const button = event.currentTarget as HTMLButtonElement;
@@ -130,8 +130,11 @@ export function listenToExports(store: Store, options: () => ScoreOptions, kind:
       await task().catch(problem);
       button.disabled = false;
     });
-  on("csv", async () => save(csv(await everything(store, options())), "text/csv", "rarebit.csv"));
-  on("json", async () => save(json(await everything(store, options()), options()), "application/json", "rarebit.json"));
+  on("csv", async () => save(csv(await everything(store, await options())), "text/csv", "rarebit.csv"));
+  on("json", async () => {
+    const asked = await options();
+    save(json(await everything(store, asked), asked), "application/json", "rarebit.json");
+  });
   on("png", async () => save(await png(kind()), "image/png", `rarebit-${kind()}.png`));
   store.onChange(() => say(byId("export-scope"), store.sets.length > 1 ? `CSV and JSON hold all ${store.sets.length} sets.` : ""));
 }

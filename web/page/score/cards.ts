@@ -1,8 +1,8 @@
 // The texts, each with its deviations and weight.
 
-import type { Deviation, Kind } from "../package/src/index.ts";
-import { byId, make, say } from "./dom.ts";
-import { fixed, size } from "./format.ts";
+import type { Deviation, Kind } from "../../package/src/index.ts";
+import { byId, make, say } from "../dom.ts";
+import { fixed, size } from "../format.ts";
 import type { Measured } from "./scoring.ts";
 import { light, onLight } from "./spotlight.ts";
 import type { Store, Text } from "./store.ts";

@@ -1,9 +1,10 @@
 // How texts come in: pasted, dropped, opened, or from the examples.
 
-import { read, type Group, type Split } from "../package/src/index.ts";
-import { byId, make, say } from "./dom.ts";
-import { count, size } from "./format.ts";
-import { noNotice, notice, problem } from "./notice.ts";
+import { read, type Group, type Split } from "../../package/src/index.ts";
+import { byId, make, say } from "../dom.ts";
+import { count, size } from "../format.ts";
+import { noNotice, notice, problem } from "../notice.ts";
+import { isShown } from "../tabs.ts";
 import type { Store } from "./store.ts";
 
 /** More than this is held beside the text field: an editor of megabytes would halt the page. */
@@ -72,7 +73,7 @@ export class Intake {
     document.addEventListener("paste", (event) => {
       const target = event.target as HTMLElement;
       const text = event.clipboardData?.getData("text/plain") ?? "";
-      if (dialog.open || target.closest("input, textarea") || text === "") return;
+      if (!isShown("score") || document.querySelector("dialog[open]") || target.closest("input, textarea") || text === "") return;
       event.preventDefault();
       this.#ask();
       this.#hold(text);
@@ -132,7 +133,7 @@ export class Intake {
     const carries = (event: DragEvent) => event.dataTransfer?.types.some((type) => type === "Files" || type === "text/plain");
     const within = (event: DragEvent) => (event.target as Element | null)?.closest?.("input, textarea");
     document.addEventListener("dragover", (event) => {
-      if (!carries(event) || (within(event) && !event.dataTransfer?.types.includes("Files"))) return;
+      if (!isShown("score") || document.querySelector("dialog[open]") || !carries(event) || (within(event) && !event.dataTransfer?.types.includes("Files"))) return;
       event.preventDefault();
       drop.hidden = false;
     });

@@ -1,8 +1,8 @@
 // What was found, in two sentences.
 
-import type { Measure } from "../package/src/index.ts";
-import { byId, make } from "./dom.ts";
-import { count, fixed, gist } from "./format.ts";
+import type { Measure } from "../../package/src/index.ts";
+import { byId, make } from "../dom.ts";
+import { count, fixed, gist } from "../format.ts";
 import { MOST, type Measured } from "./scoring.ts";
 
 const headline = byId("finding");

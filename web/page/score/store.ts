@@ -1,6 +1,6 @@
 // The sets of texts that the page holds, and which of them is shown.
 
-import type { Group } from "../package/src/index.ts";
+import type { Group } from "../../package/src/index.ts";
 
 export interface Text {
   readonly id: number;

@@ -1,8 +1,8 @@
 // The pairwise distances as a heat map that can be walked with the arrow keys.
 
-import type { Kind, Score } from "../package/src/index.ts";
-import { byId, say } from "./dom.ts";
-import { fixed } from "./format.ts";
+import type { Kind, Score } from "../../package/src/index.ts";
+import { byId, say } from "../dom.ts";
+import { fixed } from "../format.ts";
 import { light, onLight } from "./spotlight.ts";
 
 /** Up to this many texts each cell shows its number, and each row its index. */

@@ -1,8 +1,8 @@
 // The pairs that are nearly the same, and two texts side by side with what they share marked.
 
-import { shared, type Score, type Shared } from "../package/src/index.ts";
-import { byId, make } from "./dom.ts";
-import { count, fixed, gist } from "./format.ts";
+import { shared, type Score, type Shared } from "../../package/src/index.ts";
+import { byId, make } from "../dom.ts";
+import { count, fixed, gist } from "../format.ts";
 import { light } from "./spotlight.ts";
 import type { Text } from "./store.ts";
 

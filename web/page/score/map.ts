@@ -1,8 +1,8 @@
 // The set as a flat map.
 
-import type { Kind, Score } from "../package/src/index.ts";
-import { byId, draw, say } from "./dom.ts";
-import { gist, percent } from "./format.ts";
+import type { Kind, Score } from "../../package/src/index.ts";
+import { byId, draw, say } from "../dom.ts";
+import { gist, percent } from "../format.ts";
 import { light, onLight } from "./spotlight.ts";
 import type { Text } from "./store.ts";
 

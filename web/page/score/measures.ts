@@ -1,8 +1,8 @@
 // The measures of the whole set, as a table.
 
-import type { Measure } from "../package/src/index.ts";
-import { byId, make } from "./dom.ts";
-import { fixed } from "./format.ts";
+import type { Measure } from "../../package/src/index.ts";
+import { byId, make } from "../dom.ts";
+import { fixed } from "../format.ts";
 
 const READING = { higher: "higher", lower: "lower", neither: "" };
 

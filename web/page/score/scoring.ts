@@ -1,6 +1,6 @@
 // Measuring the set that is shown: soon after it changes, the latest change first.
 
-import { score, type Progress, type Score, type ScoreOptions } from "../package/src/index.ts";
+import { score, type Progress, type Score, type ScoreOptions } from "../../package/src/index.ts";
 import type { Text } from "./store.ts";
 
 /** A set as it was measured. */
@@ -35,12 +35,12 @@ export class Scoring {
   }
 
   /** Measures these texts, `delay` milliseconds from now unless other texts come first. */
-  request(texts: Text[], options: ScoreOptions, delay: number): void {
+  request(texts: Text[], options: () => Promise<ScoreOptions>, delay: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#measure(filled(texts).slice(0, MOST), options), delay);
   }
 
-  async #measure(texts: Text[], options: ScoreOptions): Promise<void> {
+  async #measure(texts: Text[], options: () => Promise<ScoreOptions>): Promise<void> {
     this.#running?.abort();
     const running = (this.#running = new AbortController());
     let shown: Progress = { stage: "measuring", done: 0, total: 1 };
@@ -53,7 +53,7 @@ export class Scoring {
       };
       const result = await score(
         texts.map((text) => text.text),
-        { ...options, signal: running.signal, onProgress },
+        { ...(await options()), signal: running.signal, onProgress },
       );
       if (!running.signal.aborted) {
         this.#events.onMeasured({ texts, score: result });
