@@ -2,8 +2,8 @@
 // on the CPU, and the command line beside them. Nothing is asserted; docs/web.md has the figures.
 //
 //   cargo build --release && cargo xtask web
-//   npm --prefix web/bench install
-//   python web/bench/onnx.py MINILM web/bench/models/minilm     (the same weights for transformers.js)
+//   npm --prefix web/bench install --ignore-scripts
+//   python web/bench/to_onnx.py MINILM web/bench/models/minilm     (the same weights for transformers.js)
 //   RAREBIT_MINILM=MINILM node web/bench/bench.mjs
 //
 // REPEATS (3) runs are timed after one that is not; the median is printed.

@@ -112,11 +112,11 @@ for (const [name, options] of [
   });
 
   test(`axe finds nothing: Write and the sheet of models, ${name}`, { timeout: 180_000 }, async () => {
-    const { context, page } = await visit(browser, options, "#write?samples=8&max_new_tokens=40&seed=1");
+    const { context, page } = await visit(browser, options, "#write?samples=4&max_new_tokens=24&seed=1");
     await page.getByRole("button", { name: /^Load \d.* and write$/ }).waitFor();
     assert.deepEqual(await violations(page), []);
     await page.locator("#go").click();
-    await page.locator("#verdict").getByText("After 8 texts each").waitFor({ timeout: 150_000 });
+    await page.locator("#verdict").getByText("After 4 texts each").waitFor({ timeout: 150_000 });
     await page.locator("#course").getByText("Done").waitFor();
     await shoot(page, "write");
     assert.deepEqual(await violations(page), []);

@@ -81,6 +81,8 @@ test("a download shows its size before, can be stopped half way, goes on from th
   await row(page).getByRole("button", { name: /^Delete/ }).click();
   await page.locator("#sheet-notice").getByText(/is deleted; 2\.9 MB are free again/).waitFor(BOUND);
   await row(page).waitFor({ state: "detached", ...BOUND });
+  // The address named it.
+  await page.waitForFunction(() => !location.hash.includes("base"), undefined, BOUND);
   await page.reload();
   await open(page);
   assert.equal(await row(page).count(), 0);

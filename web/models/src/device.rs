@@ -125,9 +125,18 @@ extern "C" {
     fn complain(message: &str);
 }
 
+unsafe extern "C" {
+    /// The linker's: runs what registers itself before a program begins, as the operations of shaders do.
+    fn __wasm_call_ctors();
+}
+
 /// Called by the module as it starts: a panic says where it was before everything ends.
 #[wasm_bindgen(start)]
+#[expect(unsafe_code, reason = "nothing else can call the linker's function")]
 pub fn start() {
+    // SAFETY: it is called once, before anything else. Were it called nowhere, the linker would call it
+    // at every call from JavaScript, and each would register everything anew.
+    unsafe { __wasm_call_ctors() };
     std::panic::set_hook(Box::new(|panic| {
         if !PANICKED.replace(true) {
             complain(&panic.to_string());

@@ -1,7 +1,7 @@
 // One of the two models: which it is, what it has written, and how fast.
 
 import type { Piece } from "../../package/src/index.ts";
-import { refill } from "../address.ts";
+import { refill, set } from "../address.ts";
 import { byId, make, say } from "../dom.ts";
 import { count, fixed, size } from "../format.ts";
 import { able, cancel, find, onLibrary, type Entry } from "../models/library.ts";
@@ -99,8 +99,11 @@ export class Side {
     const had = [...this.select.options].map(({ value }) => value);
     if (had.join("\n") !== wanted.map(([key]) => key).join("\n")) {
       this.select.replaceChildren(...wanted.map(([value, name]) => option(value, name, value === this.#first(models))));
-      if (!models.some(({ key }) => key === this.#chosen)) this.#chosen = this.#first(models);
+      const gone = !models.some(({ key }) => key === this.#chosen);
+      if (gone) this.#chosen = this.#first(models);
       this.select.value = this.#chosen;
+      // The address forgets a model that was deleted.
+      if (gone) set(this.select, this.#chosen);
       refill(this.select);
     }
     const { entry } = this;
