@@ -89,6 +89,10 @@ def save_as_pretrained(tokenizer: Tokenizer, path: Path, **settings) -> None:
 def wrap(path: Path, *modules: torch.nn.Module, **settings) -> SentenceTransformer:
     """Saves the encoder in a folder as a sentence-transformers folder of the current layout, and opens it again."""
     SentenceTransformer(modules=[Transformer(str(path)), *modules], device="cpu", **settings).save(str(path), create_model_card=False)
+    # How the tokenizer was loaded, which an environment variable decides, is none of its settings.
+    written = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
+    written.pop("local_files_only", None)
+    (path / "tokenizer_config.json").write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return SentenceTransformer(str(path), device="cpu")
 
 
