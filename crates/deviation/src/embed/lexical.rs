@@ -115,9 +115,10 @@ fn ngram_counts(words: &[&str]) -> Counts {
             .map(|(at, _)| at)
             .chain([marked.len()])
             .collect();
+        let importance = importance(word);
         for n in CHARACTER_NGRAMS {
             for ends in starts.windows(n + 1) {
-                counts.count(&["letters", &marked[ends[0]..ends[n]]], importance(word));
+                counts.count(&["letters", &marked[ends[0]..ends[n]]], importance);
             }
         }
     }
