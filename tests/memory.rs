@@ -78,6 +78,31 @@ fn loading_holds_the_model_and_at_most_one_tensor_more() {
     }
 }
 
+/// In whatever precision, in one file or in several: a tensor is copied when its turn has come.
+#[test]
+fn saving_copies_one_tensor_at_a_time() {
+    let largest = 4 * VOCAB * HIDDEN;
+    let config = config(false);
+    let (tensors, bytes) = weights(&config);
+    let source = folder(&config, &tensors, Precision::F32, u64::MAX);
+    let (model, _) = loaded(source.path(), &Device::flex());
+    for (precision, shard) in [
+        (Precision::F32, u64::MAX),
+        (Precision::F32, 600_000),
+        (Precision::F16, u64::MAX),
+        (Precision::Bf16, 600_000),
+    ] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let info = measure(|| {
+            save_model(folder.path(), &model.trained_values(), precision, shard).expect("written");
+        });
+        let most = info.bytes_max as usize;
+        println!("{precision:?}, shards of {shard}: {most} at most for {bytes}");
+        // A linear layer's weight is turned into one more.
+        assert!(most <= 2 * largest + REST, "{most} of {bytes}");
+    }
+}
+
 /// What a backward pass took, its gradients kept.
 fn backward(model: &CausalLm) -> AllocationInfo {
     let device = model.device();

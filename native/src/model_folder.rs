@@ -119,7 +119,7 @@ impl ModelFolder {
                 return Ok(model.save_adapter(partial, &self.base_name, precision)?);
             }
             self.write_config(&partial.join(CONFIG), model, precision)?;
-            save_model(partial, &model.named_tensors(), precision, max_shard_size)?;
+            save_model(partial, &model.named_values(), precision, max_shard_size)?;
             Ok(())
         })
     }

@@ -15,7 +15,7 @@ use crate::linear::Linear;
 use crate::parts::Part;
 use crate::rope::RopeScaling;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Weights};
 
 /// The value of `model_type` that [`Gpt2Model`] computes.
 const GPT2: &str = "gpt2";
@@ -226,7 +226,7 @@ impl Backbone {
     }
 
     /// The parameters under Hugging Face's names and in its layout.
-    pub(crate) fn collect(&self, into: &mut NamedTensors) {
+    pub(crate) fn collect(&self, into: &mut NamedValues) {
         match self {
             Self::Decoder(decoder) => decoder.collect("model.", into),
             Self::Gpt2(gpt2) => gpt2.collect("transformer.", into),

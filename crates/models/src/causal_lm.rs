@@ -13,7 +13,7 @@ use crate::linear::Linear;
 use crate::lora::LoraConfig;
 use crate::parts::{Part, Parts};
 use crate::safetensors_file::{Precision, TensorFile, save_model};
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedTensors, NamedValues, Weights};
 
 /// A decoder with its language-modelling head: transformers' `AutoModelForCausalLM`.
 #[derive(Module, Debug)]
@@ -135,12 +135,7 @@ impl CausalLm {
 
     /// The model's parameters under Hugging Face's names and in its layout.
     pub fn named_tensors(&self) -> NamedTensors {
-        let mut tensors = Vec::new();
-        self.backbone.collect(&mut tensors);
-        if let Some(head) = &self.lm_head {
-            head.collect("lm_head", &mut tensors);
-        }
-        tensors
+        Parts::named_tensors(self)
     }
 
     /// Writes the weights as one file into a folder.
@@ -148,7 +143,7 @@ impl CausalLm {
     /// # Errors
     /// When the folder cannot be written.
     pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
-        save_model(folder, &self.named_tensors(), precision, u64::MAX)
+        save_model(folder, &self.named_values(), precision, u64::MAX)
     }
 }
 
@@ -198,8 +193,13 @@ impl Parts for CausalLm {
         self.backbone.device()
     }
 
-    fn named_tensors(&self) -> NamedTensors {
-        Self::named_tensors(self)
+    fn named_values(&self) -> NamedValues {
+        let mut tensors = Vec::new();
+        self.backbone.collect(&mut tensors);
+        if let Some(head) = &self.lm_head {
+            head.collect("lm_head", &mut tensors);
+        }
+        tensors
     }
 
     fn reload(&self, file: &TensorFile) -> Result<Self, ModelError> {

@@ -13,7 +13,7 @@ use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
 use crate::rope::Rotation;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Values, Weights};
 
 mod attention;
 mod config;
@@ -164,10 +164,10 @@ impl Decoder {
     }
 
     /// The decoder's parameters under Hugging Face's names and in its layout.
-    pub(crate) fn collect(&self, prefix: &str, into: &mut NamedTensors) {
+    pub(crate) fn collect(&self, prefix: &str, into: &mut NamedValues) {
         into.push((
             format!("{prefix}embed_tokens.weight"),
-            self.embed_tokens.val().into_data(),
+            Values::of(self.embed_tokens.val()),
         ));
         for (i, layer) in self.layers.iter().enumerate() {
             layer.collect(&format!("{prefix}layers.{i}"), into);

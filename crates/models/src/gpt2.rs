@@ -18,7 +18,7 @@ use crate::error::ModelError;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::Linear;
 use crate::norm::{collect_layer_norm, layer_norm};
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Values, Weights};
 
 /// `GPT2Config` of transformers. Its dropouts are not applied: TRL's preference trainers switch them
 /// off as well.
@@ -204,9 +204,9 @@ impl Gpt2Model {
     }
 
     /// The model's parameters under Hugging Face's names and in its layout.
-    pub(crate) fn collect(&self, prefix: &str, into: &mut NamedTensors) {
+    pub(crate) fn collect(&self, prefix: &str, into: &mut NamedValues) {
         for (name, table) in [("wte", &self.wte), ("wpe", &self.wpe)] {
-            into.push((format!("{prefix}{name}.weight"), table.val().into_data()));
+            into.push((format!("{prefix}{name}.weight"), Values::of(table.val())));
         }
         for (i, block) in self.h.iter().enumerate() {
             let name = |part: &str| format!("{prefix}h.{i}.{part}");

@@ -48,7 +48,7 @@ pub use error::ModelError;
 pub use kv_cache::KvCache;
 pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScaling};
 pub use text_stream::TextStream;
-pub use weights::{NamedTensors, param_id};
+pub use weights::{NamedTensors, NamedValues, Values, param_id};
 
 pub mod bert;
 pub mod encoder;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Distribution, Tensor, module::linear};
 
 use crate::error::ModelError;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights, param, replaced};
+use crate::weights::{NamedValues, Values, Weights, param, replaced};
 
 /// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
 ///
@@ -196,24 +196,24 @@ impl Linear {
     }
 
     /// The layer's own parameters as a checkpoint holds them.
-    pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
+    pub(crate) fn collect(&self, name: &str, into: &mut NamedValues) {
         let weight = match self.conv1d {
             true => self.weight.val(),
             false => self.weight.val().transpose(),
         };
-        into.push((format!("{name}.weight"), weight.into_data()));
+        into.push((format!("{name}.weight"), Values::of(weight)));
         if let Some(bias) = &self.bias {
-            into.push((format!("{name}.bias"), bias.val().into_data()));
+            into.push((format!("{name}.bias"), Values::of(bias.val())));
         }
     }
 
     /// The adapter's parameters as peft holds them: `lora_A` `[r, in]`, `lora_B` `[out, r]`.
-    pub(crate) fn collect_lora(&self, name: &str, into: &mut NamedTensors) {
+    pub(crate) fn collect_lora(&self, name: &str, into: &mut NamedValues) {
         for (part, value) in [("lora_A", &self.lora_a), ("lora_B", &self.lora_b)] {
             if let Some(value) = value {
                 into.push((
                     format!("{name}.{part}.weight"),
-                    value.val().transpose().into_data(),
+                    Values::of(value.val().transpose()),
                 ));
             }
         }

@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::linear::{Linear, LoraLayer};
 use crate::parts::{Part, Parts};
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::{NamedTensors, replaced, with_ids_of};
+use crate::weights::{NamedTensors, NamedValues, Values, read_all, replaced, with_ids_of};
 
 mod config;
 mod targets;
@@ -67,11 +67,16 @@ pub trait Adaptable: Parts {
 
     /// What training changes: the adapters and the modules beside them if there are any, else every
     /// parameter.
-    fn trained_tensors(&self) -> NamedTensors {
+    fn trained_values(&self) -> NamedValues {
         match self.adapter() {
             Some(config) => changes(self, config, ""),
-            None => self.named_tensors(),
+            None => self.named_values(),
         }
+    }
+
+    /// The same, copied.
+    fn trained_tensors(&self) -> NamedTensors {
+        read_all(&self.trained_values())
     }
 
     /// The model with the values of [`Self::trained_tensors`] read back.
@@ -227,7 +232,7 @@ fn change<'a>(
 }
 
 /// The adapter's parameters as peft holds them, and those that are trained whole.
-fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedTensors {
+fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValues {
     let mut tensors = Vec::new();
     // A handle of every tensor, not its values.
     let mut model = model.clone();
@@ -238,7 +243,7 @@ fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedTenso
                 Change::Adapter(linear, _) => linear.collect_lora(&name, &mut tensors),
                 Change::Whole(linear) => linear.collect(&name, &mut tensors),
                 Change::WholeTable(table) => {
-                    tensors.push((format!("{name}.weight"), table.val().into_data()));
+                    tensors.push((format!("{name}.weight"), Values::of(table.val())));
                 }
             }
             Ok(())

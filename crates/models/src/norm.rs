@@ -5,7 +5,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::Tensor;
 
 use crate::error::ModelError;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Values, Weights};
 
 /// `x / √(mean(x²) + ε) · weight` over the last dimension (Zhang and Sennrich, arXiv 1910.07467).
 #[derive(Module, Debug)]
@@ -45,8 +45,8 @@ impl RmsNorm {
         x * scale * weight.unsqueeze()
     }
 
-    pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
-        into.push((format!("{name}.weight"), self.weight.val().into_data()));
+    pub(crate) fn collect(&self, name: &str, into: &mut NamedValues) {
+        into.push((format!("{name}.weight"), Values::of(self.weight.val())));
     }
 }
 
@@ -70,9 +70,9 @@ pub(crate) fn layer_norm(
 }
 
 /// A layer norm's parameters as a checkpoint holds them.
-pub(crate) fn collect_layer_norm(norm: &LayerNorm, name: &str, into: &mut NamedTensors) {
-    into.push((format!("{name}.weight"), norm.gamma.val().into_data()));
+pub(crate) fn collect_layer_norm(norm: &LayerNorm, name: &str, into: &mut NamedValues) {
+    into.push((format!("{name}.weight"), Values::of(norm.gamma.val())));
     if let Some(beta) = &norm.beta {
-        into.push((format!("{name}.bias"), beta.val().into_data()));
+        into.push((format!("{name}.bias"), Values::of(beta.val())));
     }
 }

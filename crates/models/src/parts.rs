@@ -7,7 +7,7 @@ use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::lora::LoraConfig;
 use crate::safetensors_file::TensorFile;
-use crate::weights::NamedTensors;
+use crate::weights::{NamedTensors, NamedValues, read_all};
 
 /// A part of a model, to be changed in place.
 pub enum Part<'a> {
@@ -48,7 +48,12 @@ pub trait Parts: Module + Sized {
     fn set_adapter(&mut self, adapter: Option<LoraConfig>);
 
     /// Its parameters, adapters aside, under Hugging Face's names and in its layout.
-    fn named_tensors(&self) -> NamedTensors;
+    fn named_values(&self) -> NamedValues;
+
+    /// The same, copied.
+    fn named_tensors(&self) -> NamedTensors {
+        read_all(&self.named_values())
+    }
 
     /// The same model with all parameters read from a file.
     ///

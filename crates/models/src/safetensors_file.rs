@@ -1,4 +1,4 @@
-//! Weights on disk: safetensors files, single or sharded, read tensor by tensor and written whole.
+//! Weights on disk: safetensors files, single or sharded, read and written tensor by tensor.
 //!
 //! A file is not held in memory: opening it reads and checks the header, and each tensor is mapped,
 //! converted and let go when it is asked for. The whole header is checked before any number is
@@ -14,7 +14,7 @@ mod write;
 
 pub use read::TensorFile;
 pub use shards::save_model;
-pub use write::{Precision, save};
+pub use write::{Precision, Stored, save};
 
 /// Name of the only weight file of a small model.
 pub const SINGLE: &str = "model.safetensors";

@@ -19,7 +19,7 @@ use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, Adaptable, LoraConfig, PREFIX};
 use crate::parts::{Part, Parts};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, Weights, param};
+use crate::weights::{NamedValues, Weights, param};
 
 /// The checkpoint key of the head.
 const SCORE: &str = "score.weight";
@@ -343,7 +343,7 @@ impl Parts for SequenceClassifier {
         self.adapter = adapter;
     }
 
-    fn named_tensors(&self) -> NamedTensors {
+    fn named_values(&self) -> NamedValues {
         let mut tensors = Vec::new();
         self.backbone.collect(&mut tensors);
         self.score.collect("score", &mut tensors);

@@ -1,12 +1,13 @@
 //! Parameters between a tensor file and a module.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::ModelError;
-use crate::safetensors_file::TensorFile;
+use crate::safetensors_file::{Stored, TensorFile};
 
 /// Reads parameters from a tensor file onto a device.
 ///
@@ -91,3 +92,46 @@ pub fn param_id(name: &str) -> ParamId {
 
 /// Names and values of a module's parameters in the layout of its checkpoint.
 pub type NamedTensors = Vec<(String, TensorData)>;
+
+/// The same, each still where the model has it.
+pub type NamedValues = Vec<(String, Values)>;
+
+/// A parameter's values, copied from the device when they are asked for and not before: who writes
+/// a model tensor by tensor holds one copy of a tensor, not of the model.
+pub struct Values {
+    shape: Vec<usize>,
+    read: Box<dyn Fn() -> TensorData>,
+}
+
+impl Values {
+    /// A handle of a tensor.
+    pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        Self {
+            shape: tensor.dims().to_vec(),
+            read: Box::new(move || tensor.clone().into_data()),
+        }
+    }
+
+    /// Copies them.
+    pub fn read(&self) -> TensorData {
+        (self.read)()
+    }
+}
+
+impl Stored for Values {
+    fn shape(&self) -> Vec<usize> {
+        self.shape.clone()
+    }
+
+    fn data(&self) -> Cow<'_, TensorData> {
+        Cow::Owned(self.read())
+    }
+}
+
+/// All of them, copied.
+pub(crate) fn read_all(values: &NamedValues) -> NamedTensors {
+    let tensors = values.iter();
+    tensors
+        .map(|(name, of)| (name.clone(), of.read()))
+        .collect()
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::ModuleOptimizer;
 use rarebit_models::ModelError;
-use rarebit_models::NamedTensors;
+use rarebit_models::NamedValues;
 use rarebit_models::lora::Adaptable;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl Checkpoints {
     pub(crate) fn save(
         &self,
         state: &RunState,
-        parameters: &NamedTensors,
+        parameters: &NamedValues,
         optimizer: &ModuleOptimizer,
     ) -> Result<PathBuf, TrainError> {
         let place = self.path(state.step);
@@ -173,7 +173,7 @@ impl Checkpoints {
 fn write(
     folder: &Path,
     state: &RunState,
-    parameters: &NamedTensors,
+    parameters: &NamedValues,
     optimizer: &ModuleOptimizer,
 ) -> Result<(), TrainError> {
     fs::create_dir_all(folder).map_err(TrainError::write(folder))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::optim::ModuleOptimizer;
-use burn::tensor::TensorData;
+use rarebit_models::Values;
 use rarebit_models::lora::Adaptable;
 
 use crate::arguments::TrainingArguments;
@@ -393,10 +393,10 @@ impl<'a, T: Task> Course<'a, T> {
         if self.saved == Some(self.state.step) {
             return Ok(());
         }
-        let parameters = self.learner.model.trained_tensors();
+        let parameters = self.learner.model.trained_values();
         // A step's loss is of the parameters before it: what it made of them shows here first.
-        let finite = |data: &TensorData| data.as_slice().is_ok_and(all_finite);
-        if !parameters.iter().all(|(_, data)| finite(data)) {
+        let finite = |values: &Values| values.read().as_slice().is_ok_and(all_finite);
+        if !parameters.iter().all(|(_, values)| finite(values)) {
             return Err(TrainError::Diverged {
                 step: self.state.step,
                 last_good: self.last_good(),

@@ -9,7 +9,7 @@ use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
 use crate::rope::Rotation;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Weights};
 
 /// Attention (Vaswani et al., arXiv 1706.03762) whose query heads share key heads in groups
 /// (Ainslie et al., arXiv 2305.13245).
@@ -200,7 +200,7 @@ impl Attention {
         f(&format!("{name}.o_proj"), &mut self.o_proj);
     }
 
-    pub(crate) fn collect(&self, name: &str, into: &mut NamedTensors) {
+    pub(crate) fn collect(&self, name: &str, into: &mut NamedValues) {
         match &self.projections {
             Projections::Separate(parts) => {
                 parts.q_proj.collect(&format!("{name}.q_proj"), into);

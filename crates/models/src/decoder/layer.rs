@@ -10,7 +10,7 @@ use crate::error::ModelError;
 use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
-use crate::weights::{NamedTensors, Weights};
+use crate::weights::{NamedValues, Weights};
 
 /// Attention and feed-forward, each behind a norm and beside the residual stream.
 #[derive(Module, Debug)]
@@ -86,7 +86,7 @@ impl DecoderLayer {
         self.mlp.for_each_linear(&format!("{name}.mlp"), f);
     }
 
-    pub(super) fn collect(&self, name: &str, into: &mut NamedTensors) {
+    pub(super) fn collect(&self, name: &str, into: &mut NamedValues) {
         let mut norm = |part: &str, norm: &RmsNorm| norm.collect(&format!("{name}.{part}"), into);
         norm("input_layernorm", &self.input_layernorm);
         norm("post_attention_layernorm", &self.post_attention_layernorm);
@@ -174,7 +174,7 @@ impl Mlp {
         f(&format!("{name}.down_proj"), &mut self.down_proj);
     }
 
-    fn collect(&self, name: &str, into: &mut NamedTensors) {
+    fn collect(&self, name: &str, into: &mut NamedValues) {
         match &self.gate {
             Gate::Separate(parts) => {
                 parts.gate_proj.collect(&format!("{name}.gate_proj"), into);

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::TensorData;
 use serde_json::json;
 
-use super::{INDEX, Precision, SINGLE, save};
+use super::write::count;
+use super::{INDEX, Precision, SINGLE, Stored, save};
 use crate::error::ModelError;
 
 /// Writes the weights of a model into its folder as transformers does: one file, or, where that
@@ -13,16 +13,16 @@ use crate::error::ModelError;
 ///
 /// # Errors
 /// As [`save`].
-pub fn save_model(
+pub fn save_model<T: Stored>(
     folder: &Path,
-    tensors: &[(String, TensorData)],
+    tensors: &[(String, T)],
     precision: Precision,
     max_shard_size: u64,
 ) -> Result<(), ModelError> {
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     let sizes: Vec<u64> = tensors
         .iter()
-        .map(|(_, data)| (data.num_elements() * precision.width()) as u64)
+        .map(|(_, tensor)| (count(tensor) * precision.width()) as u64)
         .collect();
     let lengths = shards(&sizes, max_shard_size);
     if lengths.len() < 2 {
@@ -37,7 +37,7 @@ pub fn save_model(
         save(&folder.join(&file), shard, precision, &metadata)?;
         weight_map.extend(shard.iter().map(|(name, _)| (name.as_str(), file.clone())));
     }
-    let parameters: usize = tensors.iter().map(|(_, data)| data.num_elements()).sum();
+    let parameters: usize = tensors.iter().map(|(_, tensor)| count(tensor)).sum();
     let index = json!({
         "metadata": { "total_parameters": parameters, "total_size": sizes.iter().sum::<u64>() },
         "weight_map": weight_map,

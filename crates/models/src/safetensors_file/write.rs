@@ -77,22 +77,48 @@ impl Precision {
     }
 }
 
+/// What a tensor file can be written from.
+pub trait Stored {
+    /// Its shape, known without its values.
+    fn shape(&self) -> Vec<usize>;
+
+    /// Its values, asked for once, when their turn to be written has come.
+    fn data(&self) -> Cow<'_, TensorData>;
+}
+
+impl Stored for TensorData {
+    fn shape(&self) -> Vec<usize> {
+        TensorData::shape(self).to_vec()
+    }
+
+    fn data(&self) -> Cow<'_, TensorData> {
+        Cow::Borrowed(self)
+    }
+}
+
+/// How many numbers a tensor has.
+pub(super) fn count<T: Stored>(tensor: &T) -> usize {
+    tensor.shape().iter().product()
+}
+
 /// Writes tensors as one safetensors file, beside its place and then renamed into it.
 ///
 /// The same tensors and metadata give the same bytes: tensors are ordered by name and metadata by
 /// key (the safetensors crate's own writer orders metadata by a random hash).
 ///
+/// Of tensors that are still on their device, one at a time is copied.
+///
 /// # Errors
 ///
 /// When a tensor's values are not floats or do not fit the precision, or the disk refuses. The
 /// file that stood at `path` is then untouched.
-pub fn save(
+pub fn save<T: Stored>(
     path: &Path,
-    tensors: &[(String, TensorData)],
+    tensors: &[(String, T)],
     precision: Precision,
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), ModelError> {
-    let tensors: BTreeMap<&str, &TensorData> = tensors
+    let tensors: BTreeMap<&str, &T> = tensors
         .iter()
         .map(|(name, data)| (name.as_str(), data))
         .collect();
@@ -117,8 +143,8 @@ pub fn save(
 }
 
 /// The header's JSON, padded with spaces so that the numbers behind it are aligned.
-fn header(
-    tensors: &BTreeMap<&str, &TensorData>,
+fn header<T: Stored>(
+    tensors: &BTreeMap<&str, &T>,
     precision: Precision,
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, serde_json::Error> {
@@ -127,11 +153,11 @@ fn header(
         entries.insert("__metadata__".to_owned(), serde_json::to_value(metadata)?);
     }
     let mut start = 0;
-    for (name, data) in tensors {
-        let end = start + data.num_elements() * precision.width();
+    for (name, tensor) in tensors {
+        let end = start + count(*tensor) * precision.width();
         let info = TensorInfo {
             dtype: precision.dtype(),
-            shape: data.shape().to_vec(),
+            shape: tensor.shape(),
             data_offsets: (start, end),
         };
         entries.insert((*name).to_owned(), serde_json::to_value(info)?);
@@ -142,11 +168,11 @@ fn header(
     Ok(json)
 }
 
-fn write_parts(
+fn write_parts<T: Stored>(
     temporary: &Path,
     path: &Path,
     header: &[u8],
-    tensors: &BTreeMap<&str, &TensorData>,
+    tensors: &BTreeMap<&str, &T>,
     precision: Precision,
 ) -> Result<(), ModelError> {
     let failed = |source| ModelError::Write {
@@ -157,8 +183,8 @@ fn write_parts(
     file.write_all(&(header.len() as u64).to_le_bytes())
         .map_err(failed)?;
     file.write_all(header).map_err(failed)?;
-    for (name, data) in tensors {
-        for block in f32s(path, name, data)?.chunks(BLOCK) {
+    for (name, tensor) in tensors {
+        for block in f32s(path, name, &tensor.data())?.chunks(BLOCK) {
             let bytes = precision
                 .encode(block)
                 .map_err(|value| ModelError::Overflow {
