@@ -129,6 +129,36 @@ fn merging_changes_nothing_but_rounding() {
     );
 }
 
+/// `lora_dropout`, as `attach` leaves it among frozen layers; how much is dropped is tested beside
+/// the layer.
+#[test]
+fn an_adapters_dropout_is_drawn_in_training_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in [ADAPTER_CONFIG, ADAPTER_MODEL] {
+        let from = path(ADAPTER).join(name);
+        std::fs::copy(from, folder.path().join(name)).expect("copied");
+    }
+    let settings = folder.path().join(ADAPTER_CONFIG);
+    let text = std::fs::read_to_string(&settings).expect("settings");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    config["lora_dropout"] = 0.5.into();
+    std::fs::write(&settings, config.to_string()).expect("written");
+
+    let load = |device: &Device| {
+        let (model, config) = model("policy", device)
+            .with_adapter(folder.path())
+            .expect("an adapter that fits");
+        assert_eq!(config.lora_dropout, 0.5);
+        model
+    };
+    let expected = logits(&adapted(&Device::flex()).0);
+    assert_eq!(logits(&load(&Device::flex())), expected);
+    let training = load(&Device::flex().autodiff());
+    let first = logits(&training);
+    assert_ne!(first, expected);
+    assert_ne!(first, logits(&training));
+}
+
 #[test]
 fn a_fresh_adapter_changes_nothing_and_is_all_that_is_trained() {
     let device = Device::flex().autodiff();

@@ -219,3 +219,105 @@ impl Linear {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 64;
+    const ROWS: usize = 1000;
+
+    /// A layer of 10 times the identity whose adapter is the identity, so that the output shows what
+    /// the adapter was given: `y = 10 x + scale · dropout(x)`.
+    fn layer(dropout: f64, scale: f64, device: &Device) -> Linear {
+        let eye = || Tensor::<2>::eye(WIDTH, device);
+        let mut linear = Linear::new(param("weight", eye() * 10.0), None);
+        let layer = LoraLayer {
+            r: WIDTH,
+            scale,
+            dropout,
+        };
+        linear.attach_lora("layer", &layer);
+        linear.lora_a = Some(param("a", eye()));
+        linear.lora_b = Some(param("b", eye()));
+        linear
+    }
+
+    /// What the layer adds to `10 x` where `x` is 1 everywhere.
+    fn added(linear: &Linear, device: &Device) -> Tensor<2> {
+        let x = Tensor::<3>::ones([1, ROWS, WIDTH], device);
+        linear.forward(x).squeeze_dim::<2>(0) - 10.0
+    }
+
+    fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec().expect("f32")
+    }
+
+    /// As in peft: only what the adapter is given is dropped, and what is left is scaled, so that
+    /// the mean stays.
+    #[test]
+    fn dropout_is_of_the_adapters_input_alone_and_keeps_its_mean() {
+        let device = Device::flex().autodiff();
+        for (rate, scale) in [(0.1, 2.0), (0.25, 1.0), (0.75, 0.5)] {
+            let found = numbers(added(&layer(rate, scale, &device), &device));
+            let kept = scale / (1.0 - rate);
+            for value in &found {
+                let value = f64::from(*value);
+                assert!(
+                    value.abs() < 1e-4 || (value - kept).abs() < 1e-4,
+                    "{value} at {rate}: neither 0 nor {kept}"
+                );
+            }
+            let count = found.len() as f64;
+            let zeros = found.iter().filter(|value| value.abs() < 1e-4).count() as f64;
+            let mean = found.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
+            // Six standard deviations of a share of this many draws.
+            let margin = 6.0 * (rate * (1.0 - rate) / count).sqrt();
+            assert!(
+                (zeros / count - rate).abs() < margin,
+                "{zeros} of {count} at {rate}"
+            );
+            assert!(
+                (mean - scale).abs() < kept * margin,
+                "{mean} at {rate}, not {scale}"
+            );
+        }
+    }
+
+    #[test]
+    fn dropout_is_drawn_anew_for_every_call_and_number() {
+        let device = Device::flex().autodiff();
+        let linear = layer(0.5, 1.0, &device);
+        let draw = || numbers(added(&linear, &device));
+        let (first, second) = (draw(), draw());
+        assert_ne!(first, second);
+        let rows: Vec<&[f32]> = first.chunks(WIDTH).collect();
+        assert!(rows.iter().any(|row| row[0] != row[1]));
+    }
+
+    /// `dL/dB = scale · (dropout(x) A)ᵀ dL/dy`: with `L` the sum of `y`, its rows are sums over what
+    /// the forward pass let through.
+    #[test]
+    fn gradients_are_of_the_mask_that_was_drawn() {
+        let device = Device::flex().autodiff();
+        let linear = layer(0.5, 2.0, &device);
+        let output = added(&linear, &device);
+        let through = numbers(output.clone().detach().sum_dim(0));
+        let gradients = output.sum().backward();
+        let b = linear.lora_b.as_ref().expect("an adapter").val();
+        let gradient = numbers(b.grad(&gradients).expect("a gradient"));
+        for (row, through) in gradient.chunks(WIDTH).zip(through) {
+            for value in row {
+                assert!((value - through).abs() < 1e-2, "{value}, not {through}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_dropped_at_rate_0_nor_outside_training() {
+        for (rate, device) in [(0.0, Device::flex().autodiff()), (0.9, Device::flex())] {
+            let found = numbers(added(&layer(rate, 2.0, &device), &device));
+            assert!(found.iter().all(|value| (value - 2.0).abs() < 1e-5));
+        }
+    }
+}
