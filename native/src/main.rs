@@ -29,8 +29,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rarebit_models::ration::Rationed;
 
 use commands::Command;
+
+/// For the chat templates of strangers.
+#[global_allocator]
+static ALLOCATOR: Rationed = Rationed;
 
 /// Train language models that write well, and differently each time.
 ///

@@ -332,6 +332,14 @@ fn templates_that_run_wild_are_refused() {
             "come to an end",
         ),
         ("{{ 'x' * 9999999999999 }}", "come to an end"),
+        (
+            "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
+            "come to an end",
+        ),
+        (
+            "{% set n = namespace(x=[1]) %}{% for i in range(9999) %}{% for j in range(99) %}{% set n.x = [n.x] %}{% endfor %}{% endfor %}",
+            "come to an end",
+        ),
         ("{{ open('/etc/passwd').read() }}", "open"),
         ("{{ messages[7].content }}", "undefined"),
         ("{% if %}", "syntax error"),

@@ -7,6 +7,7 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use minijinja::Environment;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
-use crate::jinja::{CHAT, environment, failed, has_marks};
+use crate::jinja::{environment, has_marks, render};
 use crate::tokenizer::Tokenizer;
 pub use assistant::Conversation;
 pub use encode::Encoded;
@@ -95,7 +96,7 @@ pub struct ChatTemplate {
 
 #[derive(Debug)]
 struct Chosen {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     /// Its place among the templates.
     place: usize,
 }
@@ -223,11 +224,8 @@ impl ChatTemplate {
         context.insert("tools", ().into());
         context.insert("documents", ().into());
         context.insert("add_generation_prompt", add_generation_prompt.into());
-        chosen
-            .environment
-            .get_template(CHAT)
-            .and_then(|template| template.render(context))
-            .map_err(|error| failed(&self.templates[chosen.place].path, &error))
+        let path = &self.templates[chosen.place].path;
+        render(&chosen.environment, path, context.into())
     }
 
     fn chosen(&self) -> Result<&Chosen, ModelError> {
@@ -246,8 +244,9 @@ impl ChatTemplate {
         self.chosen = match place {
             Some(place) => {
                 let template = &self.templates[place];
+                let environment = environment(&template.source, &template.path, self.now)?;
                 Some(Chosen {
-                    environment: environment(&template.source, &template.path, self.now)?,
+                    environment: Arc::new(environment),
                     place,
                 })
             }

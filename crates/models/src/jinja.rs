@@ -1,22 +1,23 @@
 //! Jinja as transformers gives it to chat templates.
 //!
-//! A template comes with a model, from whoever made it: it reads no file, and it comes to an end.
-//! (Two things minijinja 3.1 does not charge for, so that a template made to do harm can still end
-//! the program: a list added to itself some thirty times, and a value put into itself tens of
-//! thousands of times by a loop.)
+//! A template comes with a model, from whoever made it: it reads no file, and it comes to an end,
+//! by its fuel or else by the bounds of the thread that it is read and rendered on.
 
+mod bounded;
 mod json;
 mod limits;
 mod marks;
 mod methods;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
-use minijinja::{Environment, Error, ErrorKind, syntax::SyntaxConfig};
+use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
 
 use crate::error::ModelError;
+use bounded::bounded;
 pub(crate) use marks::{has_marks, marked_stretches, marks};
 
 /// The name under which an environment holds its only template.
@@ -35,15 +36,36 @@ pub(crate) fn environment(
     path: &Path,
     now: Option<DateTime>,
 ) -> Result<Environment<'static>, ModelError> {
-    let refused = |reason: String| ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason,
-    };
     if let Some(problem) = limits::problem(source) {
-        return Err(refused(problem));
+        return Err(refused(path, problem));
     }
-    let source = marks::as_conditions(source).map_err(|problem| refused(problem.to_owned()))?;
+    let source =
+        marks::as_conditions(source).map_err(|problem| refused(path, problem.to_owned()))?;
+    let place = path.to_owned();
+    // Constants are computed as a template is parsed.
+    bounded(path, move || parsed(source, &place, now))
+}
+
+/// What the template of an [`environment`] writes.
+pub(crate) fn render(
+    environment: &Arc<Environment<'static>>,
+    path: &Path,
+    context: Value,
+) -> Result<String, ModelError> {
+    let (environment, place) = (Arc::clone(environment), path.to_owned());
+    bounded(path, move || {
+        environment
+            .get_template(CHAT)
+            .and_then(|template| template.render(context))
+            .map_err(|error| failed(&place, &error))
+    })
+}
+
+fn parsed(
+    source: String,
+    path: &Path,
+    now: Option<DateTime>,
+) -> Result<Environment<'static>, ModelError> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder()
         .trim_blocks(true)
@@ -76,8 +98,16 @@ pub(crate) fn environment(
     Ok(environment)
 }
 
+fn refused(path: &Path, reason: String) -> ModelError {
+    ModelError::Setting {
+        path: path.to_owned(),
+        key: "chat_template".to_owned(),
+        reason,
+    }
+}
+
 /// What a template's error says, with the template's file.
-pub(crate) fn failed(path: &Path, error: &Error) -> ModelError {
+fn failed(path: &Path, error: &Error) -> ModelError {
     let mut root: &dyn std::error::Error = error;
     while let Some(source) = root.source() {
         root = source;
@@ -89,11 +119,7 @@ pub(crate) fn failed(path: &Path, error: &Error) -> ModelError {
         }
         _ => format!("{root:#}"),
     };
-    ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason,
-    }
+    refused(path, reason)
 }
 
 /// Python's `datetime.strftime` without a time zone.
@@ -110,19 +136,16 @@ fn strftime(now: DateTime, format: &str) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use minijinja::{Value, context};
+    use minijinja::context;
 
     use super::*;
 
     fn render(source: &str, context: Value) -> Result<String, String> {
         let path = Path::new("folder");
         let date = jiff::civil::datetime(2024, 7, 6, 9, 5, 3, 0);
-        let environment =
-            environment(source, path, Some(date)).map_err(|error| error.to_string())?;
-        environment
-            .get_template(CHAT)
-            .and_then(|template| template.render(context))
-            .map_err(|error| failed(path, &error).to_string())
+        environment(source, path, Some(date))
+            .and_then(|environment| super::render(&Arc::new(environment), path, context))
+            .map_err(|error| error.to_string())
     }
 
     /// As Python writes `datetime(2024, 7, 6, 9, 5, 3)`.
@@ -199,6 +222,67 @@ mod tests {
                 .iter()
                 .any(|told| error.contains(told));
             assert!(told, "{source}: {error}");
+        }
+    }
+
+    /// `body`, many times, of a namespace that holds `x` and `y`.
+    fn over_and_over(times: u32, body: &str, after: &str) -> String {
+        format!(
+            "{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range({times}) %}}{body}{{% endfor %}}{after}"
+        )
+    }
+
+    /// A tenth of this filled the stack of a test's thread.
+    #[test]
+    fn what_is_nested_deep_is_written_compared_and_let_go() {
+        let both = "{% set ns.x = [ns.x] %}{% set ns.y = {'a': ns.y} %}";
+        for (after, text) in [
+            ("", ""),
+            ("{{ ns.x | tojson | length }}", "80003"),
+            ("{{ ns.y | tojson(sort_keys=true) | length }}", "280003"),
+            ("{{ ns.x | string | length }}", "80003"),
+            ("{{ (ns.x ~ '') | length }}", "80003"),
+            ("{{ ns.x == [ns.x] }}", "False"),
+        ] {
+            let found = render(&over_and_over(40_000, both, after), context! {});
+            assert_eq!(found.as_deref(), Ok(text), "{after}");
+        }
+    }
+
+    /// As deep as fuel allows.
+    #[test]
+    fn what_nests_without_end_is_stopped() {
+        let inline = format!(
+            "{{% set ns.x = {}ns.x{} %}}",
+            "[".repeat(60),
+            "]".repeat(60)
+        );
+        for body in [
+            "{% set ns.x = [ns.x] %}",
+            "{% set ns.x = {'a': ns.x} %}",
+            &inline,
+        ] {
+            let inner = format!("{{% for j in range(10000) %}}{body}{{% endfor %}}");
+            let error = render(&over_and_over(10_000, &inner, ""), context! {}).expect_err(body);
+            assert!(error.contains("come to an end"), "{body}: {error}");
+        }
+    }
+
+    /// Few instructions, each cheap, and a value that no memory holds.
+    #[test]
+    fn what_takes_all_memory_is_stopped() {
+        let double = "{% set ns.x = ns.x + ns.x %}";
+        let twice = "{% set ns.x = [ns.x, ns.x] %}";
+        let repeated = "[[1] * 100000000] * 100000000";
+        for source in [
+            &over_and_over(40, double, ""),
+            &over_and_over(40, twice, "{{ ns.x ~ '' }}"),
+            &over_and_over(40, twice, "{{ ns.x | tojson }}"),
+            &format!("{{{{ ({repeated}) ~ '' }}}}"),
+            &format!("{{{{ ({repeated}) | tojson(sort_keys=true) }}}}"),
+        ] {
+            let error = render(source, context! {}).expect_err(source);
+            assert!(error.contains("come to an end"), "{source}: {error}");
         }
     }
 

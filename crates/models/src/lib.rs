@@ -33,6 +33,7 @@ mod linear;
 pub mod lora;
 mod norm;
 mod parts;
+pub mod ration;
 pub mod reward;
 mod rope;
 pub mod safetensors_file;
