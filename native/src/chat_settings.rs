@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use anyhow::Context;
-use jiff::civil::DateTime;
+use jiff::civil::{DateTime, date};
 use rarebit_models::chat::ChatTemplate;
 use serde_json::{Map, Value};
 use toml::Table;
 
 use crate::run_config::RunConfig;
+
+/// What a template that asks for the date is told where the day shall not matter.
+pub(crate) const SETTLED_DATE: DateTime = date(2024, 7, 26).at(0, 0, 0, 0);
 
 /// What the chat template is told
 #[derive(clap::Args, Clone, Debug, Default)]

@@ -20,6 +20,7 @@ mod reward_data;
 mod run_config;
 mod scorer;
 mod settings;
+mod surprise;
 mod tale_world;
 mod training_data;
 mod training_view;

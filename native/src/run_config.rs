@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
-use rarebit_deviation::{Kinds, Weighting};
+use rarebit_deviation::{Kinds, Mix, Signal, Weighting};
 use rarebit_train::{LossType, Objective, OrpoNll, OrpoWeight, TrainingArguments};
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -123,6 +123,8 @@ pub(crate) struct ModelArguments {
     pub(crate) tau: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) semantic_share: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mix: Option<Mix>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shuffle_weights: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,7 +273,7 @@ impl RunConfig {
                 .with_context(|| "`chat_template_date` cannot be read")?;
         }
         let with_beta = [Name::DPO, Name::SIMPO, Name::KTO].concat();
-        let meant: [(&str, bool, &[Name]); 17] = [
+        let meant: [(&str, bool, &[Name]); 18] = [
             ("loss_type", model.loss_type.is_some(), &Name::DPO[..]),
             ("beta", model.beta.is_some(), &with_beta),
             ("policy_beta", model.policy_beta.is_some(), &Name::DPO),
@@ -299,6 +301,7 @@ impl RunConfig {
                 model.semantic_share.is_some(),
                 &Name::WEIGHTED,
             ),
+            ("mix", model.mix.is_some(), &Name::WEIGHTED),
             (
                 "shuffle_weights",
                 model.shuffle_weights.is_some(),
@@ -312,6 +315,11 @@ impl RunConfig {
         ensure!(
             self.online.is_none() || model.eval_file.is_none(),
             "`eval_file` means nothing to an online run: each round says how good what it wrote is"
+        );
+        let counts_surprise = model.mix.is_some_and(|mix| mix.counts(Signal::Surprise));
+        ensure!(
+            self.online.is_none() || !counts_surprise,
+            "`mix` counts surprise, which an online run does not measure: leave it out"
         );
         match (&model.dataset_name, &model.train_file) {
             (None, None) => bail!(
@@ -369,6 +377,7 @@ impl RunConfig {
             shrinkage: self.model.shrinkage,
             tau: self.model.tau,
             semantic_share: self.model.semantic_share,
+            mix: self.model.mix,
         }
     }
 
@@ -381,6 +390,7 @@ impl RunConfig {
             || model.shrinkage.is_some()
             || model.tau.is_some()
             || model.semantic_share.is_some()
+            || model.mix.is_some()
     }
 }
 
@@ -398,6 +408,7 @@ mod tests {
     fn a_resolved_configuration_gives_itself() {
         let config = resolve(&format!(
             "{LEAST}objective = 'ddpo'\nbeta = 0.2\nfloor = 0.1\nmax_steps = 7\nlora_r = 4\n\
+             mix = {{ diversity = 1, novelty = 0.5 }}\n\
              chat_template = 'rag'\nchat_template_date = '2026-11-24T01:02:03'\n\
              chat_template_kwargs = {{ enable_thinking = false, tools = {{ a = [1, 'b'] }} }}"
         ))
@@ -453,6 +464,15 @@ mod tests {
             ("objective = 'dpo'\nlearning_rate = 0.0", "learning_rate"),
             ("objective = 'ddpo'\nfloor = 2.0", "floor"),
             ("objective = 'ddpo'\ntau = -1.0", "tau"),
+            (
+                "objective = 'ddpo'\nmix = { novelty = -1 }",
+                "lambda of novelty is -1",
+            ),
+            ("objective = 'ddpo'\nmix = { wit = 1 }", "`wit`"),
+            (
+                "objective = 'dpo'\nmix = { novelty = 1 }",
+                "`mix` means nothing",
+            ),
             (
                 "objective = 'ddpo'\nweighting = 'style'\nsemantic_share = 0.5",
                 "semantic share",

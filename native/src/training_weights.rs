@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use rarebit_data::steps::weigh::shuffle;
 use rarebit_data::{GroupScore, read_group_scores};
-use rarebit_deviation::{Kind, Weighting, weights};
+use rarebit_deviation::{Kind, Signals, Weighting, additive_weights, weights};
 
 use crate::run_config::RunConfig;
 
@@ -41,7 +41,7 @@ impl Weights {
         let groups = path.with_file_name("groups.parquet");
         ensure!(
             groups.is_file(),
-            "weighting, floor, rank, shrinkage, tau, semantic_share and shuffle_weights make weights anew from \
+            "weighting, floor, rank, shrinkage, tau, semantic_share, mix and shuffle_weights make weights anew from \
              those of all responses, which {} would hold; leave them out to use the `weight` column as it is",
             groups.display()
         );
@@ -132,13 +132,30 @@ fn reweighed(
             })
             .collect()
     };
-    let kinds = weighting.kinds.as_slice().iter();
+    let followed = weighting.follows();
+    let kinds = followed.as_slice().iter();
     let mut kinds: Vec<Vec<f64>> = kinds.map(|&kind| raw(kind)).collect::<Result<_, _>>()?;
     if kinds.is_empty() {
         kinds.push(vec![0.0; responses.len()]);
     }
     let slices: Vec<&[f64]> = kinds.iter().map(Vec::as_slice).collect();
-    Ok(weights(&slices, weighting))
+    let Some(mix) = &weighting.mix else {
+        return Ok(weights(&slices, weighting));
+    };
+    let signal = |of: fn(&GroupScore) -> Option<f64>| -> Vec<Option<f64>> {
+        responses.iter().map(of).collect()
+    };
+    let signals = Signals {
+        novelty: &signal(|score| score.novelty),
+        surprise: &signal(|score| score.surprise),
+        quality: &signal(|score| score.score),
+    };
+    additive_weights(&slices, &signals, mix, weighting).with_context(|| {
+        format!(
+            "{}, prompt {prompt}: `rarebit prepare --mix {mix}` writes what is missing",
+            path.display()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -160,12 +177,14 @@ mod tests {
                     prompt: "Tell.".into(),
                     response_id,
                     response: "A tale.".into(),
-                    score: None,
+                    score: Some(deviation * deviation),
                     transformed_score: None,
                     deviation_semantic: Some(deviation),
                     deviation_style: Some(deviation),
                     normalized_semantic: None,
                     normalized_style: None,
+                    novelty: Some(0.5 - deviation),
+                    surprise: None,
                     weight: f64::from(response_id) * 0.5 + 0.5,
                 };
                 table.write(row).unwrap();
@@ -195,6 +214,30 @@ mod tests {
         assert_eq!(of_prompt(&sharp, "b"), [0.0, 0.6, 2.4]);
         let ones = Weights::read(&path, &config("weighting = 'none'")).unwrap();
         assert_eq!(of_prompt(&ones, "a"), [1.0; 3]);
+    }
+
+    #[test]
+    fn a_mix_is_made_of_a_files_signals() {
+        let (_folder, path) = groups([0.2, 0.3, 0.4]);
+        let mixed = |mix: &str| Weights::read(&path, &config(&format!("mix = {{ {mix} }}")));
+        // u of the scores, which are the deviations' squares: (0, 5/12, 1).
+        let both = of_prompt(&mixed("diversity = 1, quality = 1").unwrap(), "a");
+        let sum = 11.0 / 24.0 + 1.0;
+        for (found, s) in both.iter().zip([0.0, 11.0 / 24.0, 1.0]) {
+            assert!((found - 3.0 * s / sum).abs() < 1e-8, "{both:?}");
+        }
+        // Novelty falls as deviation rises.
+        let opposites = mixed("diversity = 2.0, novelty = 2.0").unwrap();
+        assert_eq!(of_prompt(&opposites, "b"), [1.0; 3]);
+        let error = format!("{:#}", mixed("surprise = 1").err().unwrap());
+        for part in [
+            "groups.parquet",
+            "prompt a",
+            "--mix surprise=1",
+            "no surprise",
+        ] {
+            assert!(error.contains(part), "{part} is not in {error}");
+        }
     }
 
     #[test]

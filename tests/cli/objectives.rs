@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::sandbox::{Sandbox, assert_holds, policy};
+use super::sandbox::{self, Sandbox, assert_holds, policy};
 
 const LEXICAL: &str = "--semantic builtin:lexical";
 
@@ -145,6 +145,169 @@ fn shuffled_weights_are_a_control() {
         ),
     );
     assert_holds(&error, &["groups.parquet", "shuffle_weights"]);
+}
+
+/// The weights of rows of one prompt as CrPO adds signals up, by its formula spelled out here.
+fn added(rows: &[Value], signals: &[(&str, f64)]) -> Vec<f64> {
+    let mut scores = vec![0.0; rows.len()];
+    for (column, lambda) in signals {
+        let number = |row: &Value| row[column].as_f64();
+        let values: Vec<f64> = rows.iter().map(|row| number(row).expect(column)).collect();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for (score, value) in scores.iter_mut().zip(values) {
+            *score += match most > least {
+                true => lambda * (value - least) / (most - least),
+                false => lambda * 0.5,
+            };
+        }
+    }
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    scores.iter().map(|score| score / mean).collect()
+}
+
+#[test]
+fn signals_are_added_up_to_weights() {
+    let sandbox = prepared(&format!(
+        "--jsonl --weighting semantic --mix diversity=1,novelty=1,surprise=0.5,quality=1 \
+         --surprise-model {}",
+        policy()
+    ));
+    let mut groups = sandbox.rows("prepared/train/groups.jsonl");
+    groups.extend(sandbox.rows("prepared/test/groups.jsonl"));
+    assert_eq!(groups.len(), 72);
+    let all = [
+        ("deviation_semantic", 1.0),
+        ("novelty", 1.0),
+        ("surprise", 0.5),
+        ("score", 1.0),
+    ];
+    for prompt in groups.chunk_by(|a, b| a["prompt_id"] == b["prompt_id"]) {
+        for (row, expected) in prompt.iter().zip(added(prompt, &all)) {
+            let weight = row["weight"].as_f64().unwrap();
+            assert!((weight - expected).abs() < 1e-9, "{weight}, not {expected}");
+            // A random model of 300 tokens expects none of them.
+            assert!(row["surprise"].as_f64().unwrap() > 50.0, "{row}");
+            assert!(row["novelty"].as_f64().unwrap() >= 0.0, "{row}");
+        }
+    }
+    let summary: Value = serde_json::from_str(&sandbox.read("prepared/summary.json")).unwrap();
+    assert_eq!(summary["options"]["weighting"]["mix"]["surprise"], 0.5);
+    assert!(summary["surprise_model"].is_string());
+
+    // `train` mixes anew from what is there.
+    let flags = "--objective ddpo --dataset-name prepared --mix novelty=1,quality=2";
+    sandbox.succeeds(&train("run", flags));
+    assert_holds(
+        &sandbox.read("run/config.toml"),
+        &["[mix]", "novelty = 1.0", "quality = 2.0"],
+    );
+    sandbox.succeeds("train --config run/config.toml --output_dir again");
+    assert!(sandbox.tree("again/model") == sandbox.tree("run/model"));
+}
+
+#[test]
+fn surprise_of_any_origin_is_read_and_what_is_missing_is_named() {
+    let sandbox = Sandbox::new();
+    let rows = |with: &dyn Fn(usize) -> Value| -> String {
+        (0..8)
+            .map(|i| {
+                let (prompt, response) = (format!("Tell {}", i / 4), format!("A tale of {i}."));
+                let mut row = json!({"prompt": prompt, "response": response, "score": i});
+                for (key, value) in with(i).as_object().unwrap() {
+                    row[key] = value.clone();
+                }
+                format!("{row}\n")
+            })
+            .collect()
+    };
+    let deviation = |file: &str, flags: &str| format!("deviation {file} --json {LEXICAL} {flags}");
+    sandbox.write(
+        "rows.jsonl",
+        rows(&|i| json!({"surprise": ([9, 1, 4, 6][i % 4])})),
+    );
+    let printed = sandbox.succeeds(&deviation("rows.jsonl", "--mix surprise=2"));
+    let weights: Vec<f64> = sandbox::rows(&printed)
+        .iter()
+        .map(|row| row["weight"].as_f64().unwrap())
+        .collect();
+    for (i, weight) in weights.iter().enumerate() {
+        let expected = [2.0, 0.0, 0.75, 1.25][i % 4];
+        assert!((weight - expected).abs() < 1e-9, "{weights:?}");
+    }
+    // A model that is named is believed before the file.
+    let asked = format!("--mix surprise=2 --surprise-model {}", policy());
+    let asked = sandbox.succeeds(&deviation("rows.jsonl", &asked));
+    assert!(sandbox::rows(&asked)[0]["surprise"].as_f64().unwrap() > 9.0);
+
+    sandbox.write("bare.jsonl", rows(&|_| json!({})));
+    sandbox.write("bad.jsonl", rows(&|_| json!({"surprise": "much"})));
+    sandbox.write(
+        "votes.jsonl",
+        rows(&|i| json!({"score": (i != 5).then_some(i)})),
+    );
+    for (file, mix, parts) in [
+        (
+            "bare.jsonl",
+            "surprise=1",
+            &["bare:", "no surprise", "--surprise-model"][..],
+        ),
+        (
+            "bad.jsonl",
+            "novelty=1",
+            &["bad.jsonl", "line 1", "surprise"],
+        ),
+        (
+            "votes.jsonl",
+            "quality=1",
+            &["votes:", "response 1 has no quality", "score"],
+        ),
+        (
+            "bare.jsonl",
+            "novelty=1 --semantic none --weighting none",
+            &["novelty", "semantic"],
+        ),
+        (
+            "bare.jsonl",
+            "diversity=1 --weighting none",
+            &["diversity counts"],
+        ),
+        (
+            "bare.jsonl",
+            "quality=1 --surprise-model nowhere",
+            &["--surprise-model nowhere"],
+        ),
+    ] {
+        let flags = format!("deviation {file} --json --mix {mix}");
+        let flags = match mix.contains("--semantic") {
+            true => flags,
+            false => format!("{flags} {LEXICAL}"),
+        };
+        assert_holds(&sandbox.refused(1, &flags), parts);
+    }
+    for (mix, parts) in [
+        ("wit=1", "`wit` is not one of diversity"),
+        ("novelty", "SIGNAL=LAMBDA"),
+        ("novelty=-1", "novelty is -1"),
+    ] {
+        let error = sandbox.refused(2, &deviation("bare.jsonl", &format!("--mix {mix}")));
+        assert_holds(&error, &[parts]);
+    }
+
+    // What was prepared without a signal cannot be mixed from it.
+    sandbox.succeeds(&format!(
+        "prepare rows.jsonl --output prepared --test-size 0 {LEXICAL}"
+    ));
+    let flags = "--objective ddpo --dataset-name prepared --mix novelty=1";
+    let error = sandbox.refused(1, &train("run", flags));
+    assert_holds(
+        &error,
+        &[
+            "groups.parquet",
+            "no novelty",
+            "rarebit prepare --mix novelty=1",
+        ],
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! mistake of substance makes.
 
 mod adapters;
+mod additive;
 mod chat;
 mod conversations;
 mod deviation;

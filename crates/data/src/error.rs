@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rarebit_deviation::EmbedError;
+use rarebit_deviation::{DeviationError, EmbedError, Signal};
 use serde::Serialize;
 
 /// Anything that stops reading, preparing or writing.
@@ -120,9 +120,26 @@ pub enum DataError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The floor or the shrinkage of the weighting is out of its range.
+    /// The model that is asked for surprise failed.
+    #[error("the model {model} failed")]
+    Surprise {
+        /// [`crate::steps::surprise::SurpriseModel::id`] of the model.
+        model: String,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A setting of the weighting is out of its range.
     #[error(transparent)]
-    Weighting(rarebit_deviation::DeviationError),
+    Weighting(DeviationError),
+    /// The weights follow a signal that a prompt's responses do not have.
+    #[error("prompt {prompt:?}: {problem}; {}", remedy(problem))]
+    Signal {
+        /// See [`crate::Group::id`].
+        prompt: String,
+        /// Which signal of which response.
+        problem: DeviationError,
+    },
     /// Options that contradict each other or make no sense.
     #[error("{option} = {value}: {problem}")]
     Option {
@@ -133,6 +150,25 @@ pub enum DataError {
         /// Why it cannot be used, and what can.
         problem: String,
     },
+}
+
+/// What to do about a signal that is not there.
+fn remedy(problem: &DeviationError) -> &'static str {
+    match problem {
+        DeviationError::MissingSignal {
+            signal: Signal::Surprise,
+            ..
+        } => "name a language model with --surprise-model, or give each row a number `surprise`",
+        DeviationError::MissingSignal {
+            signal: Signal::Quality,
+            ..
+        } => "give each response a score, or leave quality out of the mix",
+        DeviationError::MissingSignal {
+            signal: Signal::Novelty,
+            ..
+        } => "name an embedder with --semantic, or leave novelty out of the mix",
+        _ => "correct it, or leave the signal out of the mix",
+    }
 }
 
 impl DataError {

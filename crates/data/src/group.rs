@@ -28,6 +28,9 @@ pub struct Response {
     pub text: String,
     /// Its score, where the source has one; always finite.
     pub score: Option<f64>,
+    /// How little a language model expected it, its perplexity given the prompt, where the source
+    /// or a model that was asked says so; always finite.
+    pub surprise: Option<f64>,
     /// The messages of a response that is more than one turn of the assistant; else empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
@@ -49,6 +52,7 @@ impl Response {
             id,
             text: flat,
             score,
+            surprise: None,
             turns,
             weight: None,
             label: None,

@@ -19,6 +19,7 @@ use crate::steps::clean::{CleanOptions, CountTokens, Dropped, clean, repeats};
 use crate::steps::divpo::DivpoOptions;
 use crate::steps::pairs::{PairOptions, pairs};
 use crate::steps::split::{Split, split};
+use crate::steps::surprise::SurpriseModel;
 use crate::steps::transform::{ScoreTransform, Transform};
 use crate::steps::weigh::{DeviationOver, Embedders, WeighedGroup, Weigher, keep_paired};
 use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summary};
@@ -109,18 +110,21 @@ impl PrepareOptions {
 /// places, the summary last. The same input, options and embedders give the same bytes.
 ///
 /// # Errors
-/// When the source cannot be read, an option makes no sense, an embedder fails, or the output
-/// cannot be written.
+/// When the source cannot be read, an option makes no sense, an embedder or the model of surprise
+/// fails, or the output cannot be written.
 pub fn prepare(
     input: &Path,
     output: &Path,
     options: &PrepareOptions,
     embedders: Embedders<'_>,
+    surprise: Option<&dyn SurpriseModel>,
     count_tokens: Option<&CountTokens<'_>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, DataError> {
     options.validate()?;
-    let mut weigher = Weigher::new(options.weighting, embedders)?.by(options.deviation);
+    let mut weigher = Weigher::new(options.weighting, embedders)?
+        .by(options.deviation)
+        .asking(surprise);
     if let Pairing::Divpo(divpo) = &options.pairs {
         weigher = weigher.drawing(divpo.clone(), options.seed, options.deviation_over)?;
     }
@@ -130,17 +134,20 @@ pub fn prepare(
 
     let mut counts = Counts::default();
     let mut groups = source.groups(progress)?;
-    while let Some(group) = groups.next() {
-        let (group, pairs) = counts.steps(group?, options, count_tokens)?;
-        for weighed in weigher.push(group, pairs)? {
-            counts.keep(&weighed, &mut folder)?;
-        }
-        let (done, total) = groups.position();
+    let mut weigh = |(done, total)| {
         progress(Progress {
             stage: Stage::Weigh,
             done,
             total,
         });
+    };
+    weigh(groups.position());
+    while let Some(group) = groups.next() {
+        let (group, pairs) = counts.steps(group?, options, count_tokens)?;
+        for weighed in weigher.push(group, pairs)? {
+            counts.keep(&weighed, &mut folder)?;
+        }
+        weigh(groups.position());
     }
     for weighed in weigher.finish()? {
         counts.keep(&weighed, &mut folder)?;
@@ -166,6 +173,7 @@ pub fn prepare(
             semantic: embedders.semantic.map(|embedder| embedder.id().to_owned()),
             style: embedders.style.map(|embedder| embedder.id().to_owned()),
         },
+        surprise_model: surprise.map(|model| model.id().to_owned()),
         prompts: counts.prompts,
         dropped_responses: counts.dropped,
         repeated_responses: counts.repeated,

@@ -114,12 +114,19 @@ pub struct GroupScore {
     pub deviation_semantic: Option<f64>,
     /// Raw deviation; `None` when alone or not measured.
     pub deviation_style: Option<f64>,
+    /// See [`crate::steps::weigh::WeighedResponse::novelty`]; `None` also in files that do not know
+    /// it, as of the next two.
+    pub novelty: Option<f64>,
+    /// See [`crate::Response::surprise`].
+    pub surprise: Option<f64>,
+    /// See [`crate::Response::score`].
+    pub score: Option<f64>,
     /// The weight that was made of them.
     pub weight: f64,
 }
 
-/// Reads the raw deviations and the weights of a `groups.parquet`, without its texts. Responses of one prompt
-/// follow each other.
+/// Reads the signals and the weights of a `groups.parquet`, without its texts. Responses of one
+/// prompt follow each other.
 ///
 /// # Errors
 /// When the file cannot be read or lacks a column; each item can be a reading error.
@@ -131,6 +138,7 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
         "deviation_style",
         "weight",
     ];
+    const OPTIONAL: [&str; 3] = ["score", "novelty", "surprise"];
     let file = File::open(path).map_err(|source| DataError::Open {
         path: path.to_path_buf(),
         source,
@@ -148,7 +156,10 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
             available: fields.iter().map(|field| field.name().clone()).collect(),
         });
     }
-    let mask = ProjectionMask::columns(builder.parquet_schema(), COLUMNS);
+    let mask = ProjectionMask::columns(
+        builder.parquet_schema(),
+        COLUMNS.into_iter().chain(OPTIONAL),
+    );
     let batches = builder
         .with_projection(mask)
         .build()
@@ -212,7 +223,14 @@ fn scores(batch: &RecordBatch) -> Option<Vec<GroupScore>> {
     let semantic = column("deviation_semantic")?.as_primitive_opt::<Float64Type>()?;
     let style = column("deviation_style")?.as_primitive_opt::<Float64Type>()?;
     let weight = column("weight")?.as_primitive_opt::<Float64Type>()?;
+    let number = |name, row: usize| {
+        let values = column(name)?.as_primitive_opt::<Float64Type>()?;
+        values.is_valid(row).then(|| values.value(row))
+    };
     let rows = (0..batch.num_rows()).map(|row| GroupScore {
+        novelty: number("novelty", row),
+        surprise: number("surprise", row),
+        score: number("score", row),
         weight: weight.value(row),
         prompt_id: prompt_ids.value(row).to_owned(),
         response_id: response_ids.value(row),

@@ -1,24 +1,20 @@
 //! Only the scoring: deviations and weights of every group of a source.
 
-use rarebit_deviation::{Measure, Weighting};
-
 use crate::error::DataError;
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
 use crate::steps::clean::{CleanOptions, clean};
-use crate::steps::weigh::{Embedders, WeighedGroup, Weigher};
+use crate::steps::weigh::{WeighedGroup, Weigher};
 
 /// Weighs every group of a source and hands it to `each`, in order.
 ///
 /// Empty responses are left out, and with `dedup` exact repeats; nothing else is cleaned.
 ///
 /// # Errors
-/// When the source cannot be read, an embedder fails, or `each` does.
+/// When the source cannot be read, the weigher fails, or `each` does.
 pub fn weigh_source<E: From<DataError>>(
     source: &Source,
-    measure: Measure,
-    weighting: Weighting,
-    embedders: Embedders<'_>,
+    mut weigher: Weigher<'_>,
     dedup: bool,
     progress: &mut dyn FnMut(Progress),
     each: &mut dyn FnMut(WeighedGroup) -> Result<(), E>,
@@ -28,7 +24,6 @@ pub fn weigh_source<E: From<DataError>>(
         dedup,
         ..CleanOptions::default()
     };
-    let mut weigher = Weigher::new(weighting, embedders)?.by(measure);
     let mut groups = source.groups(progress)?;
     while let Some(group) = groups.next() {
         let mut group = group?;

@@ -21,6 +21,9 @@ pub struct Summary {
     pub source: SourceSummary,
     /// Identities of the embedders.
     pub embedders: EmbedderIds,
+    /// Identity of the model that was asked how surprising responses are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surprise_model: Option<String>,
     /// Prompts, by what became of them.
     pub prompts: PromptCounts,
     /// Responses dropped, by reason.

@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 
 use rarebit_data::output::{Compression, GroupRow, Layout, TableWriter, group_rows};
-use rarebit_data::steps::weigh::Embedders;
+use rarebit_data::steps::weigh::{Embedders, Weigher};
 use rarebit_data::{
     DataError, Group, Message, PairRow, PrepareOptions, Reason, Shape, Source, SourceOptions, Text,
     prepare, read_pairs, read_samples, weigh_source,
 };
-use rarebit_deviation::{Kinds, Measure, Weighting};
+use rarebit_deviation::{Kinds, Weighting};
 use serde_json::{Value, json};
 
 fn system() -> Value {
@@ -153,6 +153,7 @@ fn prepared(rows: &[Value], folder: &Path) -> PathBuf {
         &options,
         Embedders::default(),
         None,
+        None,
         &mut |_| (),
     )
     .unwrap();
@@ -268,9 +269,7 @@ fn weighed_groups_are_laid_out_alike() {
     };
     weigh_source::<DataError>(
         &source,
-        Measure::default(),
-        weighting,
-        Embedders::default(),
+        Weigher::new(weighting, Embedders::default()).unwrap(),
         false,
         &mut |_| (),
         &mut |group| group_rows(&group, None).try_for_each(|row| table.write(row)),

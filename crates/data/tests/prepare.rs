@@ -28,7 +28,7 @@ fn run(input: &Path, output: &Path, options: &PrepareOptions) -> Result<Summary,
         semantic: Some(&*semantic),
         style: Some(&*style),
     };
-    prepare(input, output, options, embedders, None, &mut |_| ())
+    prepare(input, output, options, embedders, None, None, &mut |_| ())
 }
 
 struct Case {

@@ -91,7 +91,8 @@ impl DistanceMatrix {
     }
 }
 
-fn check_rows(embeddings: &[Vec<f32>]) -> Result<(), DeviationError> {
+/// Whether all rows have the same number of components, all of them finite.
+pub(crate) fn check_rows(embeddings: &[Vec<f32>]) -> Result<(), DeviationError> {
     let expected = embeddings.first().map_or(0, Vec::len);
     for (row, embedding) in embeddings.iter().enumerate() {
         if embedding.len() != expected {

@@ -1,5 +1,7 @@
 //! What can be wrong with embeddings and weighting settings.
 
+use crate::Signal;
+
 /// Why distances or weights could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,7 +38,50 @@ pub enum DeviationError {
     /// The share of the semantic kind lies outside of `[0, 1]`, or there is nothing to share.
     #[error("the semantic share is {0}; it must be from 0 to 1, and both kinds must be mixed")]
     SemanticShare(f64),
-    /// A name that is no kind and no choice of kinds.
+    /// A part of a mix that is no signal with its lambda.
+    #[error("`{part}` is not SIGNAL=LAMBDA, such as novelty=0.5")]
+    MalformedMix {
+        /// The part.
+        part: String,
+    },
+    /// A signal that a mix names twice.
+    #[error("{0} stands twice in the mix; once is enough")]
+    SignalTwice(Signal),
+    /// The lambda of a signal is negative, infinite or NaN.
+    #[error(
+        "the lambda of {signal} is {lambda}; it must be a number from 0, where 0 leaves it out"
+    )]
+    Lambda {
+        /// The signal.
+        signal: Signal,
+        /// Its lambda.
+        lambda: f64,
+    },
+    /// Every lambda of a mix is 0.
+    #[error("no signal counts in the mix; give one of them a lambda above 0")]
+    EmptyMix,
+    /// Diversity is to count though no kind of deviation does.
+    #[error("diversity counts in the mix, but no kind of deviation is measured for it")]
+    MixWithoutKinds,
+    /// A signal that the mix counts is not known of a response.
+    #[error("response {response} has no {signal}, which the mix counts")]
+    MissingSignal {
+        /// The signal.
+        signal: Signal,
+        /// Index of the response.
+        response: usize,
+    },
+    /// A signal is NaN or infinite.
+    #[error("the {signal} of response {response} is {value}; it must be finite")]
+    SignalNotFinite {
+        /// The signal.
+        signal: Signal,
+        /// Index of the response.
+        response: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// A name that is no kind, no choice of kinds and no signal.
     #[error("`{name}` is not one of {expected}")]
     UnknownKind {
         /// The name that was given.

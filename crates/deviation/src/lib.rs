@@ -9,7 +9,8 @@
 //! 3. [`deviations`] gives each response its mean distance to the others, `d_i`, or a [`Measure`]
 //!    another number of the same sense,
 //! 4. [`normalise`] spreads the deviations of a prompt over `[0, 1]`,
-//! 5. [`weights`] mixes the kinds and scales the result to a mean of 1.
+//! 5. [`weights`] mixes the kinds and scales the result to a mean of 1, or [`additive_weights`]
+//!    adds them to other signals, as "Creative Preference Optimization" does ([arXiv 2505.14442]).
 //!
 //! ```
 //! use rarebit_deviation::{DistanceMatrix, Kinds, Weighting, deviations, embed, weights};
@@ -32,6 +33,7 @@
 //! but not in the deviation.) Whoever wants copies to count as one response removes them first.
 //!
 //! [arXiv 2503.17126]: https://arxiv.org/abs/2503.17126
+//! [arXiv 2505.14442]: https://arxiv.org/abs/2505.14442
 
 mod deviation;
 mod distance;
@@ -39,6 +41,8 @@ pub mod embed;
 mod error;
 mod kind;
 mod measure;
+mod mix;
+mod novelty;
 mod weight;
 
 pub use deviation::{TIE_TOLERANCE, deviations, normalise, normalise_ranks};
@@ -47,4 +51,6 @@ pub use embed::{EmbedError, Embedder};
 pub use error::DeviationError;
 pub use kind::{Kind, Kinds};
 pub use measure::Measure;
-pub use weight::{Weighting, renormalise, weights};
+pub use mix::{Mix, Signal};
+pub use novelty::{WordVectors, distinct_words, novelty};
+pub use weight::{Signals, Weighting, additive_weights, renormalise, weights};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviationError, Kinds, normalise, normalise_ranks};
+use crate::{DeviationError, Kinds, Mix, Signal, normalise, normalise_ranks};
 
 /// How deviations become weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -27,14 +27,28 @@ pub struct Weighting {
     /// `a` in `s_i = u_semantic^a * u_style^(1-a)`, in `[0, 1]`, where both kinds are mixed.
     /// Default: 1/2, the geometric mean.
     pub semantic_share: Option<f64>,
+    /// The signals that are added up, in place of the deviations alone: [`additive_weights`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
 }
 
 impl Weighting {
+    /// The kinds whose deviations the weights follow: those that are mixed, unless a mix of signals
+    /// leaves diversity out.
+    #[must_use]
+    pub fn follows(&self) -> Kinds {
+        match self.mix {
+            Some(mix) if !mix.counts(Signal::Diversity) => Kinds::None,
+            _ => self.kinds,
+        }
+    }
+
     /// Whether the numbers lie in their ranges.
     ///
     /// # Errors
-    /// When the floor or the semantic share is not in `[0, 1]`, the shrinkage or tau is negative or
-    /// not finite, or there is a semantic share though not both kinds are mixed.
+    /// When the floor or the semantic share is not in `[0, 1]`, the shrinkage, tau or a lambda is
+    /// negative or not finite, there is a semantic share though not both kinds are mixed, or a mix
+    /// counts nothing, or diversity without a kind of it.
     pub fn validate(&self) -> Result<(), DeviationError> {
         if let Some(tau) = self.tau.filter(|tau| !(tau.is_finite() && *tau >= 0.0)) {
             return Err(DeviationError::Tau(tau));
@@ -48,6 +62,12 @@ impl Weighting {
         }
         if let Some(kappa) = self.shrinkage.filter(|k| !(k.is_finite() && *k >= 0.0)) {
             return Err(DeviationError::Shrinkage(kappa));
+        }
+        if let Some(mix) = &self.mix {
+            mix.validate()?;
+            if mix.counts(Signal::Diversity) && self.kinds == Kinds::None {
+                return Err(DeviationError::MixWithoutKinds);
+            }
         }
         Ok(())
     }
@@ -66,7 +86,7 @@ impl Weighting {
 /// `per_kind_raw` holds the raw deviations of the kinds that are mixed, in the order of
 /// [`Kinds::as_slice`], one slice of length `n` per kind. With [`Kinds::None`] any slice will do: it
 /// only says how many responses there are. The settings are taken to be
-/// [valid](Weighting::validate).
+/// [valid](Weighting::validate); a mix is what [`additive_weights`] is for.
 ///
 /// Every weight is 1 when no response stands out: for a response alone (whatever number stands in
 /// for the deviation it does not have), for two responses, for equal deviations, and when every
@@ -90,28 +110,114 @@ pub fn weights(per_kind_raw: &[&[f64]], weighting: &Weighting) -> Vec<f64> {
     if weighting.kinds == Kinds::None || n < 2 {
         return vec![1.0; n];
     }
+    spread(&mixed(per_kind_raw, weighting), weighting)
+}
+
+/// One prompt's signals beside the deviations, one number per response; `None`, or no entry, where
+/// it is not known. What the mix leaves out may be empty.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Signals<'a> {
+    /// See [`Signal::Novelty`].
+    pub novelty: &'a [Option<f64>],
+    /// See [`Signal::Surprise`].
+    pub surprise: &'a [Option<f64>],
+    /// See [`Signal::Quality`].
+    pub quality: &'a [Option<f64>],
+}
+
+/// The weights of one prompt's responses by a sum of signals; they average 1.
+///
+/// ```text
+/// s_i = sum_k lambda_k * u_{k,i} / sum_k lambda_k
+/// w_i = s_i / mean_j(s_j)
+/// ```
+///
+/// `u_k` is a signal's min-max within the prompt, or its ranks; that of diversity is made of the
+/// kinds' geometric mean. Floor, tau and shrinkage act as in [`weights`], whose `per_kind_raw` this
+/// takes, too. (CrPO, arXiv 2505.14442.) A signal that is the same for all responses is 0.5 for
+/// each, and every weight is 1 when all signals are, or when a response is alone.
+///
+/// # Errors
+/// When a signal that counts is missing or not finite for a response of several.
+///
+/// # Departures
+/// CrPO multiplies the loss by the sum as it is, which averages anything up to the sum of the
+/// lambdas; here weights average 1, so that a recipe changes whom a model learns from and not how
+/// fast. CrPO's code gives a response that is alone diversity and novelty 0.
+///
+/// # Panics
+/// As [`weights`] does, where diversity counts.
+pub fn additive_weights(
+    per_kind_raw: &[&[f64]],
+    signals: &Signals<'_>,
+    mix: &Mix,
+    weighting: &Weighting,
+) -> Result<Vec<f64>, DeviationError> {
+    let n = per_kind_raw.first().map_or(0, |raw| raw.len());
+    if n < 2 {
+        return Ok(vec![1.0; n]);
+    }
+    let total: f64 = Signal::ALL.iter().map(|signal| mix.lambda(*signal)).sum();
+    let mut scores = vec![0.0; n];
+    for signal in Signal::ALL.into_iter().filter(|signal| mix.counts(*signal)) {
+        let values = match signal {
+            Signal::Diversity => mixed(per_kind_raw, weighting),
+            Signal::Novelty => known(signal, signals.novelty, n)?,
+            Signal::Surprise => known(signal, signals.surprise, n)?,
+            Signal::Quality => known(signal, signals.quality, n)?,
+        };
+        let share = mix.lambda(signal) / total;
+        for (score, u) in scores.iter_mut().zip(unit(&values, weighting)) {
+            *score += share * u;
+        }
+    }
+    Ok(spread(&scores, weighting))
+}
+
+/// A signal of all `n` responses.
+fn known(signal: Signal, values: &[Option<f64>], n: usize) -> Result<Vec<f64>, DeviationError> {
+    (0..n)
+        .map(|response| match values.get(response).copied().flatten() {
+            Some(value) if value.is_finite() => Ok(value),
+            Some(value) => Err(DeviationError::SignalNotFinite {
+                signal,
+                response,
+                value,
+            }),
+            None => Err(DeviationError::MissingSignal { signal, response }),
+        })
+        .collect()
+}
+
+/// One prompt's numbers spread over `[0, 1]`.
+fn unit(raw: &[f64], weighting: &Weighting) -> Vec<f64> {
+    match weighting.rank {
+        true => normalise_ranks(raw),
+        false => normalise(raw),
+    }
+}
+
+/// The kinds' deviations, spread and mixed to one score in `[0, 1]`.
+fn mixed(per_kind_raw: &[&[f64]], weighting: &Weighting) -> Vec<f64> {
     assert_eq!(
         per_kind_raw.len(),
         weighting.kinds.as_slice().len(),
         "one slice of deviations per kind of {}",
         weighting.kinds
     );
-    let unit = if weighting.rank {
-        normalise_ranks
-    } else {
-        normalise
-    };
+    let n = per_kind_raw.first().map_or(0, |raw| raw.len());
     let mut scores = vec![1.0_f64; n];
     match (per_kind_raw, weighting.semantic_share) {
         ([semantic, style], Some(share)) => {
-            let both = unit(semantic).into_iter().zip(unit(style));
+            let units = [semantic, style].map(|raw| unit(raw, weighting));
+            let both = units[0].iter().zip(&units[1]);
             for (score, (semantic, style)) in scores.iter_mut().zip(both) {
                 *score = semantic.powf(share) * style.powf(1.0 - share);
             }
         }
         _ => {
             for raw in per_kind_raw {
-                for (score, u) in scores.iter_mut().zip(unit(raw)) {
+                for (score, u) in scores.iter_mut().zip(unit(raw, weighting)) {
                     *score *= u;
                 }
             }
@@ -120,7 +226,7 @@ pub fn weights(per_kind_raw: &[&[f64]], weighting: &Weighting) -> Vec<f64> {
             }
         }
     }
-    spread(&scores, weighting)
+    scores
 }
 
 /// Weights of mean 1 from mixed scores in `[0, 1]`: floor, tau, mean, shrinkage.
@@ -348,6 +454,104 @@ mod tests {
         );
     }
 
+    fn mix(mix: &str) -> Mix {
+        mix.parse().unwrap()
+    }
+
+    #[test]
+    fn signals_are_added_up() {
+        let found = |mixed: &str, weighting: &Weighting| {
+            let signals = Signals {
+                novelty: &[Some(0.1), Some(0.1), Some(0.3), Some(0.2)],
+                surprise: &[Some(30.0), Some(10.0), Some(20.0), Some(10.0)],
+                quality: &[Some(1.0), Some(5.0), Some(3.0), Some(-5.0)],
+            };
+            additive_weights(&[&SEMANTIC], &signals, &mix(mixed), weighting).unwrap()
+        };
+        let semantic = with(Kinds::Semantic);
+        // One signal is its min-max over the mean: with deviation alone the paper's weights.
+        assert_close(
+            &found("diversity=2", &semantic),
+            &weights(&[&SEMANTIC], &semantic),
+            1e-12,
+        );
+        assert_close(
+            &found("quality=3", &semantic),
+            &[1.0, 5.0 / 3.0, 4.0 / 3.0, 0.0],
+            1e-12,
+        );
+        // u = (0, 1/3, 1, 2/3), (0, 0, 1, 1/2), (1, 0, 1/2, 0) and (0.6, 1, 0.8, 0).
+        let s = [0.5 + 0.6, 1.0 / 3.0 + 1.0, 2.25 + 0.8, 2.0 / 3.0 + 0.5];
+        let expected: Vec<f64> = s.iter().map(|one| one / mean(&s)).collect();
+        let all = "diversity=1,novelty=1,surprise=0.5,quality=1";
+        assert_close(&found(all, &semantic), &expected, 1e-12);
+        let tenfold = "diversity=10,novelty=10,surprise=5,quality=10";
+        assert_close(&found(tenfold, &semantic), &expected, 1e-12);
+        // Without kinds, and by ranks: (2, 4, 3, 1) - 1/2 over 4.
+        let ranks = Weighting {
+            rank: true,
+            ..with(Kinds::None)
+        };
+        assert_close(
+            &found("quality=1", &ranks),
+            &[0.75, 1.75, 1.25, 0.25],
+            1e-12,
+        );
+    }
+
+    #[test]
+    fn a_constant_signal_changes_no_order_and_alone_nothing() {
+        let (same, good) = ([Some(7.0); 3], [Some(1.0), Some(2.0), Some(3.0)]);
+        let found = |surprise: &[Option<f64>], quality: &[Option<f64>], mixed: &str| {
+            let signals = Signals {
+                surprise,
+                quality,
+                ..Signals::default()
+            };
+            let n = vec![0.0; quality.len()];
+            additive_weights(&[&n], &signals, &mix(mixed), &with(Kinds::None)).unwrap()
+        };
+        assert_eq!(found(&same, &same, "surprise=1,quality=2"), [1.0; 3]);
+        // s = (0.5 + 0, 0.5 + 0.5, 0.5 + 1) / 2.
+        assert_close(
+            &found(&same, &good, "surprise=1,quality=1"),
+            &[0.5, 1.0, 1.5],
+            1e-12,
+        );
+        // Alone, nothing needs to be known.
+        assert_eq!(found(&[], &[None], "surprise=1"), [1.0]);
+        assert!(found(&[], &[], "surprise=1").is_empty());
+    }
+
+    #[test]
+    fn a_signal_that_is_missing_or_no_number_is_named() {
+        let found = |surprise: &[Option<f64>]| {
+            let signals = Signals {
+                surprise,
+                ..Signals::default()
+            };
+            additive_weights(
+                &[&[0.0; 2]],
+                &signals,
+                &mix("surprise=1"),
+                &with(Kinds::None),
+            )
+        };
+        let missing = |response| {
+            let signal = Signal::Surprise;
+            Err(DeviationError::MissingSignal { signal, response })
+        };
+        assert_eq!(found(&[Some(1.0), None]), missing(1));
+        assert_eq!(found(&[]), missing(0));
+        for bad in [f64::NAN, f64::INFINITY] {
+            let error = found(&[Some(bad), Some(1.0)]).unwrap_err().to_string();
+            assert!(
+                error.starts_with("the surprise of response 0 is "),
+                "{error}"
+            );
+        }
+    }
+
     #[test]
     fn renormalising_keeps_the_proportions() {
         assert_eq!(renormalise(&[2.0, 4.0]), [2.0 / 3.0, 4.0 / 3.0]);
@@ -379,6 +583,21 @@ mod tests {
                 ..Weighting::default()
             };
             assert!(weighting.validate().is_err(), "{tau}");
+        }
+        for (lambda, kinds, problem) in [
+            (-1.0, Kinds::Both, "-1"),
+            (0.0, Kinds::Both, "no signal counts"),
+            (1.0, Kinds::None, "no kind of deviation"),
+        ] {
+            let weighting = Weighting {
+                mix: Some(Mix {
+                    diversity: lambda,
+                    ..Mix::default()
+                }),
+                ..with(kinds)
+            };
+            let error = weighting.validate().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
         }
         for (share, kinds) in [
             (0.5, Kinds::Style),
@@ -417,8 +636,52 @@ mod tests {
                 shrinkage,
                 tau,
                 semantic_share: share.filter(|_| kinds == Kinds::Both),
+                mix: None,
             },
         )
+    }
+
+    fn mixes() -> impl Strategy<Value = Mix> {
+        // Diversity counts in half of them, and something always does.
+        (any::<bool>(), 0.01..3.0_f64, 0.0..3.0_f64, 0.0..3.0_f64).prop_map(
+            |(diversity, novelty, surprise, quality)| Mix {
+                diversity: f64::from(u8::from(diversity)),
+                novelty,
+                surprise,
+                quality,
+            },
+        )
+    }
+
+    /// Additive weights whose signals are the deviations, their negatives and their squares.
+    fn added(pairs: &[(f64, f64)], mix: &Mix, weighting: &Weighting) -> Vec<f64> {
+        let signal = |of: fn(f64, f64) -> f64| -> Vec<Option<f64>> {
+            pairs.iter().map(|(a, b)| Some(of(*a, *b))).collect()
+        };
+        let (novelty, surprise, quality) = (
+            signal(|a, _| a * a),
+            signal(|_, b| 100.0 * b),
+            signal(|a, b| b - 5.0 * a),
+        );
+        let signals = Signals {
+            novelty: &novelty,
+            surprise: &surprise,
+            quality: &quality,
+        };
+        let (semantic, style): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let per_kind: &[&[f64]] = match weighting.kinds {
+            Kinds::Semantic => &[&semantic],
+            Kinds::Style => &[&style],
+            Kinds::Both | Kinds::None => &[&semantic, &style],
+        };
+        let mix = match weighting.kinds {
+            Kinds::None => Mix {
+                diversity: 0.0,
+                ..*mix
+            },
+            _ => *mix,
+        };
+        additive_weights(per_kind, &signals, &mix, weighting).unwrap()
     }
 
     fn mixed(pairs: &[(f64, f64)], weighting: &Weighting) -> Vec<f64> {
@@ -452,6 +715,40 @@ mod tests {
             for (k, &i) in order.iter().enumerate() {
                 prop_assert!((found[k] - straight[i]).abs() < 1e-12);
             }
+        }
+
+        #[test]
+        fn additive_weights_average_one_whatever_the_order(
+            (pairs, order) in raw_pairs().prop_flat_map(|pairs| {
+                let order: Vec<usize> = (0..pairs.len()).collect();
+                (Just(pairs), Just(order).prop_shuffle())
+            }),
+            weighting in weightings(),
+            mix in mixes(),
+        ) {
+            let straight = added(&pairs, &mix, &weighting);
+            prop_assert!((mean(&straight) - 1.0).abs() < 1e-12);
+            prop_assert!(straight.iter().all(|w| w.is_finite() && *w >= 0.0));
+            let shuffled: Vec<(f64, f64)> = order.iter().map(|&i| pairs[i]).collect();
+            let found = added(&shuffled, &mix, &weighting);
+            for (k, &i) in order.iter().enumerate() {
+                prop_assert!((found[k] - straight[i]).abs() < 1e-9);
+            }
+        }
+
+        #[test]
+        fn only_the_proportions_of_lambdas_count(pairs in raw_pairs(), mix in mixes(), by in 0.1..10.0_f64) {
+            let scaled = Mix {
+                diversity: mix.diversity * by,
+                novelty: mix.novelty * by,
+                surprise: mix.surprise * by,
+                quality: mix.quality * by,
+            };
+            let (one, other) = (
+                added(&pairs, &mix, &Weighting::default()),
+                added(&pairs, &scaled, &Weighting::default()),
+            );
+            assert_close(&one, &other, 1e-9);
         }
 
         #[test]

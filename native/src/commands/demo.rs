@@ -133,12 +133,13 @@ impl Demo<'_> {
             semantic: Some(&tale_world::SEMANTIC as &dyn Embedder),
             style: Some(&tale_world::STYLE),
         };
-        let mut bars = Bars::default();
+        let bars = Bars::default();
         let summary = prepare(
             &self.path("tales.jsonl"),
             &self.path("prepared"),
             &options,
             embedders,
+            None,
             None,
             &mut |step| bars.show(step),
         )?;

@@ -4,10 +4,13 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rarebit_data::output::{Compression, Layout, TableWriter, group_rows};
-use rarebit_data::steps::weigh::WeighedGroup;
+use rarebit_data::steps::surprise::SurpriseModel;
+use rarebit_data::steps::weigh::{WeighedGroup, Weigher};
 use rarebit_data::{DataError, GroupRow, Source, weigh_source};
 
-use super::source_args::{Bars, LoadedEmbedders, ResolveEmbedder, SourceArgs, WeightingArgs};
+use super::Global;
+use super::source_args::{Bars, LoadedEmbedders, SourceArgs, WeightingArgs};
+use crate::surprise::Perplexity;
 
 /// Measure how far each response is from the others to its prompt
 ///
@@ -37,12 +40,14 @@ pub(crate) struct DeviationArgs {
 }
 
 /// Weighs and prints, or writes.
-pub(crate) fn run(args: DeviationArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::Result<()> {
+pub(crate) fn run(args: DeviationArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.output {
         check_format(path)?;
     }
-    let embedders = args.weighting.embedders(resolve)?;
-    let mut bars = Bars::default();
+    let embedders = args.weighting.embedders(global)?;
+    let bars = Bars::default();
+    let surprised = |done, of| bars.tell(&format!("surprise of {done} of {of} responses"));
+    let surprise = args.weighting.surprise(global, &surprised)?;
     let source = Source::open(&args.input, &args.source.options(true, None), &mut |step| {
         bars.show(step)
     })?;
@@ -50,10 +55,12 @@ pub(crate) fn run(args: DeviationArgs, resolve: &ResolveEmbedder<'_>) -> anyhow:
         args: &args,
         source: &source,
         embedders: &embedders,
+        surprise: surprise.as_ref(),
+        bars: &bars,
     };
     match &args.output {
-        Some(path) => run.write(path, &mut bars),
-        None => match run.print(&mut bars) {
+        Some(path) => run.write(path),
+        None => match run.print() {
             Ok(()) | Err(Halt::Enough) => Ok(()),
             Err(Halt::Failed(error)) => Err(error),
         },
@@ -100,42 +107,41 @@ struct Run<'a> {
     args: &'a DeviationArgs,
     source: &'a Source,
     embedders: &'a LoadedEmbedders,
+    surprise: Option<&'a Perplexity<'a>>,
+    bars: &'a Bars,
 }
 
 impl Run<'_> {
     fn each<E: From<DataError>>(
         &self,
-        bars: &mut Bars,
         each: &mut dyn FnMut(WeighedGroup) -> Result<(), E>,
     ) -> Result<(), E> {
-        let weighting = self.args.weighting.weighting();
-        let embedders = self.embedders.as_ref();
+        let weighting = &self.args.weighting;
+        let weigher = Weigher::new(weighting.weighting(), self.embedders.as_ref())?
+            .by(weighting.measure())
+            .asking(self.surprise.map(|model| model as &dyn SurpriseModel));
         weigh_source(
             self.source,
-            self.args.weighting.measure(),
-            weighting,
-            embedders,
+            weigher,
             self.args.dedup,
-            &mut |step| bars.show(step),
+            &mut |step| self.bars.show(step),
             each,
         )
     }
 
-    fn write(&self, path: &Path, bars: &mut Bars) -> anyhow::Result<()> {
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
         let mut table =
             TableWriter::<GroupRow>::create(path, Compression::default(), Layout::of(self.source))?;
-        self.each(bars, &mut |group| {
-            group_rows(&group, None).try_for_each(|row| table.write(row))
-        })?;
+        self.each(&mut |group| group_rows(&group, None).try_for_each(|row| table.write(row)))?;
         table.finish()?.commit()?;
         writeln!(io::stdout(), "{}", path.display())?;
         Ok(())
     }
 
-    fn print(&self, bars: &mut Bars) -> Result<(), Halt> {
+    fn print(&self) -> Result<(), Halt> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let mut printed = 0;
-        self.each(bars, &mut |group| {
+        self.each(&mut |group| {
             if self.args.json {
                 for row in group_rows(&group, None) {
                     serde_json::to_writer(&mut out, &row).map_err(io::Error::from)?;
@@ -242,6 +248,7 @@ mod tests {
             deviation_style: Some(0.25),
             normalized_semantic: None,
             normalized_style: Some(0.5),
+            novelty: None,
             weight: 1.0,
         };
         let group = WeighedGroup {

@@ -89,12 +89,11 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
-    let resolve = |name: &str| global.embedder(name);
     match command {
         Command::Demo(args) => demo::run(args, global),
         Command::Reproduce(args) => reproduce::run(args, global),
-        Command::Prepare(args) => prepare::run(args, &resolve),
-        Command::Deviation(args) => deviation::run(args, &resolve),
+        Command::Prepare(args) => prepare::run(args, global),
+        Command::Deviation(args) => deviation::run(args, global),
         Command::Train(args) => train::run(*args, global),
         Command::Generate(args) => generate::run(*args, global),
         Command::Evaluate(args) => evaluate::run(args, global),

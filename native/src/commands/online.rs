@@ -313,12 +313,13 @@ impl Rounds<'_> {
             weighting: self.config.weighting(),
             ..PrepareOptions::default()
         };
-        let mut bars = Bars::default();
+        let bars = Bars::default();
         prepare(
             &scored,
             &prepared,
             &options,
             self.embedders,
+            None,
             None,
             &mut |step| bars.show(step),
         )?;

@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use jiff::civil::date;
 use rarebit_data::output::Compression;
 use rarebit_data::steps::clean::{CleanOptions, CountTokens};
 use rarebit_data::steps::divpo::DivpoOptions;
 use rarebit_data::steps::pairs::PairOptions;
+use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
 use rarebit_data::{Pairing, PrepareOptions, Response, Summary, Text, prepare};
@@ -16,7 +16,9 @@ use rarebit_models::chat::ChatTemplate;
 use rarebit_models::tokenizer::Tokenizer;
 use rarebit_train::messages;
 
-use super::source_args::{Bars, ResolveEmbedder, SourceArgs, WeightingArgs, named};
+use super::Global;
+use super::source_args::{Bars, SourceArgs, WeightingArgs, named};
+use crate::chat_settings::SETTLED_DATE;
 
 /// Turn responses with scores into weighted preference pairs
 ///
@@ -170,8 +172,11 @@ impl PrepareArgs {
 }
 
 /// Prepares, says on standard error what was kept and dropped, and prints the summary's path.
-pub(crate) fn run(args: PrepareArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::Result<()> {
-    let embedders = args.weighting.embedders(resolve)?;
+pub(crate) fn run(args: PrepareArgs, global: &Global) -> anyhow::Result<()> {
+    let embedders = args.weighting.embedders(global)?;
+    let bars = Bars::default();
+    let surprised = |done, of| bars.tell(&format!("surprise of {done} of {of} responses"));
+    let surprise = args.weighting.surprise(global, &surprised)?;
     let counter = args
         .cleaning
         .tokenizer
@@ -183,16 +188,16 @@ pub(crate) fn run(args: PrepareArgs, resolve: &ResolveEmbedder<'_>) -> anyhow::R
         None => Ok(0),
     };
     let count_tokens = counter.is_some().then_some(&count as &CountTokens<'_>);
-    let mut bars = Bars::default();
     let summary = prepare(
         &args.input,
         &args.output,
         &args.options(),
         embedders.as_ref(),
+        surprise.as_ref().map(|model| model as &dyn SurpriseModel),
         count_tokens,
         &mut |step| bars.show(step),
     )?;
-    drop(bars);
+    bars.clear();
     describe(&summary, &mut io::stderr().lock())?;
     writeln!(
         io::stdout(),
@@ -215,7 +220,7 @@ impl TokenCounter {
         let tokenizer = Tokenizer::read(folder, usize::MAX).with_context(context)?;
         // Any date is as long as another, and the same input shall give the same output.
         let template = ChatTemplate::read(folder, &tokenizer)
-            .and_then(|template| template.at(date(2024, 7, 26).at(0, 0, 0, 0)))
+            .and_then(|template| template.at(SETTLED_DATE))
             .with_context(context)?;
         Ok(Self {
             tokenizer,

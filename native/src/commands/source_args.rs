@@ -1,18 +1,18 @@
 //! Arguments shared by the commands that read responses and weigh them.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{Columns, SourceOptions};
-use rarebit_deviation::{Embedder, Kinds, Measure, Weighting};
+use rarebit_deviation::{Embedder, Kinds, Measure, Mix, Weighting};
 use serde::de::DeserializeOwned;
 
+use super::Global;
 use crate::progress;
-
-/// Makes an embedder from its name: `builtin:lexical`, a folder, a Hugging Face id.
-pub(crate) type ResolveEmbedder<'a> = dyn Fn(&str) -> anyhow::Result<Box<dyn Embedder>> + 'a;
+use crate::surprise::Perplexity;
 
 /// How a source of responses is read
 #[derive(clap::Args, Clone, Debug)]
@@ -158,6 +158,16 @@ pub(crate) struct WeightingArgs {
     /// Mix both kinds as semantic^SHARE style^(1 - SHARE) [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     semantic_share: Option<f64>,
+    /// Weigh by a sum of signals, each spread over 0 to 1 within its prompt, as CrPO does:
+    /// diversity=1,novelty=1,surprise=0.5,quality=1. diversity is the deviation, novelty how
+    /// otherwise the words of a response lie apart than all, surprise the column `surprise` or that of
+    /// --surprise-model, quality the score
+    #[arg(long, value_name = "SIGNAL=LAMBDA,..")]
+    mix: Option<Mix>,
+    /// The language model, a folder or a Hugging Face id, whose perplexity of each response given its
+    /// prompt becomes the column `surprise`; as a rule the model that training starts from
+    #[arg(long, value_name = "MODEL")]
+    surprise_model: Option<String>,
 }
 
 impl WeightingArgs {
@@ -169,6 +179,7 @@ impl WeightingArgs {
             shrinkage: self.shrinkage,
             tau: self.tau,
             semantic_share: self.semantic_share,
+            mix: self.mix,
         }
     }
 
@@ -177,13 +188,11 @@ impl WeightingArgs {
     }
 
     /// Makes the embedders that are asked for.
-    pub(crate) fn embedders(
-        &self,
-        resolve: &ResolveEmbedder<'_>,
-    ) -> anyhow::Result<LoadedEmbedders> {
+    pub(crate) fn embedders(&self, global: &Global) -> anyhow::Result<LoadedEmbedders> {
         let load = |flag: &str, name: &str| match name {
             "none" => Ok(None),
-            _ => resolve(name)
+            _ => global
+                .embedder(name)
                 .map(Some)
                 .with_context(|| format!("cannot load the embedder of --{flag} {name}")),
         };
@@ -191,6 +200,18 @@ impl WeightingArgs {
             semantic: load("semantic", &self.semantic)?,
             style: load("style", &self.style)?,
         })
+    }
+
+    /// Opens the model that is asked how surprising responses are, if one is named.
+    pub(crate) fn surprise<'a>(
+        &self,
+        global: &Global,
+        progress: &'a dyn Fn(usize, usize),
+    ) -> anyhow::Result<Option<Perplexity<'a>>> {
+        let Some(name) = &self.surprise_model else {
+            return Ok(None);
+        };
+        Perplexity::open(name, &global.open_device()?, progress).map(Some)
     }
 }
 
@@ -221,22 +242,36 @@ where
 /// A bar per stage of the library's progress.
 #[derive(Default)]
 pub(crate) struct Bars {
-    stage: Option<(rarebit_data::Stage, progress::Progress)>,
+    stage: RefCell<Option<(rarebit_data::Stage, progress::Progress)>>,
 }
 
 impl Bars {
-    pub(crate) fn show(&mut self, step: rarebit_data::Progress) {
-        let same = self
-            .stage
+    pub(crate) fn show(&self, step: rarebit_data::Progress) {
+        let mut stage = self.stage.borrow_mut();
+        let same = stage
             .as_ref()
             .is_some_and(|(stage, _)| *stage == step.stage);
         if !same {
             // The old bar goes before the new one comes.
-            self.stage = None;
-            self.stage = Some((step.stage, progress::bar(step.total, step.stage.as_str())));
+            *stage = None;
+            *stage = Some((step.stage, progress::bar(step.total, step.stage.as_str())));
         }
-        if let Some((_, bar)) = &self.stage {
+        if let Some((_, bar)) = &*stage {
+            bar.set_message("");
             bar.set_position(step.done);
         }
+    }
+
+    /// Says behind the bar what a step spends its time with.
+    pub(crate) fn tell(&self, details: &str) {
+        if let Some((_, bar)) = &*self.stage.borrow() {
+            bar.set_message(details);
+            bar.inc(0);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        *self.stage.borrow_mut() = None;
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure};
 use burn::tensor::Device;
-use rarebit_deviation::Kinds;
+use rarebit_deviation::{Kinds, Mix};
 use rarebit_models::lora::Adaptable;
 use rarebit_train::{Encoder, LossType, OrpoNll, Outcome, Run, TrainingArguments, train};
 use serde::Serialize;
@@ -141,6 +141,10 @@ struct TrainFlags {
     /// Mix both kinds of deviation as semantic^SHARE style^(1 - SHARE)
     #[arg(long, value_name = "SHARE", help_heading = "Objective")]
     semantic_share: Option<f64>,
+    /// Weigh by a sum of signals as `rarebit prepare --mix` does, from what it wrote:
+    /// diversity=1,novelty=1,surprise=0.5,quality=1
+    #[arg(long, value_name = "SIGNAL=LAMBDA,..", help_heading = "Objective")]
+    mix: Option<Mix>,
     /// Shuffle the weights among the responses to each prompt: a control that shows what deviation
     /// itself does
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Objective")]

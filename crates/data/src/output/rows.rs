@@ -38,6 +38,12 @@ pub struct GroupRow {
     pub normalized_semantic: Option<f64>,
     /// Deviation spread over `[0, 1]` within the prompt.
     pub normalized_style: Option<f64>,
+    /// See [`crate::steps::weigh::WeighedResponse::novelty`].
+    #[serde(default)]
+    pub novelty: Option<f64>,
+    /// See [`crate::Response::surprise`].
+    #[serde(default)]
+    pub surprise: Option<f64>,
     /// The weight; a prompt's average 1.
     pub weight: f64,
 }
@@ -92,6 +98,8 @@ pub fn group_rows(
         deviation_style: weighed.deviation_style,
         normalized_semantic: weighed.normalized_semantic,
         normalized_style: weighed.normalized_style,
+        novelty: weighed.novelty,
+        surprise: weighed.response.surprise,
         weight: weighed.weight,
     })
 }
@@ -137,6 +145,8 @@ impl TableRow for GroupRow {
             number("deviation_style"),
             number("normalized_semantic"),
             number("normalized_style"),
+            number("novelty"),
+            number("surprise"),
             number("weight"),
         ])
     }
@@ -153,6 +163,8 @@ impl TableRow for GroupRow {
             numbers(rows, |row| row.deviation_style),
             numbers(rows, |row| row.normalized_semantic),
             numbers(rows, |row| row.normalized_style),
+            numbers(rows, |row| row.novelty),
+            numbers(rows, |row| row.surprise),
             numbers(rows, |row| Some(row.weight)),
         ];
         RecordBatch::try_new(Arc::new(Self::schema(layout)), columns)

@@ -247,9 +247,10 @@ impl RowReading {
         self.part(row, prompt, Content::Flat(response))
     }
 
-    /// The response with the weight and the label that stand beside it.
+    /// The response with what stands beside it: its surprise, its weight, its label.
     fn given(&self, fields: &Fields, response: Response) -> Result<Response, Fault> {
         Ok(Response {
+            surprise: optional_number(fields, "surprise")?,
             weight: optional_weight(fields, &self.columns.weight)?,
             label: flag(fields, &self.columns.label),
             ..response

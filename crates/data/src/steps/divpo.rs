@@ -91,6 +91,7 @@ pub fn divpo(
         floor: None,
         shrinkage: None,
         tau: None,
+        mix: None,
         ..*weighting
     };
     let deviation = |set: &[usize]| -> Vec<f64> {

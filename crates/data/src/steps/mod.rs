@@ -5,6 +5,7 @@ pub mod divpo;
 pub mod label;
 pub mod pairs;
 pub mod split;
+pub mod surprise;
 pub mod transform;
 pub mod weigh;
 

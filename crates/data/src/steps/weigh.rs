@@ -1,15 +1,17 @@
 //! Step 3: how far each response is from the others, and the weight that follows.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rand::seq::SliceRandom;
 use rarebit_deviation::{
-    DistanceMatrix, Embedder, Kind, Kinds, Measure, Weighting, normalise, weights,
+    DistanceMatrix, Embedder, Kind, Kinds, Measure, Signal, Signals, Weighting, WordVectors,
+    additive_weights, distinct_words, normalise, novelty, weights,
 };
 use serde::{Deserialize, Serialize};
 
 use super::divpo::{DivpoOptions, divpo};
 use super::rng;
+use super::surprise::{SurpriseModel, surprise};
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
 use crate::text::Text;
@@ -62,6 +64,8 @@ pub struct WeighedResponse {
     pub normalized_semantic: Option<f64>,
     /// The same for style.
     pub normalized_style: Option<f64>,
+    /// [`novelty`] among the prompt's responses, `[0, 4]`; `None` unless the weights count it.
+    pub novelty: Option<f64>,
     /// The weight; the prompt's average 1.
     pub weight: f64,
 }
@@ -88,19 +92,37 @@ impl WeighedGroup {
     }
 }
 
-/// Whether every kind that the weights follow has an embedder, and the weighting's numbers are in
-/// their ranges.
+/// Whether every kind that the weights follow has an embedder, novelty has one if it counts, and the
+/// weighting's numbers are in their ranges.
 fn validate(weighting: &Weighting, embedders: &Embedders<'_>) -> Result<(), DataError> {
     weighting.validate().map_err(DataError::Weighting)?;
+    let lacks_words = embedders.semantic.is_none() && counts_novelty(weighting);
+    if let Some(mix) = weighting.mix.filter(|_| lacks_words) {
+        return Err(DataError::Option {
+            option: "mix",
+            value: mix.to_string(),
+            problem:
+                "novelty is made of the semantic embedder's vectors of words, and none is given"
+                    .to_owned(),
+        });
+    }
+    validate_kinds(weighting.follows(), embedders)
+}
+
+fn validate_kinds(kinds: Kinds, embedders: &Embedders<'_>) -> Result<(), DataError> {
     let without = |kind: &&Kind| embedders.get(**kind).is_none();
-    match weighting.kinds.as_slice().iter().find(without) {
+    match kinds.as_slice().iter().find(without) {
         Some(kind) => Err(DataError::Option {
             option: "weighting",
-            value: weighting.kinds.to_string(),
+            value: kinds.to_string(),
             problem: format!("it follows {kind} deviation, for which no embedder is given"),
         }),
         None => Ok(()),
     }
+}
+
+fn counts_novelty(weighting: &Weighting) -> bool {
+    weighting.mix.is_some_and(|mix| mix.counts(Signal::Novelty))
 }
 
 /// Shuffles the weights of one prompt's responses among them: the same weights, that have lost
@@ -134,6 +156,7 @@ pub struct Weigher<'a> {
     embedders: Embedders<'a>,
     weighting: Weighting,
     measure: Measure,
+    surprise: Option<&'a dyn SurpriseModel>,
     divpo: Option<Divpo>,
     waiting: Vec<(Group, Vec<Pair>)>,
     texts: usize,
@@ -157,6 +180,7 @@ impl<'a> Weigher<'a> {
             embedders,
             weighting,
             measure: Measure::default(),
+            surprise: None,
             divpo: None,
             waiting: Vec::new(),
             texts: 0,
@@ -170,11 +194,18 @@ impl<'a> Weigher<'a> {
         self
     }
 
+    /// The same, asking a model how surprising each response is.
+    #[must_use]
+    pub fn asking(mut self, model: Option<&'a dyn SurpriseModel>) -> Self {
+        self.surprise = model;
+        self
+    }
+
     /// The same, drawing DivPO's pairs in groups that bring none; `over` says whether the others
     /// are left out of the weights then.
     ///
     /// # Errors
-    /// When the weights follow no kind of deviation, by which pairs could be chosen.
+    /// When no kind of deviation is mixed, by which pairs could be chosen, or one has no embedder.
     pub fn drawing(
         mut self,
         options: DivpoOptions,
@@ -190,6 +221,7 @@ impl<'a> Weigher<'a> {
                     .to_owned(),
             });
         }
+        validate_kinds(self.weighting.kinds, &self.embedders)?;
         self.divpo = Some(Divpo {
             options,
             seed,
@@ -201,7 +233,8 @@ impl<'a> Weigher<'a> {
     /// Takes a group with its pairs; gives back those that are ready, in the order of their coming.
     ///
     /// # Errors
-    /// When an embedder fails, or gives vectors that cannot be compared.
+    /// When an embedder or the model of surprise fails, gives vectors that cannot be compared, or a
+    /// signal that the weights count is not there.
     pub fn push(&mut self, group: Group, pairs: Vec<Pair>) -> Result<Vec<WeighedGroup>, DataError> {
         self.texts += group.responses.len();
         self.waiting.push((group, pairs));
@@ -218,20 +251,31 @@ impl<'a> Weigher<'a> {
     /// As for [`Weigher::push`].
     pub fn finish(&mut self) -> Result<Vec<WeighedGroup>, DataError> {
         self.texts = 0;
-        let waiting = std::mem::take(&mut self.waiting);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        if let Some(model) = self.surprise {
+            surprise(waiting.iter_mut().map(|(group, _)| group), model)?;
+        }
+        let words = match self
+            .embedders
+            .semantic
+            .filter(|_| counts_novelty(&self.weighting))
+        {
+            Some(embedder) => Some(words(&waiting, embedder)?),
+            None => None,
+        };
         let of_kind = |kind| match self.embedders.get(kind) {
             Some(embedder) => distances(&waiting, embedder),
             None => Ok(waiting.iter().map(|_| None).collect()),
         };
         let (semantic, style) = (of_kind(Kind::Semantic)?, of_kind(Kind::Style)?);
         let distances = semantic.into_iter().zip(style);
-        Ok(waiting
+        waiting
             .into_iter()
             .zip(distances)
             .map(|((group, pairs), (semantic, style))| {
-                self.weighed(group, pairs, [semantic, style])
+                self.weighed(group, pairs, [semantic, style], words.as_ref())
             })
-            .collect())
+            .collect()
     }
 
     /// `distances` by kind, in the order of [`Kind::ALL`].
@@ -240,7 +284,8 @@ impl<'a> Weigher<'a> {
         mut group: Group,
         mut pairs: Vec<Pair>,
         mut distances: Distances,
-    ) -> WeighedGroup {
+        words: Option<&WordVectors>,
+    ) -> Result<WeighedGroup, DataError> {
         if let Some(draw) = self.divpo.as_ref().filter(|_| group.pairs.is_none()) {
             let kinds = self.weighting.kinds.as_slice().iter();
             let mixed: Vec<&DistanceMatrix> = kinds
@@ -264,50 +309,77 @@ impl<'a> Weigher<'a> {
             Some(matrix) => self.measure.deviations(matrix),
             None => vec![None; group.responses.len()],
         };
-        let (semantic, style) = (raw(Kind::Semantic), raw(Kind::Style));
-        weighed(group, pairs, &semantic, &style, &self.weighting)
+        let measured = Measured {
+            semantic: raw(Kind::Semantic),
+            style: raw(Kind::Style),
+            novelty: words.map(|words| {
+                let texts = group.responses.iter().map(|it| it.text.as_str());
+                novelty(&texts.collect::<Vec<_>>(), words)
+            }),
+        };
+        weighed(group, pairs, &measured, &self.weighting)
     }
 }
 
 /// A group's distances by kind, in the order of [`Kind::ALL`].
 type Distances = [Option<DistanceMatrix>; Kind::ALL.len()];
 
+/// What was measured of a group's responses.
+struct Measured {
+    semantic: Vec<Option<f64>>,
+    style: Vec<Option<f64>>,
+    novelty: Option<Vec<f64>>,
+}
+
+/// All responses that wait.
+fn texts(groups: &[(Group, Vec<Pair>)]) -> impl Iterator<Item = &str> {
+    let responses = groups.iter().flat_map(|(group, _)| &group.responses);
+    responses.map(|response| response.text.as_str())
+}
+
+/// A vector for each text.
+fn embedded(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<Vec<f32>>, DataError> {
+    let vectors = embedder.embed(texts).map_err(|source| DataError::Embed {
+        embedder: embedder.id().to_owned(),
+        source,
+    })?;
+    if vectors.len() != texts.len() {
+        let problem = format!("{} vectors for {} texts", vectors.len(), texts.len());
+        return Err(vectors_error(embedder, problem));
+    }
+    Ok(vectors)
+}
+
+fn vectors_error(embedder: &dyn Embedder, problem: String) -> DataError {
+    DataError::Vectors {
+        embedder: embedder.id().to_owned(),
+        problem,
+    }
+}
+
+/// The vectors of all words of the responses that wait; each word is embedded once.
+fn words(groups: &[(Group, Vec<Pair>)], embedder: &dyn Embedder) -> Result<WordVectors, DataError> {
+    let words: BTreeSet<String> = texts(groups).flat_map(distinct_words).collect();
+    let rows = embedded(
+        embedder,
+        &words.iter().map(String::as_str).collect::<Vec<_>>(),
+    )?;
+    WordVectors::new(words, &rows).map_err(|error| vectors_error(embedder, error.to_string()))
+}
+
 /// Per group, for one kind.
 fn distances(
     groups: &[(Group, Vec<Pair>)],
     embedder: &dyn Embedder,
 ) -> Result<Vec<Option<DistanceMatrix>>, DataError> {
-    let texts: Vec<&str> = groups
-        .iter()
-        .flat_map(|(group, _)| {
-            group
-                .responses
-                .iter()
-                .map(|response| response.text.as_str())
-        })
-        .collect();
-    let vectors_error = |problem: String| DataError::Vectors {
-        embedder: embedder.id().to_owned(),
-        problem,
-    };
-    let vectors = embedder.embed(&texts).map_err(|source| DataError::Embed {
-        embedder: embedder.id().to_owned(),
-        source,
-    })?;
-    if vectors.len() != texts.len() {
-        return Err(vectors_error(format!(
-            "{} vectors for {} texts",
-            vectors.len(),
-            texts.len()
-        )));
-    }
+    let vectors = embedded(embedder, &texts(groups).collect::<Vec<_>>())?;
     let mut rest = vectors.as_slice();
     let mut matrices = Vec::with_capacity(groups.len());
     for (group, _) in groups {
         let (own, others) = rest.split_at(group.responses.len());
         rest = others;
         let matrix = DistanceMatrix::from_embeddings(own)
-            .map_err(|error| vectors_error(format!("prompt {:?}: {error}", group.id)))?;
+            .map_err(|error| vectors_error(embedder, format!("prompt {:?}: {error}", group.id)))?;
         matrices.push(Some(matrix));
     }
     Ok(matrices)
@@ -316,19 +388,44 @@ fn distances(
 fn weighed(
     group: Group,
     pairs: Vec<Pair>,
-    semantic: &[Option<f64>],
-    style: &[Option<f64>],
+    measured: &Measured,
     weighting: &Weighting,
-) -> WeighedGroup {
+) -> Result<WeighedGroup, DataError> {
+    let Measured {
+        semantic,
+        style,
+        novelty,
+    } = measured;
     // Alone, a response has no deviation; any number does, since its weight is 1 by definition.
     let filled =
         |raw: &[Option<f64>]| -> Vec<f64> { raw.iter().map(|d| d.unwrap_or(0.0)).collect() };
     let (semantic_raw, style_raw) = (filled(semantic), filled(style));
-    let weight = match weighting.kinds {
-        Kinds::None => vec![1.0; group.responses.len()],
-        Kinds::Semantic => weights(&[&semantic_raw], weighting),
-        Kinds::Style => weights(&[&style_raw], weighting),
-        Kinds::Both => weights(&[&semantic_raw, &style_raw], weighting),
+    let per_kind: &[&[f64]] = match weighting.kinds {
+        // It only says how many responses there are.
+        Kinds::None | Kinds::Semantic => &[&semantic_raw],
+        Kinds::Style => &[&style_raw],
+        Kinds::Both => &[&semantic_raw, &style_raw],
+    };
+    let of_each = |i: usize| novelty.as_ref().map(|novelty| novelty[i]);
+    let weight = match &weighting.mix {
+        None => weights(per_kind, weighting),
+        Some(mix) => {
+            let responses = &group.responses;
+            let novelty: Vec<_> = (0..responses.len()).map(of_each).collect();
+            let surprise: Vec<_> = responses.iter().map(|it| it.surprise).collect();
+            let quality: Vec<_> = responses.iter().map(|it| it.score).collect();
+            let signals = Signals {
+                novelty: &novelty,
+                surprise: &surprise,
+                quality: &quality,
+            };
+            additive_weights(per_kind, &signals, mix, weighting).map_err(|problem| {
+                DataError::Signal {
+                    prompt: group.id.clone(),
+                    problem,
+                }
+            })?
+        }
     };
     let (unit_semantic, unit_style) = (normalise(&semantic_raw), normalise(&style_raw));
     let responses = group
@@ -341,15 +438,16 @@ fn weighed(
             deviation_style: style[i],
             normalized_semantic: semantic[i].map(|_| unit_semantic[i]),
             normalized_style: style[i].map(|_| unit_style[i]),
+            novelty: of_each(i),
             weight: weight[i],
         })
         .collect();
-    WeighedGroup {
+    Ok(WeighedGroup {
         id: group.id,
         prompt: group.prompt,
         responses,
         pairs,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -427,6 +525,62 @@ mod tests {
         let mut sorted = one;
         sorted.sort_unstable();
         assert_eq!(sorted, straight);
+    }
+
+    #[test]
+    fn signals_are_asked_for_where_they_count() {
+        struct Lengths;
+        impl SurpriseModel for Lengths {
+            fn id(&self) -> &str {
+                "lengths"
+            }
+            fn perplexities(
+                &self,
+                responses: &[(&Text, &Response)],
+            ) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>> {
+                let lengths = responses.iter().map(|(_, it)| it.text.len() as f64);
+                Ok(lengths.filter(|length| *length < 100.0).collect())
+            }
+        }
+        let semantic = builtin("builtin:lexical").unwrap();
+        let embedders = Embedders {
+            semantic: Some(&*semantic),
+            style: None,
+        };
+        let weighed = |mix: &str, model: Option<&dyn SurpriseModel>, text: &str| {
+            let weighting = Weighting {
+                mix: Some(mix.parse().unwrap()),
+                ..Weighting::default()
+            };
+            let mut weigher = Weigher::new(weighting, embedders)?.asking(model);
+            weigher.push(group(&["ab", "abcd", text]), Vec::new())?;
+            weigher.finish()
+        };
+        let found = weighed("surprise=1", Some(&Lengths), "abc")
+            .unwrap()
+            .remove(0);
+        let weights: Vec<f64> = found.responses.iter().map(|it| it.weight).collect();
+        assert_eq!(weights, [0.0, 2.0, 1.0]);
+        assert_eq!(found.responses[1].response.surprise, Some(4.0));
+        assert!(found.responses[0].novelty.is_none());
+        let found = weighed("novelty=1", None, "ab cd").unwrap().remove(0);
+        assert!(found.responses.iter().all(|it| it.novelty.is_some()));
+
+        let error = |mix: &str, model: Option<&dyn SurpriseModel>, text: &str| {
+            weighed(mix, model, text).unwrap_err().to_string()
+        };
+        let missing = error("surprise=1", None, "abc");
+        assert!(missing.contains("--surprise-model"), "{missing}");
+        let unscored = error("quality=1", None, "abc");
+        assert!(
+            unscored.contains("\"g:1\": response 0 has no quality"),
+            "{unscored}"
+        );
+        let few = error("surprise=1", Some(&Lengths), &"a".repeat(100));
+        assert!(few.contains("lengths failed"), "{few}");
+        // Without diversity, the kind that has no embedder is not missed; with it, it is.
+        let unembedded = error("diversity=1", None, "abc");
+        assert!(unembedded.contains("style"), "{unembedded}");
     }
 
     #[test]

@@ -223,6 +223,7 @@ impl Pipeline<'_> {
                 &options,
                 embedders,
                 None,
+                None,
                 &mut |_| {},
             )?;
             Ok(())

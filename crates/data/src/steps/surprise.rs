@@ -1,0 +1,56 @@
+//! Asking a language model how little it expected each response.
+
+use crate::error::DataError;
+use crate::group::{Group, Response};
+use crate::text::Text;
+
+/// A language model that says how surprising responses are.
+pub trait SurpriseModel {
+    /// Stable identity of the model.
+    fn id(&self) -> &str;
+
+    /// The perplexity of each response given its prompt, `exp(-1/|y| log p(y | x))`, finite, in the
+    /// order of the responses.
+    ///
+    /// # Errors
+    /// Whatever keeps the model from reading them.
+    fn perplexities(
+        &self,
+        responses: &[(&Text, &Response)],
+    ) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// Gives every response its surprise under the model, in the place of one that its source knows.
+pub(crate) fn surprise<'g>(
+    groups: impl Iterator<Item = &'g mut Group>,
+    model: &dyn SurpriseModel,
+) -> Result<(), DataError> {
+    let mut groups: Vec<&mut Group> = groups.collect();
+    let failed = |source| DataError::Surprise {
+        model: model.id().to_owned(),
+        source,
+    };
+    let responses: Vec<(&Text, &Response)> = groups
+        .iter()
+        .flat_map(|group| {
+            group
+                .responses
+                .iter()
+                .map(|response| (&group.prompt, response))
+        })
+        .collect();
+    let found = model.perplexities(&responses).map_err(failed)?;
+    if found.len() != responses.len() {
+        let problem = format!(
+            "{} perplexities of {} responses",
+            found.len(),
+            responses.len()
+        );
+        return Err(failed(problem.into()));
+    }
+    let responses = groups.iter_mut().flat_map(|group| &mut group.responses);
+    for (response, perplexity) in responses.zip(found) {
+        response.surprise = Some(perplexity);
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! What CrPO adds up: four signals, and how much each of them counts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DeviationError;
+
+/// A number of a response that says something good about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    /// How far it is from the prompt's other responses.
+    Diversity,
+    /// How much its words lie otherwise apart than those of all responses: [`novelty`](crate::novelty).
+    Novelty,
+    /// How little a language model expected it: its perplexity, given the prompt.
+    Surprise,
+    /// How good it is: its score.
+    Quality,
+}
+
+impl Signal {
+    /// Every signal, in the order that files and messages keep.
+    pub const ALL: [Signal; 4] = [
+        Signal::Diversity,
+        Signal::Novelty,
+        Signal::Surprise,
+        Signal::Quality,
+    ];
+
+    /// The name in files and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signal::Diversity => "diversity",
+            Signal::Novelty => "novelty",
+            Signal::Surprise => "surprise",
+            Signal::Quality => "quality",
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Signal {
+    type Err = DeviationError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Signal::ALL.into_iter();
+        known
+            .clone()
+            .find(|signal| signal.as_str() == name)
+            .ok_or_else(|| DeviationError::UnknownKind {
+                name: name.to_owned(),
+                expected: "diversity, novelty, surprise, quality",
+            })
+    }
+}
+
+/// How much each [`Signal`] counts, `lambda` in CrPO's sum; 0 leaves it out.
+///
+/// Written as `diversity=1,novelty=0.5` on a command line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mix {
+    /// Of [`Signal::Diversity`].
+    pub diversity: f64,
+    /// Of [`Signal::Novelty`].
+    pub novelty: f64,
+    /// Of [`Signal::Surprise`].
+    pub surprise: f64,
+    /// Of [`Signal::Quality`].
+    pub quality: f64,
+}
+
+impl Mix {
+    /// The lambda of a signal.
+    #[must_use]
+    pub fn lambda(&self, signal: Signal) -> f64 {
+        match signal {
+            Signal::Diversity => self.diversity,
+            Signal::Novelty => self.novelty,
+            Signal::Surprise => self.surprise,
+            Signal::Quality => self.quality,
+        }
+    }
+
+    /// Whether a signal has a part in the sum.
+    #[must_use]
+    pub fn counts(&self, signal: Signal) -> bool {
+        self.lambda(signal) > 0.0
+    }
+
+    /// Whether the lambdas are numbers from 0 and one of them is more.
+    pub(crate) fn validate(&self) -> Result<(), DeviationError> {
+        for signal in Signal::ALL {
+            let lambda = self.lambda(signal);
+            if !(lambda.is_finite() && lambda >= 0.0) {
+                return Err(DeviationError::Lambda { signal, lambda });
+            }
+        }
+        match Signal::ALL.iter().any(|signal| self.counts(*signal)) {
+            true => Ok(()),
+            false => Err(DeviationError::EmptyMix),
+        }
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = Signal::ALL
+            .into_iter()
+            .filter(|signal| self.counts(*signal));
+        for (place, signal) in counted.enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}{signal}={}", self.lambda(signal))?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Mix {
+    type Err = DeviationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut mix = Self::default();
+        let mut seen = Vec::new();
+        for part in text.split(',') {
+            let malformed = || DeviationError::MalformedMix {
+                part: part.to_owned(),
+            };
+            let (name, lambda) = part.split_once('=').ok_or_else(malformed)?;
+            let signal: Signal = name.trim().parse()?;
+            let lambda: f64 = lambda.trim().parse().map_err(|_| malformed())?;
+            if seen.contains(&signal) {
+                return Err(DeviationError::SignalTwice(signal));
+            }
+            seen.push(signal);
+            *match signal {
+                Signal::Diversity => &mut mix.diversity,
+                Signal::Novelty => &mut mix.novelty,
+                Signal::Surprise => &mut mix.surprise,
+                Signal::Quality => &mut mix.quality,
+            } = lambda;
+        }
+        mix.validate()?;
+        Ok(mix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_is_written_as_it_is_read() {
+        let mix: Mix = "diversity=1, surprise = 0.5".parse().unwrap();
+        let expected = Mix {
+            diversity: 1.0,
+            surprise: 0.5,
+            ..Mix::default()
+        };
+        assert_eq!(mix, expected);
+        assert_eq!(mix.to_string(), "diversity=1,surprise=0.5");
+        assert_eq!(mix.to_string().parse(), Ok(mix));
+        assert!(mix.counts(Signal::Surprise) && !mix.counts(Signal::Quality));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mix_is_named() {
+        for (text, parts) in [
+            ("", "`` is not SIGNAL=LAMBDA"),
+            ("novelty", "`novelty` is not SIGNAL=LAMBDA"),
+            ("novelty=much", "`novelty=much` is not SIGNAL=LAMBDA"),
+            ("wit=1", "`wit` is not one of diversity, novelty"),
+            ("novelty=-1", "lambda of novelty is -1"),
+            ("quality=NaN", "lambda of quality is NaN"),
+            ("quality=0", "no signal counts"),
+            ("quality=1,quality=2", "quality stands twice"),
+        ] {
+            let error = text.parse::<Mix>().unwrap_err().to_string();
+            assert!(error.contains(parts), "{text}: {error}");
+        }
+    }
+}

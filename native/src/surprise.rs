@@ -1,0 +1,96 @@
+//! The language model of `--surprise-model`: how little it expected a response.
+
+use anyhow::Context;
+use burn::tensor::Device;
+use rarebit_data::steps::surprise::SurpriseModel;
+use rarebit_data::{Response, Text};
+use rarebit_train::{Encoder, SftTokens, TruncationMode, perplexities};
+
+use crate::chat_settings::SETTLED_DATE;
+use crate::model::{self, LoadedModel};
+
+/// Responses of one forward pass, as many as TRL evaluates at once.
+const BATCH_SIZE: usize = 8;
+
+/// A language model that says how surprising responses are.
+pub(crate) struct Perplexity<'a> {
+    loaded: LoadedModel,
+    /// Told how many responses of how many are read.
+    progress: &'a dyn Fn(usize, usize),
+}
+
+impl<'a> Perplexity<'a> {
+    /// Reads a folder or Hugging Face id, on the device.
+    pub(crate) fn open(
+        name: &str,
+        device: &Device,
+        progress: &'a dyn Fn(usize, usize),
+    ) -> anyhow::Result<Self> {
+        let open = || -> anyhow::Result<LoadedModel> {
+            let mut loaded = model::load(name, device)?;
+            // The same input shall give the same output on any day.
+            loaded.template = loaded.template.at(SETTLED_DATE)?;
+            Ok(loaded)
+        };
+        Ok(Self {
+            loaded: open().with_context(|| format!("cannot open --surprise-model {name}"))?,
+            progress,
+        })
+    }
+}
+
+impl SurpriseModel for Perplexity<'_> {
+    fn id(&self) -> &str {
+        &self.loaded.hash
+    }
+
+    fn perplexities(
+        &self,
+        responses: &[(&Text, &Response)],
+    ) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>> {
+        let LoadedModel {
+            model,
+            tokenizer,
+            template,
+            ..
+        } = &self.loaded;
+        let limit = model.config().max_position_embeddings();
+        let encoder = Encoder {
+            tokenizer,
+            template,
+            max_length: Some(limit),
+            truncation_mode: TruncationMode::KeepStart,
+        };
+        let tokens = SftTokens {
+            completion_only_loss: true,
+            assistant_only_loss: false,
+        };
+        let mut sequences = Vec::with_capacity(responses.len());
+        for (prompt, response) in responses {
+            let sequence = encoder.supervised(prompt, &response.beside(prompt), tokens)?;
+            if sequence.completion_tokens() == 0 {
+                return Err(format!(
+                    "the prompt {:?} leaves no room for a response in the {limit} tokens that the \
+                     model reads; drop what is too long with --tokenizer and --max-tokens",
+                    beginning(&prompt.flat())
+                )
+                .into());
+            }
+            sequences.push(sequence);
+        }
+        let mut progress = |done, of| (self.progress)(done, of);
+        let pad = tokenizer.pad;
+        Ok(perplexities(
+            model,
+            sequences,
+            BATCH_SIZE,
+            pad,
+            &mut progress,
+        )?)
+    }
+}
+
+/// Enough of a text to know it by.
+fn beginning(text: &str) -> String {
+    text.chars().take(60).collect()
+}
