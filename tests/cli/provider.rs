@@ -535,10 +535,20 @@ fn what_cannot_be_asked_is_told_before_anything_is() {
         sandbox.refused(2, &format!("{common} {flags}"));
     }
     sandbox.refused(2, "generate --prompts-file prompts.jsonl");
-    sandbox.refused(
-        2,
-        "generate model --base-url https://x --prompts-file prompts.jsonl",
-    );
+    // What is for a provider means nothing to a model on this machine.
+    for flag in [
+        "--base-url https://x",
+        "--api-key-env KEY",
+        "--concurrency 2",
+        "--max-retries 3",
+        "--retry-delay 1",
+        "--timeout 5",
+        "--price-input 1",
+        "--price-output 2",
+    ] {
+        let arguments = format!("generate model --prompts-file prompts.jsonl {flag}");
+        assert_holds(&sandbox.refused(2, &arguments), &["--provider <API>"]);
+    }
 }
 
 #[test]

@@ -32,25 +32,26 @@ pub(crate) struct ProviderArgs {
         long,
         value_name = "N",
         default_value_t = 8,
+        requires = "provider",
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub(super) concurrency: u16,
     /// How often a question is asked again after time-outs, cut connections, answers that cannot be
     /// read, and statuses 408, 409, 425, 429 and 5xx
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, requires = "provider")]
     max_retries: u32,
     /// The wait before a question is asked again; it doubles each time, up to a minute, and is
     /// longer where the server asks for it (Retry-After)
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", requires = "provider", value_parser = seconds)]
     retry_delay: Duration,
     /// How long an answer may take
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "600", requires = "provider", value_parser = seconds)]
     timeout: Duration,
     /// Dollars per million tokens of prompts, for the spend that is shown
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", requires = "provider")]
     price_input: Option<f64>,
     /// Dollars per million tokens of responses
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", requires = "provider")]
     price_output: Option<f64>,
 }
 
