@@ -137,7 +137,11 @@ impl RewardModel {
     }
 
     /// The same for groups as their source gives them.
-    pub(crate) fn judge_groups(&self, groups: &mut [Group]) -> anyhow::Result<()> {
+    pub(crate) fn judge_groups<'g>(
+        &self,
+        groups: impl Iterator<Item = &'g mut Group>,
+    ) -> anyhow::Result<()> {
+        let mut groups: Vec<&mut Group> = groups.collect();
         let prompts: Vec<String> = groups
             .iter()
             .map(|group| group.prompt.to_string())

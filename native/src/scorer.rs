@@ -35,7 +35,10 @@ impl Scorer {
     }
 
     /// Gives every response its score.
-    pub(crate) fn judge(&self, groups: &mut [Group]) -> anyhow::Result<()> {
+    pub(crate) fn judge<'g>(
+        &self,
+        groups: impl Iterator<Item = &'g mut Group>,
+    ) -> anyhow::Result<()> {
         match self {
             Self::Model(model) => model.judge_groups(groups),
             Self::Tales => {

@@ -39,9 +39,16 @@ fn a_language_model_becomes_a_judge_that_every_command_takes() {
     assert!(config["pad_token_id"].is_u64(), "{config}");
 
     sandbox.succeeds("reward score run/model rows.jsonl --output scored.jsonl");
-    let rows = sandbox.rows("scored.jsonl");
-    assert_eq!(rows.len(), 72);
-    assert!(rows.iter().all(|row| row["score"].is_f64()), "{}", rows[0]);
+    let scores = |file: &str| -> Vec<f64> {
+        let rows = sandbox.rows(file);
+        let responses = rows
+            .iter()
+            .flat_map(|row| row["responses"].as_array().unwrap());
+        responses
+            .map(|it| it["score"].as_f64().expect("a score"))
+            .collect()
+    };
+    assert_eq!(scores("scored.jsonl").len(), 72);
 
     let told = sandbox.succeeds("reward evaluate run/model rows.jsonl --html reward.html --json");
     let found: Value = serde_json::from_str(&told).expect("JSON");
@@ -70,8 +77,37 @@ fn a_language_model_becomes_a_judge_that_every_command_takes() {
     let adapter = sandbox.read("adapted/model/adapter_config.json");
     assert_holds(&adapter, &["SEQ_CLS", "\"score\""]);
     sandbox.succeeds("reward score adapted/model rows.jsonl scored.jsonl --output many");
-    assert_eq!(sandbox.rows("many/rows.jsonl").len(), 72);
-    assert_eq!(sandbox.rows("many/scored.jsonl").len(), 72);
+    assert_eq!(scores("many/rows.jsonl").len(), 72);
+    assert_eq!(scores("many/scored.jsonl"), scores("many/rows.jsonl"));
+    every_column_stays(&sandbox);
+}
+
+/// What a model wrote, and a preference set, get scores and lose nothing.
+fn every_column_stays(sandbox: &Sandbox) {
+    sandbox.succeeds(&format!(
+        "generate {} --prompt Tale --prompt Song -n 2 --max-new-tokens 5 --output samples.jsonl",
+        policy()
+    ));
+    sandbox.write_pairs("pairs.jsonl", 3, 5);
+    sandbox.succeeds("reward score run/model samples.jsonl pairs.jsonl --output scored");
+    for (file, scores) in [
+        ("samples.jsonl", &["score"][..]),
+        ("pairs.jsonl", &["score_chosen", "score_rejected"]),
+    ] {
+        let (before, after) = (sandbox.rows(file), sandbox.rows(&format!("scored/{file}")));
+        assert_eq!(before.len(), after.len());
+        for (before, mut after) in before.into_iter().zip(after) {
+            let columns = after.as_object_mut().expect("a row");
+            for name in scores {
+                let score = columns.remove(*name).expect("a score");
+                assert!(score.is_f64(), "{file}: {name} is {score}");
+            }
+            assert_eq!(before, after);
+        }
+    }
+    // A score that was there is replaced.
+    sandbox.succeeds("reward score run/model scored/samples.jsonl --output again.jsonl");
+    assert!(sandbox.read("again.jsonl") == sandbox.read("scored/samples.jsonl"));
 }
 
 #[test]

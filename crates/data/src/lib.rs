@@ -43,6 +43,6 @@ pub use prepare::{Pairing, PrepareOptions, prepare};
 pub use progress::{Progress, Stage};
 pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
 pub use score::weigh_source;
-pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, Survey};
+pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, SourceRow, Survey};
 pub use summary::{EmbedderIds, PromptCounts, SourceSummary, SplitSummary, Summary};
 pub use text::{Message, Text};

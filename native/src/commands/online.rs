@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::generate::{Prompt, Writer, read_prompts};
-use super::reward::write_scored;
+use super::reward::{read_rows, write_scored};
 use super::source_args::Bars;
 use super::train::{max_length, save_config};
 use crate::model::{self, LoadedModel};
@@ -293,10 +293,10 @@ impl Rounds<'_> {
             writer.to_file(&self.prompts_of(round), &samples)?;
         }
         if !scored.is_file() {
-            let mut groups = read_samples(&samples, &SourceOptions::default())?
-                .collect::<Result<Vec<Group>, _>>()?;
-            self.scorer.judge(&mut groups)?;
-            write_scored(&groups, &scored)?;
+            let mut rows = read_rows(&samples)?;
+            self.scorer
+                .judge(rows.iter_mut().map(|row| &mut row.group))?;
+            write_scored(rows, &scored)?;
         }
         let prepared = folder.join("prepared");
         if prepared.join("summary.json").is_file() {

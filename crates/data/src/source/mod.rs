@@ -13,6 +13,7 @@ mod gather;
 mod jsonl;
 mod open;
 mod parquet;
+mod scored;
 mod shape;
 mod spool;
 mod survey;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 pub use columns::Columns;
 pub use gather::Groups;
 pub use open::DEFAULT_MAX_LINE_BYTES;
+pub use scored::SourceRow;
 pub use shape::Shape;
 pub use survey::{SkippedRows, Survey};
 
@@ -102,6 +104,26 @@ impl Source {
     /// What the first pass found.
     pub fn survey(&self) -> &Survey {
         &self.survey
+    }
+
+    /// The rows as they are, each with the responses that it holds.
+    ///
+    /// # Errors
+    /// When the file cannot be read a second time; each item can be a bad row or a reading error.
+    pub fn rows(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<SourceRow, DataError>> + '_, DataError> {
+        let rows = open(&self.path, self.options.max_line_bytes)?;
+        Ok(rows.filter_map(|row| {
+            let read = row.and_then(|row| {
+                let place = row.place;
+                located(SourceRow::read(row, &self.reading), &self.path, place)
+            });
+            match read {
+                Err(DataError::Row(_)) if self.options.skip_bad => None,
+                read => Some(read),
+            }
+        }))
     }
 
     /// The groups, in the order in which their prompts first appear.

@@ -113,7 +113,7 @@ pub(super) fn judged(
         groups.iter().map(of).collect()
     };
     let scores = column(groups);
-    model.judge_groups(groups)?;
+    model.judge_groups(groups.iter_mut())?;
     let rewards = column(groups);
     Ok(rewards
         .into_iter()

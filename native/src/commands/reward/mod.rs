@@ -4,7 +4,7 @@ mod evaluate;
 mod score;
 pub(crate) mod train;
 
-pub(crate) use score::write_scored;
+pub(crate) use score::{read_rows, write_scored};
 
 use super::Global;
 

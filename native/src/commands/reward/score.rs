@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use rarebit_data::{Group, SourceOptions, Text, read_samples};
-use serde_json::json;
+use rarebit_data::{Source, SourceOptions, SourceRow};
+use serde_json::Value;
 
 use crate::commands::Global;
 use crate::output;
@@ -13,9 +13,11 @@ use crate::reward::{RewardFormat, RewardModel};
 
 /// Give responses a reward model's rewards as their `score`
 ///
-/// Reads samples of `rarebit generate`, and any other source that `rarebit prepare` reads. Writes
-/// rows {prompt_id, prompt, sample, response, score}, which `prepare` and `evaluate` read: what a
-/// model wrote becomes preference pairs, or a system to compare.
+/// Reads samples of `rarebit generate`, and any other source that `rarebit prepare` reads. Writes the
+/// same rows as JSONL with every column that they have and the rewards where their shape has scores:
+/// `score`, in preference rows `score_chosen` and `score_rejected`, in grouped rows the list of
+/// scores or each response's own. `prepare` and `evaluate` read them: what a model wrote becomes
+/// preference pairs, or a system to compare.
 ///
 /// Example: rarebit reward score runs/reward/model samples.jsonl --output scored.jsonl
 #[derive(clap::Args, Clone, Debug)]
@@ -36,17 +38,12 @@ pub(crate) struct ScoreArgs {
 
 pub(crate) fn run(args: &ScoreArgs, global: &Global) -> anyhow::Result<()> {
     let places = args.places()?;
-    let mut read = Vec::new();
-    for file in &args.files {
-        let groups =
-            read_samples(file, &SourceOptions::default())?.collect::<Result<Vec<Group>, _>>()?;
-        ensure!(!groups.is_empty(), "{} holds no responses", file.display());
-        read.push(groups);
-    }
+    let read = args.files.iter().map(|file| read_rows(file));
+    let read = read.collect::<anyhow::Result<Vec<_>>>()?;
     let model = RewardModel::open(&args.model, args.reward_format, &global.open_device()?)?;
-    for (mut groups, place) in read.into_iter().zip(places) {
-        model.judge_groups(&mut groups)?;
-        write_scored(&groups, &place)?;
+    for (mut rows, place) in read.into_iter().zip(places) {
+        model.judge_groups(rows.iter_mut().map(|row| &mut row.group))?;
+        write_scored(rows, &place)?;
         writeln!(std::io::stdout(), "{}", place.display())?;
     }
     Ok(())
@@ -75,21 +72,19 @@ impl ScoreArgs {
     }
 }
 
-/// Writes responses with their scores, a row each.
-pub(crate) fn write_scored(groups: &[Group], path: &Path) -> anyhow::Result<()> {
-    output::write_atomically(path, |file| {
-        for group in groups {
-            for response in &group.responses {
-                let text: Text = response.beside(&group.prompt);
-                let row = json!({
-                    "prompt_id": group.id,
-                    "prompt": group.prompt,
-                    "sample": response.id,
-                    "response": text,
-                    "score": response.score,
-                });
-                writeln!(file, "{row}")?;
-            }
+/// Everything that a file of responses has.
+pub(crate) fn read_rows(file: &Path) -> anyhow::Result<Vec<SourceRow>> {
+    let source = Source::open(file, &SourceOptions::default(), &mut |_| ())?;
+    let rows = source.rows()?.collect::<Result<Vec<_>, _>>()?;
+    ensure!(!rows.is_empty(), "{} holds no responses", file.display());
+    Ok(rows)
+}
+
+/// Writes rows with the scores that their responses have now.
+pub(crate) fn write_scored(rows: Vec<SourceRow>, place: &Path) -> anyhow::Result<()> {
+    output::write_atomically(place, |file| {
+        for row in rows {
+            writeln!(file, "{}", Value::Object(row.into_scored()))?;
         }
         Ok(())
     })
