@@ -311,6 +311,54 @@ fn surprise_of_any_origin_is_read_and_what_is_missing_is_named() {
 }
 
 #[test]
+fn tau_and_semantic_share_make_weights_anew() {
+    let sandbox = prepared("--jsonl");
+    let trained = |run: &str, flags: &str| {
+        let flags = format!("--objective dsft --dataset-name prepared {flags}");
+        sandbox.succeeds(&train(run, &flags));
+        sandbox.tree(&format!("{run}/model"))
+    };
+    let plain = trained("plain", "");
+    for (run, flags, kept) in [
+        ("tau", "--tau 2", "tau = 2.0"),
+        ("share", "--semantic-share 0.9", "semantic_share = 0.9"),
+        ("both", "--tau 0.5 --semantic-share 0.1", "tau = 0.5"),
+    ] {
+        assert!(trained(run, flags) != plain, "{flags}");
+        assert_holds(&sandbox.read(&format!("{run}/config.toml")), &[kept]);
+    }
+    // 1 and a half are what `prepare` did, but for rounding; 0 makes plain fine-tuning of it.
+    trained("same", "--tau 1 --semantic-share 0.5");
+    let logged = |run: &str, name: &str| {
+        let log = sandbox.rows(&format!("{run}/metrics.jsonl"));
+        log[0][name].as_f64().expect("a number")
+    };
+    for name in ["loss", "weight"] {
+        let difference = (logged("same", name) - logged("plain", name)).abs();
+        assert!(difference < 1e-5, "{name} is off by {difference}");
+    }
+    trained("flat", "--tau 0");
+    assert_eq!(logged("flat", "weight"), 1.0);
+
+    for (flags, parts) in [
+        ("--tau=-1", "tau is -1"),
+        ("--semantic-share 1.5", "semantic share is 1.5"),
+        (
+            "--semantic-share 0.5 --weighting style",
+            "both kinds must be mixed",
+        ),
+    ] {
+        let flags = format!("--objective dsft --dataset-name prepared {flags}");
+        assert_holds(&sandbox.refused(1, &train("run", &flags)), &[parts]);
+    }
+    let error = sandbox.refused(
+        1,
+        &train("run", "--objective dpo --dataset-name prepared --tau 2"),
+    );
+    assert_holds(&error, &["`tau` means nothing"]);
+}
+
+#[test]
 fn weights_and_labels_of_any_origin_are_read() {
     let sandbox = Sandbox::new();
     let rows = |with: &dyn Fn(usize) -> Value| -> String {
