@@ -1,7 +1,8 @@
 //! The adapter that a run trains, under peft's names.
 
-use anyhow::ensure;
-use rarebit_models::lora::{LoraConfig, TargetModules};
+use anyhow::{bail, ensure};
+use burn::tensor::Device;
+use rarebit_models::lora::{Adaptable, LoraConfig, TargetModules};
 use serde::{Deserialize, Serialize};
 
 /// peft's choice, queries and values, as the architectures call them.
@@ -92,6 +93,30 @@ impl LoraSettings {
             modules_to_save: self.lora_modules_to_save.clone(),
             ..LoraConfig::default()
         })
+    }
+
+    /// The model with the adapter that a run trains, and the adapter's settings: the one that the
+    /// folder `name` is, as it is, a fresh one drawn from `seed`, or none.
+    pub(crate) fn adapt<M: Adaptable>(
+        &self,
+        model: M,
+        present: Option<LoraConfig>,
+        name: &str,
+        seed: u64,
+        device: &Device,
+    ) -> anyhow::Result<(M, Option<LoraConfig>)> {
+        match (present, self.config()) {
+            (Some(adapter), None) if self.use_peft != Some(false) => Ok((model, Some(adapter))),
+            (Some(_), _) => bail!(
+                "{name} is an adapter, which is trained further with its own settings: remove use_peft and the lora_ \
+                 settings, or fold it into its base with `rarebit export --merge` first"
+            ),
+            (None, Some(lora)) => {
+                device.seed(seed);
+                Ok((model.with_lora(&lora)?, Some(lora)))
+            }
+            (None, None) => Ok((model, None)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_train::TrainingArguments;
 use serde::{Deserialize, Serialize};
@@ -79,15 +79,7 @@ impl RewardConfig {
         self.arguments.validate()?;
         self.lora.validate()?;
         let model = &self.model;
-        match (&model.dataset_name, &model.train_file) {
-            (None, None) => bail!(
-                "there is nothing to train on: give --dataset-name, a folder of `rarebit prepare`, or --train-file"
-            ),
-            (Some(_), Some(_)) => {
-                bail!("`dataset_name` and `train_file` are both set: one of them is enough")
-            }
-            _ => {}
-        }
+        settings::check_source(model.dataset_name.as_deref(), model.train_file.as_deref())?;
         if let Some(share) = model.test_size {
             ensure!(
                 (0.0..1.0).contains(&share),

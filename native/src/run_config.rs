@@ -321,15 +321,7 @@ impl RunConfig {
             self.online.is_none() || !counts_surprise,
             "`mix` counts surprise, which an online run does not measure: leave it out"
         );
-        match (&model.dataset_name, &model.train_file) {
-            (None, None) => bail!(
-                "there is nothing to train on: give --dataset-name, a folder of `rarebit prepare`, or --train-file"
-            ),
-            (Some(_), Some(_)) => {
-                bail!("`dataset_name` and `train_file` are both set: one of them is enough")
-            }
-            _ => Ok(()),
-        }
+        settings::check_source(model.dataset_name.as_deref(), model.train_file.as_deref())
     }
 
     /// The objective with its own settings.

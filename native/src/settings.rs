@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rarebit_train::TrainingArguments;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -63,6 +63,22 @@ pub(crate) fn read<A: DeserializeOwned>(
         Value::Table(lora).try_into()?,
         Value::Table(arguments).try_into()?,
     ))
+}
+
+/// Whether there is one place to learn from.
+pub(crate) fn check_source(
+    dataset_name: Option<&Path>,
+    train_file: Option<&Path>,
+) -> anyhow::Result<()> {
+    match (dataset_name, train_file) {
+        (None, None) => bail!(
+            "there is nothing to train on: give --dataset-name, a folder of `rarebit prepare`, or --train-file"
+        ),
+        (Some(_), Some(_)) => {
+            bail!("`dataset_name` and `train_file` are both set: one of them is enough")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A key that nothing is known of went to the run's own settings, whose error lists only their keys.

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use burn::tensor::Device;
 use rarebit_deviation::{Kinds, Mix};
-use rarebit_models::lora::Adaptable;
 use rarebit_train::{Encoder, LossType, OrpoNll, Outcome, Run, TrainingArguments, train};
 use serde::Serialize;
 use toml::Table;
@@ -210,21 +209,14 @@ pub(crate) fn run_config(config: &RunConfig, global: &Global) -> anyhow::Result<
         "the run would write over the model it starts from, {}: give another output_dir",
         result.display()
     );
-    let adapter = match (loaded.adapter.clone(), config.lora.config()) {
-        // An adapter that is there is trained further, as it is.
-        (Some(adapter), None) if config.lora.use_peft != Some(false) => Some(adapter),
-        (Some(_), _) => bail!(
-            "{} is an adapter, which is trained further with its own settings: remove use_peft and the lora_ settings, \
-             or fold it into its base with `rarebit export --merge` first",
-            config.model.model_name_or_path
-        ),
-        (None, Some(lora)) => {
-            device.seed(config.arguments.seed);
-            loaded.model = loaded.model.with_lora(&lora)?;
-            Some(lora)
-        }
-        (None, None) => None,
-    };
+    let (adapted, adapter) = config.lora.adapt(
+        loaded.model,
+        loaded.adapter.clone(),
+        &config.model.model_name_or_path,
+        config.arguments.seed,
+        &device,
+    )?;
+    loaded.model = adapted;
     // Another backend, or another version of this program, may compute other last digits.
     let backend = match device.clone().inner() == Device::flex() {
         true => "cpu",

@@ -5,26 +5,23 @@ use rarebit_eval::study::{Bound, Claim, Evidence};
 /// How much quality may fall to fall little: a tenth of the baseline's. Said before the runs.
 pub(super) const LITTLE: f64 = 0.1;
 
-const fn above(
-    system: &'static str,
-    baseline: &'static str,
-    metric: &'static str,
-) -> Evidence<'static> {
+type Name = &'static str;
+
+const fn compared(system: Name, baseline: Name, metric: Name, bound: Bound) -> Evidence<'static> {
     Evidence {
         system,
         baseline,
         metric,
-        bound: Bound::Above,
+        bound,
     }
 }
 
-const fn falls_little(system: &'static str, baseline: &'static str) -> Evidence<'static> {
-    Evidence {
-        system,
-        baseline,
-        metric: "quality",
-        bound: Bound::FallsLessThan(LITTLE),
-    }
+const fn above(system: Name, baseline: Name, metric: Name) -> Evidence<'static> {
+    compared(system, baseline, metric, Bound::Above)
+}
+
+const fn falls_little(system: Name, baseline: Name) -> Evidence<'static> {
+    compared(system, baseline, "quality", Bound::FallsLessThan(LITTLE))
 }
 
 /// The paper's claims, and one that only its missing control can test.
@@ -82,12 +79,12 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
         statement: "Few responses per prompt hurt quality",
         criterion: "ddpo-both with 4 responses per prompt has less quality than with all, though it learns from as \
                     many pairs from more prompts. The table of systems has dpo on the same 4 responses beside it.",
-        evidence: &[Evidence {
-            system: "ddpo-both-4",
-            baseline: "ddpo-both",
-            metric: "quality",
-            bound: Bound::Below,
-        }],
+        evidence: &[compared(
+            "ddpo-both-4",
+            "ddpo-both",
+            "quality",
+            Bound::Below,
+        )],
     },
     Claim {
         statement: "A floor and the best-scored pairs help against it",

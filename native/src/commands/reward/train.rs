@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 use rarebit_data::steps::transform::ScoreTransform;
-use rarebit_models::lora::{Adaptable, LoraConfig, read_adapter_config};
+use rarebit_models::lora::{LoraConfig, read_adapter_config};
 use rarebit_models::safetensors_file::Precision;
 use rarebit_models::sequence_classifier::SequenceClassifier;
 use rarebit_train::{Outcome, RewardRun, train_reward};
@@ -119,21 +119,14 @@ pub(crate) fn run_config(
         "the run would write over the model it starts from, {}: give another output_dir",
         result.display()
     );
-    let adapter = match (start.adapter.clone(), config.lora.config()) {
-        // An adapter that is there is trained further, as it is.
-        (Some(adapter), None) if config.lora.use_peft != Some(false) => Some(adapter),
-        (Some(_), _) => bail!(
-            "{} is an adapter, which is trained further with its own settings: remove use_peft and the lora_ settings, \
-             or fold it into its base with `rarebit export --merge` first",
-            config.model.model_name_or_path
-        ),
-        (None, Some(lora)) => {
-            device.seed(config.arguments.seed);
-            start.model = start.model.with_lora(&lora)?;
-            Some(lora)
-        }
-        (None, None) => None,
-    };
+    let (adapted, adapter) = config.lora.adapt(
+        start.model,
+        start.adapter.clone(),
+        &config.model.model_name_or_path,
+        config.arguments.seed,
+        &device,
+    )?;
+    start.model = adapted;
     let limit = max_length(
         &config.arguments,
         start.model.config().max_position_embeddings(),

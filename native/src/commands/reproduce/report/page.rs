@@ -1,0 +1,154 @@
+//! The page, section by section.
+
+use rarebit_eval::report::{Block, Page, Section};
+
+use super::super::plan::MORE_PROMPTS;
+use super::super::why::{self, signed};
+use super::figures::{ABLATION, AGAINST_DIVPO, MAIN};
+use super::verdicts::shown;
+use super::{Found, Told};
+
+/// What a quick run finds.
+const QUICK: &str =
+    "A quick run: it shows that everything runs. Its numbers and verdicts mean nothing.";
+
+impl Told<'_> {
+    /// The page.
+    pub(crate) fn page(&self, found: &Found) -> Page {
+        let settings = self.settings;
+        let mut sections = vec![
+            Section {
+                title: "The paper's claims".to_owned(),
+                blocks: vec![
+                    Block::Text(format!(
+                        "Each claim is a set of comparisons, written down before the runs, with the difference that \
+                         must be seen. Differences are paired by prompt; their 95 % intervals are bootstrapped over \
+                         seeds and over the prompts of each. A comparison is as claimed when its whole interval is. \
+                         A claim holds when all its comparisons do, in part when only some do and none is refuted, \
+                         and does not hold when the whole interval of one lies where the claim says it does not. \
+                         Intervals are not corrected for their number.{}",
+                        few_seeds(settings.seeds.len())
+                    )),
+                    Block::Claims(shown(&found.claims)),
+                ],
+            },
+            Section {
+                title: "Quality and diversity".to_owned(),
+                blocks: vec![
+                    Block::Text(
+                        "The paper's main figure. Up is better, right is more diverse; the dashed lines meet at dpo. \
+                         Crosses are 95 % intervals over seeds and prompts, each system for itself; the claims' \
+                         differences are paired and therefore sharper. One colour is one kind of weight."
+                            .to_owned(),
+                    ),
+                    Block::Planes(found.planes(&MAIN)),
+                ],
+            },
+        ];
+        let controls = self.controls(found);
+        if !controls.blocks.is_empty() {
+            sections.push(controls);
+        }
+        if self.study.system("ddpo-both-4").is_some() {
+            sections.push(Section {
+                title: "Few responses per prompt".to_owned(),
+                blocks: vec![
+                    Block::Text(format!(
+                        "The paper's ablation: two pairs of each prompt, and deviation over their four responses. Here \
+                         from {MORE_PROMPTS} times as many prompts, so that the pairs are as many. With a floor of 0.1 \
+                         no response weighs nothing; best takes the two best-scored of each prompt's pairs."
+                    )),
+                    Block::Planes(found.planes(&ABLATION)),
+                ],
+            });
+        }
+        if self.study.system("divpo").is_some() {
+            sections.push(Section {
+                title: "DivPO".to_owned(),
+                blocks: vec![
+                    Block::Text(format!(
+                        "DivPO (arXiv 2501.18101) chooses pairs in place of weighing them: the most deviating of the \
+                         best-scored quarter against the least deviating of the worst, two pairs of each prompt. Here \
+                         from {MORE_PROMPTS} times as many prompts, so that its pairs are as many as the others'."
+                    )),
+                    Block::Planes(found.planes(&AGAINST_DIVPO)),
+                ],
+            });
+        }
+        sections.push(behind(found));
+        sections.push(self.all_systems(found));
+        sections.push(found.truth());
+        sections.push(self.by_seed());
+        Page {
+            title: "The paper in miniature".to_owned(),
+            scope: format!(
+                "{} systems · {} · {} held-out prompts and {} samples to each, per seed",
+                self.systems.len(),
+                match settings.seeds.len() {
+                    1 => "1 seed".to_owned(),
+                    seeds => format!("{seeds} seeds"),
+                },
+                settings.test_prompts,
+                settings.samples
+            ),
+            finding: match self.quick {
+                true => vec![QUICK.to_owned()],
+                false => found.finding(),
+            },
+            sections,
+            reproduce: vec![self.command()],
+            about: self.about(),
+        }
+    }
+
+    fn controls(&self, found: &Found) -> Section {
+        let mut blocks = Vec::new();
+        if let Some((equal, seeds)) = self.ones_are_dpo() {
+            blocks.push(Block::Text(format!(
+                "With every weight 1, ddpo is dpo: the model that the weighted loss made is byte for byte the one that \
+                 the plain loss made with {equal} of {seeds} seeds."
+            )));
+        }
+        if !found.controls.is_empty() {
+            blocks.push(Block::Claims(shown(&found.controls)));
+        }
+        Section {
+            title: "Controls".to_owned(),
+            blocks,
+        }
+    }
+}
+
+/// What lies behind the results.
+fn behind(found: &Found) -> Section {
+    let mut blocks = vec![
+        Block::Text(
+            "What the weights do to the pairs, over all seeds, before any floor: how many weigh nothing; the effective \
+             share, (Σw)²/Σw² over the number of pairs; and the true quality of chosen and rejected tales, plain and \
+             weighed. Where weights do not go with quality, what is lost is not lost to the choice of tales."
+                .to_owned(),
+        ),
+        why::weights_table(&found.weights),
+    ];
+    for (baseline, system, mixture) in &found.voices {
+        blocks.push(Block::Text(format!(
+            "Quality of {system} minus that of {baseline}, taken apart by the voices of their tales (Kitagawa, 1955): {} \
+             because of other shares of the voices, {} because of other quality within each.",
+            signed(mixture.composition),
+            signed(mixture.within)
+        )));
+        blocks.push(why::voices_table(mixture, baseline, system));
+    }
+    Section {
+        title: "What lies behind".to_owned(),
+        blocks,
+    }
+}
+
+fn few_seeds(seeds: usize) -> &'static str {
+    match seeds {
+        1 => " With one seed the intervals tell of prompts only.",
+        2..=9 => " So few seeds make them too narrow: read the table of seeds beside them.",
+        _ => "",
+    }
+}
