@@ -123,7 +123,8 @@ struct Weighed {
 /// `{kinds?, floor?, rank?, shrinkage?, tau?, semantic_share?}`.
 ///
 /// # Errors
-/// When a setting is unknown or out of range.
+/// When a setting is unknown or out of range, or a mix of signals is asked for, most of which are
+/// not measured here.
 #[wasm_bindgen]
 pub fn weigh(
     semantic: &Distances,
@@ -132,6 +133,11 @@ pub fn weigh(
 ) -> Result<JsValue, JsError> {
     let weighting: Weighting = serde_wasm_bindgen::from_value(weighting)?;
     weighting.validate()?;
+    if weighting.mix.is_some() {
+        return Err(JsError::new(
+            "a mix of signals is made by `rarebit prepare` only; leave `mix` out",
+        ));
+    }
     let [semantic, style] = [semantic, style].map(|matrix| {
         // A text that is alone has weight 1, whatever stands for its deviation.
         let raw = deviations(&matrix.0).into_iter();

@@ -81,6 +81,35 @@ test("a call is cancelled by its signal, before and during", async () => {
   assert.deepEqual(found, ["AbortError", "AbortError", "done"]);
 });
 
+test("weights follow tau and the semantic share", async () => {
+  const found = await inPage(async (rarebit) => {
+    const texts = ["The fox ran home.", "The fox ran to its home!", "Rain fell on the old sea.", "Who was it? I know, I know."];
+    const weights = async (options) => (await rarebit.deviation(texts, options)).map((one) => one.weight);
+    const told = (promise) => promise.catch((error) => [error.code, error.message]);
+    return {
+      plain: await weights({}),
+      half: await weights({ tau: 1, semantic_share: 0.5 }),
+      flat: await weights({ tau: 0 }),
+      semantic: await weights({ kinds: "semantic" }),
+      whole: await weights({ semantic_share: 1 }),
+      sharp: await weights({ kinds: "semantic", tau: 2 }),
+      tau: await told(weights({ tau: -1 })),
+      share: await told(weights({ kinds: "style", semantic_share: 0.5 })),
+      mix: await told(weights({ mix: { diversity: 1 } })),
+    };
+  });
+  const close = (these, those) => these.forEach((value, i) => assert.ok(Math.abs(value - those[i]) < 1e-9, `${these} is not ${those}`));
+  close(found.half, found.plain);
+  close(found.flat, [1, 1, 1, 1]);
+  close(found.whole, found.semantic);
+  const squares = found.semantic.map((weight) => weight * weight);
+  const mean = squares.reduce((sum, square) => sum + square, 0) / squares.length;
+  close(found.sharp, squares.map((square) => square / mean));
+  assert.deepEqual(found.tau, ["input", "tau is -1; it must be a number from 0, where 1 changes nothing"]);
+  assert.deepEqual(found.share, ["input", "the semantic share is 0.5; it must be from 0 to 1, and both kinds must be mixed"]);
+  assert.deepEqual(found.mix, ["input", "a mix of signals is made by `rarebit prepare` only; leave `mix` out"]);
+});
+
 test("errors have a code and say what to do", async () => {
   const found = await inPage(async (rarebit) => {
     const told = (promise) => promise.catch((error) => [error.name, error.code, error.message]);

@@ -23,6 +23,10 @@ export interface Weighting {
   rank?: boolean;
   /** How many texts it takes before their deviations are believed as much as the weight 1. */
   shrinkage?: number;
+  /** The power that weights are raised to before they average 1 again: above 1 sharper, below 1 flatter, 0 makes all 1. */
+  tau?: number;
+  /** The semantic kind's part where both are mixed, in [0, 1]: semantic^share style^(1 - share). Default: 1/2. */
+  semantic_share?: number;
 }
 
 /** Where vectors come from: a built-in embedder's name, a model in memory, or they are there already. */
