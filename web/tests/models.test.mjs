@@ -119,8 +119,9 @@ function eightBit(file) {
   const length = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.subarray(8, 8 + length));
   const [quantised, rounded] = [{}, {}];
-  for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
     if (name === "__metadata__") continue;
+    const [from, to] = data_offsets;
     assert.equal(dtype, "F16");
     const bytes = file.subarray(8 + length + from, 8 + length + to);
     const values = Float32Array.from({ length: bytes.length / 2 }, (_, i) => half(bytes.readUInt16LE(2 * i)));
@@ -282,7 +283,9 @@ test("the demo's two models are part of the package, and a benchmark decides", a
   assert.equal(found.before.chosen, "cpu");
   assert.notEqual(found.texts[0], found.texts[1]);
   assert.deepEqual(found.names, ["DPO (demo)", "DDPO (demo)"]);
-  assert.ok(found.measured.tokensPerSecond.cpu > 0 && found.measured.tokensPerSecond.webgpu > 0, JSON.stringify(found.measured));
+  const { cpu, webgpu } = found.measured.tokensPerSecond;
+  // What takes longer than a minute, as an emulated graphics processor may, is given up.
+  assert.ok(cpu > 0 && (webgpu === null || webgpu > 0), JSON.stringify(found.measured));
   assert.equal(found.after.chosen, found.measured.fastest);
   assert.deepEqual(found.after.benchmark, found.measured);
   assert.equal(found.byHand.chosen, "webgpu");

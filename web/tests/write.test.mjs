@@ -78,7 +78,8 @@ test("stop ends the writing at once; what is whole stays and goes to Score", BOU
   assert.deepEqual([await texts(page, "a"), await texts(page, "b")], after);
   const whole = await page.locator(".writer[data-side=b] .samples li:not(.halted)").count();
   assert.ok(whole >= 2 && whole < 60);
-  assert.ok((await page.locator(".samples .halted").count()) <= 2);
+  // Four of each side are written at a time.
+  assert.ok((await page.locator(".samples .halted").count()) <= 8);
   await page.locator(".writer[data-side=b]").getByRole("button", { name: "Send to Score" }).click();
   await measured(page, whole);
   assert.equal(await page.locator("#tab-score").getAttribute("aria-selected"), "true");

@@ -12,8 +12,8 @@ struct Module {
     library: &'static str,
     /// The module's name in `web/dist/wasm`.
     name: &'static str,
-    /// What `wasm-opt` optimises for.
-    optimise: &'static str,
+    /// The passes of `wasm-opt`.
+    optimise: &'static [&'static str],
 }
 
 const MODULES: &[Module] = &[
@@ -21,13 +21,18 @@ const MODULES: &[Module] = &[
         package: "rarebit-web",
         library: "rarebit_web",
         name: "score",
-        optimise: "-O3",
+        optimise: &["-O3"],
     },
     Module {
         package: "rarebit-web-models",
         library: "rarebit_web_models",
         name: "models",
-        optimise: "-Oz",
+        // For 15 MB, -O1 takes two minutes and -Oz more than six.
+        optimise: &[
+            "--duplicate-function-elimination",
+            "--remove-unused-module-elements",
+            "--vacuum",
+        ],
     },
 ];
 
@@ -85,6 +90,6 @@ fn wasm(module: &Module, bindgen: &std::path::Path) -> Result {
         .arg(&folder)
         .arg(&built))?;
     let mut optimise = Command::new(root().join("web/node_modules/.bin/wasm-opt"));
-    optimise.arg(module.optimise).args(FEATURES);
+    optimise.args(FEATURES).args(module.optimise);
     run(optimise.arg(&ready).arg("-o").arg(&ready))
 }

@@ -33,6 +33,7 @@ mod linear;
 pub mod lora;
 mod norm;
 mod parts;
+#[cfg(not(target_family = "wasm"))]
 pub mod ration;
 pub mod reward;
 mod rope;

@@ -125,6 +125,7 @@ extern "C" {
     fn complain(message: &str);
 }
 
+#[expect(unsafe_code, reason = "nothing else can call the linker's function")]
 unsafe extern "C" {
     /// The linker's: runs what registers itself before a program begins, as the operations of shaders do.
     fn __wasm_call_ctors();

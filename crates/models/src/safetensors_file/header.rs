@@ -40,12 +40,15 @@ impl Header {
 fn check_size(name: &str, info: &TensorInfo) -> Result<(), String> {
     let (start, end) = info.data_offsets;
     let (shape, dtype) = (&info.shape, info.dtype);
+    // Bits of half a gigabyte are more than a 32-bit number holds.
     let bits = shape
         .iter()
-        .try_fold(dtype.bitsize(), |bits, &size| bits.checked_mul(size))
+        .try_fold(dtype.bitsize() as u64, |bits, &size| {
+            bits.checked_mul(size as u64)
+        })
         .ok_or_else(|| format!("tensor `{name}` of shape {shape:?} is larger than any memory"))?;
     match end.checked_sub(start) {
-        Some(length) if bits % 8 == 0 && length == bits / 8 => Ok(()),
+        Some(length) if bits % 8 == 0 && length as u64 == bits / 8 => Ok(()),
         Some(length) => Err(format!(
             "tensor `{name}` of shape {shape:?} in {dtype:?} takes {} bytes, {length} are set aside",
             bits.div_ceil(8)
