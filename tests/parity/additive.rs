@@ -32,9 +32,9 @@ struct Prompt {
 fn assert_close(what: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{what}");
     for (found, expected) in found.iter().zip(expected) {
-        // All of it is in f64.
+        // All of it is in f64; spreading a signal over its range magnifies the last digit of the fixture's.
         let difference = (found - expected).abs();
-        assert!(difference < 1e-9, "{what}: {found}, not {expected}");
+        assert!(difference < 1e-7, "{what}: {found}, not {expected}");
     }
 }
 

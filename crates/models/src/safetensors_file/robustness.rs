@@ -242,7 +242,11 @@ fn a_tensor_that_is_not_as_it_is_wanted_is_named() {
     let error = message(&file.data("a").unwrap_err());
     assert_holds(
         &error,
-        &["`a` is stored as I64", "F64, F32, F16 and BF16", "weights"],
+        &[
+            "`a` is stored as I64",
+            "F64, F32, F16, BF16 and I8",
+            "weights",
+        ],
     );
 }
 

@@ -22,13 +22,20 @@ impl Found {
             named(Verdict::NotEstablished),
             named(Verdict::Contradicted),
         );
+        let verb = |claims: &[String], one: &'static str, more| match claims.len() {
+            1 => one,
+            _ => more,
+        };
         let mut sentences = vec![format!(
-            "Of {} claims {} hold here, {} in part, {} are not established, {} do not hold.",
+            "Of {} claims {} {} here, {} in part, {} {} not established, {} {} not hold.",
             self.claims.len(),
             holds.len(),
+            verb(&holds, "holds", "hold"),
             part.len(),
             open.len(),
-            fails.len()
+            verb(&open, "is", "are"),
+            fails.len(),
+            verb(&fails, "does", "do"),
         )];
         for (what, names) in [
             ("Holds", holds),
