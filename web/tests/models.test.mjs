@@ -284,7 +284,7 @@ test("the demo's two models are part of the package, and a benchmark decides", a
   assert.notEqual(found.texts[0], found.texts[1]);
   assert.deepEqual(found.names, ["DPO (demo)", "DDPO (demo)"]);
   const { cpu, webgpu } = found.measured.tokensPerSecond;
-  // What takes longer than a minute, as an emulated graphics processor may, is given up.
+  // What takes longer than half a minute, as an emulated graphics processor may, is given up.
   assert.ok(cpu > 0 && (webgpu === null || webgpu > 0), JSON.stringify(found.measured));
   assert.equal(found.after.chosen, found.measured.fastest);
   assert.deepEqual(found.after.benchmark, found.measured);

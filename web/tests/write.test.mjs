@@ -27,16 +27,16 @@ const texts = (page, side) => page.locator(`.writer[data-side=${side}] .samples 
 test("both models write, token by token, and their diversity is drawn as texts end", BOUND, async (t) => {
   const { context, page, complaints } = await writer("samples=4&max_new_tokens=20&seed=3");
   assert.match(await page.locator("#go").textContent(), /^Load \d\.\d MB and write$/);
-  await page.locator("#go").click();
   // A text that is being written is shown before it is whole.
-  const live = page.locator(".samples .live p").first();
-  await live.waitFor(BOUND);
-  const lengths = new Set();
-  while (lengths.size < 3) {
-    lengths.add(((await live.textContent().catch(() => "")) ?? "").length);
-    await page.waitForTimeout(20);
-  }
+  await page.evaluate(() => {
+    globalThis.lengths = new Set();
+    const look = () => globalThis.lengths.add(document.querySelector(".samples .live p")?.textContent.length ?? 0);
+    new MutationObserver(look).observe(document.querySelector("#panel-write"), { subtree: true, childList: true, characterData: true });
+  });
+  await page.locator("#go").click();
   await course(page, "Done: 4 texts of DPO, 4 texts of DDPO.");
+  const lengths = await page.evaluate(() => [...globalThis.lengths]);
+  assert.ok(lengths.length > 3, `seen at lengths ${lengths}`);
   for (const side of ["a", "b"]) {
     assert.equal((await texts(page, side)).length, 4);
     const speed = await page.locator(`.writer[data-side=${side}] .speed`).textContent();
@@ -54,8 +54,9 @@ test("both models write, token by token, and their diversity is drawn as texts e
 test("the same seed writes the same, another one something else", BOUND, async () => {
   const { context, page } = await writer("samples=2&max_new_tokens=12&seed=5");
   const round = async () => {
+    // What the round before has left there.
+    await page.locator("#course").evaluate((course) => (course.textContent = ""));
     await page.locator("#go").click();
-    await course(page, "Writing");
     await course(page, "Done");
     return [await texts(page, "a"), await texts(page, "b")];
   };

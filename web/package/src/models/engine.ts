@@ -48,7 +48,7 @@ function alone<T>(task: () => Promise<T>): Promise<T> {
 }
 
 /** The longest that one backend is measured. */
-const PATIENCE = 60_000;
+const PATIENCE = 30_000;
 
 const demoName = { dpo: "DPO (demo)", ddpo: "DDPO (demo)" };
 
