@@ -164,7 +164,7 @@ test("the address keeps the tab and its settings; nonsense in it does no harm", 
   assert.equal(await page.evaluate(() => location.hash), "#score");
   await page.goto(`${PAGE}/#write?samples=-4&temperature=hot&top_k=1e99&a=hub:no%20such&%F=1`);
   await page.reload();
-  assert.equal(await page.inputValue("#samples"), "8");
+  assert.equal(await page.inputValue("#samples"), "64");
   assert.equal(await page.inputValue("#temperature"), "1");
   assert.equal(await page.inputValue("#model-a"), "demo:dpo");
   // A model that the address names is offered, and nothing is fetched for it.
