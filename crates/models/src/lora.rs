@@ -74,6 +74,12 @@ pub trait Adaptable: Parts {
         }
     }
 
+    /// Whether training it draws random numbers, for dropout.
+    fn draws(&self) -> bool {
+        self.adapter()
+            .is_some_and(|config| config.lora_dropout > 0.0)
+    }
+
     /// The same, copied.
     fn trained_tensors(&self) -> NamedTensors {
         read_all(&self.trained_values())

@@ -7,7 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use rarebit_core::{CompletionLogps, token_logps};
 use rarebit_models::causal_lm::CausalLm;
 
+use crate::error::TrainError;
 use crate::example::{Example, Sequence};
+use crate::lanes::{lanes, parts, side_by_side};
+use crate::policy::Item;
+use crate::step;
 
 /// How many batches' worth of examples are sorted by length together.
 const BUCKET: usize = 16;
@@ -136,6 +140,34 @@ impl Batch {
             completions: CompletionLogps::new(token_logps, self.membership.clone()),
         }
     }
+}
+
+/// A number of each completion of a batch, the chosen ones and the rejected ones, read from the
+/// device.
+pub(crate) fn read_logps(
+    model: &CausalLm,
+    examples: &[&Example],
+    pad: u32,
+    which: impl Fn(CompletionLogps) -> Tensor<1> + Sync,
+) -> Result<[Vec<f32>; 2], TrainError> {
+    let device = model.device();
+    let items: Vec<Item<'_>> = examples.iter().map(|&example| example.into()).collect();
+    let parts = parts(&items, &device);
+    let models = vec![model.clone(); lanes(parts.len())];
+    let look = |model: &CausalLm, part: &[Item<'_>]| {
+        let examples: Vec<&Example> = part.iter().map(|item| item.example).collect();
+        let batch = Batch::new(&examples, pad, &device);
+        let mut values = step::read(which(batch.completion_logps(model)))?;
+        let rejected = values.split_off(part.len());
+        Ok::<_, TrainError>([values, rejected])
+    };
+    let mut read = [Vec::new(), Vec::new()];
+    side_by_side(models, parts, look, |of_part: [Vec<f32>; 2]| {
+        read.iter_mut()
+            .zip(of_part)
+            .for_each(|(read, part)| read.extend(part));
+    })?;
+    Ok(read)
 }
 
 /// The batches of one epoch as places in `lengths`, in the order they are trained on.

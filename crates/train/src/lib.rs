@@ -19,6 +19,7 @@ mod clip;
 mod encoder;
 mod error;
 mod example;
+mod lanes;
 mod objective;
 mod perplexity;
 mod placed;

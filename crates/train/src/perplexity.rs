@@ -2,10 +2,9 @@
 
 use rarebit_models::causal_lm::CausalLm;
 
-use crate::batch::{Batch, by_length};
+use crate::batch::{by_length, read_logps};
 use crate::error::TrainError;
 use crate::example::{Example, Sequence};
-use crate::step;
 
 /// Perplexity of each completion given its prompt, `exp(-1/|y| log p(y | x))`, from 1; 1 for one
 /// without tokens. The model is read as it is: one without autodiff keeps no graph.
@@ -19,15 +18,13 @@ pub fn perplexities(
     pad: u32,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<f64>, TrainError> {
-    let device = model.device();
     let examples: Vec<Example> = sequences.into_iter().map(alone).collect();
     let lengths: Vec<usize> = examples.iter().map(Example::length).collect();
     let mut perplexities = vec![0.0; examples.len()];
     let mut done = 0;
     for places in by_length(&lengths, batch_size) {
         let batch: Vec<&Example> = places.iter().map(|&i| &examples[i]).collect();
-        let batch = Batch::new(&batch, pad, &device);
-        let means = step::read(batch.completion_logps(model).mean_logps)?;
+        let [means, _] = read_logps(model, &batch, pad, |it| it.mean_logps)?;
         for (place, mean) in places.iter().zip(means) {
             perplexities[*place] = f64::from(-mean).exp();
         }

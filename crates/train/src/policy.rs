@@ -37,6 +37,15 @@ pub struct Item<'a> {
     pub reference: Option<[f32; 2]>,
 }
 
+impl<'a> From<&'a Example> for Item<'a> {
+    fn from(example: &'a Example) -> Self {
+        Self {
+            example,
+            reference: None,
+        }
+    }
+}
+
 impl Sample for Item<'_> {
     fn id(&self) -> &str {
         &self.example.id
@@ -85,6 +94,11 @@ impl Task for PolicyTask {
 
     fn share(&self, item: &Item<'_>) -> usize {
         self.objective.share(item.example)
+    }
+
+    fn is_separable(&self) -> bool {
+        // KTO estimates the policy's divergence from all of a micro-batch.
+        !matches!(self.objective, Objective::Kto { .. })
     }
 }
 

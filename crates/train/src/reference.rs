@@ -8,11 +8,10 @@ use burn::tensor::TensorData;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::safetensors_file::{Precision, TensorFile, save};
 
-use crate::batch::{Batch, by_length};
+use crate::batch::{by_length, read_logps};
 use crate::checkpoint::fingerprint;
 use crate::error::TrainError;
 use crate::example::Example;
-use crate::step;
 
 const NAME: &str = "reference_logps";
 
@@ -60,19 +59,13 @@ pub fn reference_logps(
         return Ok(logps);
     }
     let model = policy.valid();
-    let device = model.device();
     let lengths: Vec<usize> = examples.iter().map(Example::length).collect();
     let mut logps = vec![[0.0; 2]; examples.len()];
     let mut done = 0;
     for places in by_length(&lengths, batch_size) {
         let batch: Vec<&Example> = places.iter().map(|&i| &examples[i]).collect();
-        let values = step::read(
-            Batch::new(&batch, pad, &device)
-                .completion_logps(&model)
-                .logps,
-        )?;
-        let (chosen, rejected) = values.split_at(places.len());
-        for (place, (&chosen, &rejected)) in places.iter().zip(chosen.iter().zip(rejected)) {
+        let [chosen, rejected] = read_logps(&model, &batch, pad, |it| it.logps)?;
+        for (place, (chosen, rejected)) in places.iter().zip(chosen.into_iter().zip(rejected)) {
             logps[*place] = [chosen, rejected];
         }
         done += places.len();

@@ -9,6 +9,7 @@ use rarebit_models::lora::Adaptable;
 
 use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
+use crate::lanes::{lanes, parts, side_by_side};
 use crate::placed::Placed;
 use crate::task::{Sample, Task};
 
@@ -94,16 +95,20 @@ impl<T: Task> Learner<T> {
         micro_batches: &[Vec<T::Item<'_>>],
         learning_rate: f64,
     ) -> Result<StepReport, TrainError> {
-        let device = self.device();
+        let (task, device) = (&self.task, self.device());
         let share = 1.0 / self.normaliser(micro_batches);
         let mut gradients = GradientsAccumulator::new();
         let mut tally = Tally::default();
         for items in micro_batches {
-            let loss = tally.add(&self.task, &self.model, items, &device)? * share;
-            gradients.accumulate(
-                &self.model,
-                GradientsParams::from_grads(loss.backward(), &self.model),
-            );
+            let learn = |model: &T::Model, part: &[T::Item<'_>]| {
+                let (loss, counted) = Counted::of(task, model, part, &device)?;
+                let gradients = (loss * share).backward();
+                Ok((counted, GradientsParams::from_grads(gradients, model)))
+            };
+            self.in_parts(&self.model, items, learn, |(counted, of_part)| {
+                tally.add(counted);
+                gradients.accumulate(&self.model, of_part);
+            })?;
         }
         let mut gradients = gradients.grads();
         let norm = clip_grad_norm(&self.model, &mut gradients, self.max_grad_norm);
@@ -122,15 +127,43 @@ impl<T: Task> Learner<T> {
         micro_batches: &[Vec<T::Item<'_>>],
         mut done: impl FnMut(usize),
     ) -> Result<StepReport, TrainError> {
-        let model = self.model.valid();
+        let (task, model) = (&self.task, self.model.valid());
         let device = device_of(&model);
         let mut tally = Tally::default();
         for items in micro_batches {
-            tally.add(&self.task, &model, items, &device)?;
+            let look = |model: &T::Model, part: &[T::Item<'_>]| {
+                Ok(Counted::of(task, model, part, &device)?.1)
+            };
+            self.in_parts(&model, items, look, |counted| {
+                tally.add(counted);
+            })?;
             tally.settle(None)?;
             done(items.len());
         }
         tally.report(1.0 / self.normaliser(micro_batches), None)
+    }
+
+    /// Computes a micro-batch part by part, on the CPU in as many lanes as there are cores for.
+    fn in_parts<'b, 'i, R: Send>(
+        &self,
+        model: &T::Model,
+        items: &'b [T::Item<'i>],
+        work: impl Fn(&T::Model, &'b [T::Item<'i>]) -> Result<R, TrainError> + Sync,
+        take: impl FnMut(R),
+    ) -> Result<(), TrainError> {
+        let device = device_of(model);
+        let parts = match self.task.is_separable() {
+            true => parts(items, &device),
+            false => vec![items],
+        };
+        let models = match lanes(parts.len()) {
+            // Dropout draws from one generator: only one part after the other is always the same.
+            2.. if model.draws() => vec![model.clone()],
+            // Graphs with a common leaf wait for each other: each lane has leaves of its own.
+            lanes @ 2.. => (0..lanes).map(|_| model.clone().fork(&device)).collect(),
+            _ => vec![model.clone()],
+        };
+        side_by_side(models, parts, work, take)
     }
 
     /// What the summed losses are divided by.
@@ -138,6 +171,39 @@ impl<T: Task> Learner<T> {
         let items = micro_batches.iter().flatten();
         let count: usize = items.map(|item| self.task.share(item)).sum();
         count.max(1) as f64
+    }
+}
+
+/// What is counted of a part of a micro-batch, still on the device.
+struct Counted {
+    names: Vec<&'static str>,
+    /// `[names]`
+    sums: Tensor<1>,
+    examples: usize,
+    tokens: usize,
+}
+
+impl Counted {
+    /// The summed loss, `[1]`, and what is counted beside it.
+    fn of<T: Task>(
+        task: &T,
+        model: &T::Model,
+        items: &[T::Item<'_>],
+        device: &Device,
+    ) -> Result<(Tensor<1>, Self), TrainError> {
+        let losses = task.losses(model, items, device)?;
+        let loss = losses.per_example.sum();
+        let names = losses.sums.iter().map(|(name, _)| *name);
+        let names = std::iter::once("loss").chain(names).collect();
+        let mut sums = vec![loss.clone().detach()];
+        sums.extend(losses.sums.into_iter().map(|(_, sum)| sum));
+        let counted = Self {
+            names,
+            sums: Tensor::cat(sums.into_iter().map(Tensor::without_autodiff).collect(), 0),
+            examples: items.len(),
+            tokens: items.iter().map(Sample::tokens).sum(),
+        };
+        Ok((loss, counted))
     }
 }
 
@@ -152,27 +218,11 @@ struct Tally {
 }
 
 impl Tally {
-    /// Runs a micro-batch and returns its summed loss, `[1]`.
-    fn add<T: Task>(
-        &mut self,
-        task: &T,
-        model: &T::Model,
-        items: &[T::Item<'_>],
-        device: &Device,
-    ) -> Result<Tensor<1>, TrainError> {
-        let losses = task.losses(model, items, device)?;
-        let loss = losses.per_example.sum();
-        let names = losses.sums.iter().map(|(name, _)| *name);
-        self.names = std::iter::once("loss").chain(names).collect();
-        let mut sums = vec![loss.clone().detach()];
-        sums.extend(losses.sums.into_iter().map(|(_, sum)| sum));
-        self.pending.push(Tensor::cat(
-            sums.into_iter().map(Tensor::without_autodiff).collect(),
-            0,
-        ));
-        self.examples += items.len();
-        self.tokens += items.iter().map(Sample::tokens).sum::<usize>();
-        Ok(loss)
+    fn add(&mut self, counted: Counted) {
+        self.names = counted.names;
+        self.pending.push(counted.sums);
+        self.examples += counted.examples;
+        self.tokens += counted.tokens;
     }
 
     /// Reads what is pending, and `extra` with it: the one wait for the device.

@@ -6,7 +6,7 @@ use rarebit_models::lora::Adaptable;
 use crate::error::TrainError;
 
 /// What a run learns. The loop, the optimizer and the run folder know no more of it.
-pub trait Task {
+pub trait Task: Sync {
     /// What is trained.
     type Model: Adaptable;
     /// One thing to learn from, with whatever its loss compares it with.
@@ -28,10 +28,16 @@ pub trait Task {
     fn share(&self, _item: &Self::Item<'_>) -> usize {
         1
     }
+
+    /// Whether an item's loss is the same whatever else is in the micro-batch: parts of it may then
+    /// be computed side by side.
+    fn is_separable(&self) -> bool {
+        true
+    }
 }
 
 /// One thing to learn from, as the order of batches and the messages need to know it.
-pub trait Sample: Copy {
+pub trait Sample: Copy + Send + Sync {
     /// Leads back to the row it comes from; named when training fails on it.
     fn id(&self) -> &str;
 

@@ -90,24 +90,24 @@ pub(super) fn planned(
     let judges = usize::from(data.contains(&Data::All));
     let samples = settings.test_prompts * settings.samples;
     [
-        (Kind::Data, (seeds, 1.0)),
-        (Kind::Prepare, (seeds * data.len(), 2.0)),
+        (Kind::Data, (seeds, 0.1)),
+        (Kind::Prepare, (seeds * data.len(), 0.2)),
         (
             Kind::Train,
-            (seeds * trained, 2.0 + 0.3 * settings.steps as f64),
+            (seeds * trained, 2.0 + 0.12 * settings.steps as f64),
         ),
         (
             Kind::Samples,
-            (seeds * trained, 1.0 + 0.03 * samples as f64),
+            (seeds * trained, 0.2 + 0.006 * samples as f64),
         ),
-        (Kind::Measure, (seeds * systems.len(), 1.0)),
+        (Kind::Measure, (seeds * systems.len(), 0.1)),
         (
             Kind::Reward,
-            (judges, 2.0 + 0.3 * settings.reward_steps as f64),
+            (judges, 2.0 + 0.15 * settings.reward_steps as f64),
         ),
         (
             Kind::Judge,
-            (judges * seeds * systems.len(), 1.0 + 0.01 * samples as f64),
+            (judges * seeds * systems.len(), 0.1 + 0.005 * samples as f64),
         ),
     ]
     .into()

@@ -55,7 +55,7 @@ pub(super) enum Data {
 const FLOOR: &str = "objective = 'ddpo'\nweighting = 'both'\nfloor = 0.1";
 
 /// Every system, in the order of the story.
-pub(super) static SYSTEMS: [System; 18] = [
+pub(super) static SYSTEMS: [System; 19] = [
     System {
         name: GOLD,
         about: "the world's own tales",
@@ -105,6 +105,12 @@ pub(super) static SYSTEMS: [System; 18] = [
         "pairs chosen by deviation, no weights",
         Data::DivPo,
         "",
+    ),
+    from_sft(
+        "ddpo-both-divpo",
+        "DivPO's pairs, weights by both",
+        Data::DivPo,
+        "objective = 'ddpo'\nweighting = 'both'",
     ),
     from_base("orpo", "no weights", ""),
     from_base(

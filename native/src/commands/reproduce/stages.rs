@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::HumanDuration;
@@ -81,7 +81,7 @@ pub(super) struct Stages {
     folder: PathBuf,
     /// What else every result depends on.
     made_by: String,
-    /// How many of each kind are still to come, and how long one takes as far as is known.
+    /// How many of each kind are still to come, and a guess of how many seconds one takes.
     left: BTreeMap<Kind, (usize, f64)>,
     took: BTreeMap<Kind, Took>,
     started: usize,
@@ -180,21 +180,37 @@ impl Stages {
         };
         took.stages += 1;
         took.seconds += record.seconds;
-        let mean = took.seconds / took.stages as f64;
-        if let Some((stages, seconds)) = self.left.get_mut(&kind) {
+        if let Some((stages, _)) = self.left.get_mut(&kind) {
             *stages = stages.saturating_sub(1);
-            *seconds = mean;
         }
     }
 
     fn time_left(&self) -> String {
-        let seconds: f64 = self
-            .left
-            .values()
-            .map(|(stages, seconds)| *stages as f64 * seconds)
+        let left = Duration::from_secs_f64(self.seconds_left());
+        format!("about {} left", HumanDuration(left))
+    }
+
+    /// Kinds that were seen take as long as they took, the others as guessed, but for how much
+    /// slower this machine is than the guesses so far.
+    fn seconds_left(&self) -> f64 {
+        let guess = |kind: &Kind| self.left.get(kind).map_or(0.0, |(_, seconds)| *seconds);
+        let took: f64 = self.took.values().map(|took| took.seconds).sum();
+        let guessed: f64 = (self.took.iter())
+            .map(|(kind, took)| took.stages as f64 * guess(kind))
             .sum();
-        let left = HumanDuration(std::time::Duration::from_secs_f64(seconds));
-        format!("about {left} left")
+        let slower = match took > 0.0 && guessed > 0.0 {
+            true => took / guessed,
+            false => 1.0,
+        };
+        (self.left.iter())
+            .map(|(kind, (stages, guess))| {
+                let each = match self.took.get(kind) {
+                    Some(took) => took.seconds / took.stages as f64,
+                    None => guess * slower,
+                };
+                *stages as f64 * each
+            })
+            .sum()
     }
 
     /// What was done, in a line.
@@ -270,6 +286,22 @@ mod tests {
         assert_eq!(stage(json!({"x": 1}), "2").1, 3);
         fs::write(path, "other").unwrap();
         assert_eq!(stage(json!({"x": 1}), "1").1, 4);
+    }
+
+    #[test]
+    fn what_is_left_takes_as_long_as_this_machine_has_shown() {
+        let planned = [(Kind::Train, (3, 10.0)), (Kind::Judge, (5, 2.0))];
+        let mut stages = Stages::new(Path::new(""), String::new(), planned.into());
+        assert_eq!(stages.seconds_left(), 40.0);
+        let record = Record {
+            what: String::new(),
+            inputs: Value::Null,
+            files: BTreeMap::new(),
+            seconds: 30.0,
+            cpu_seconds: None,
+        };
+        stages.count(Kind::Train, &record, false);
+        assert_eq!(stages.seconds_left(), 2.0 * 30.0 + 5.0 * 2.0 * 3.0);
     }
 
     #[test]

@@ -29,8 +29,13 @@ pub(super) const ABLATION: [(&str, usize); 7] = [
     ("ddpo-both-4-best", 6),
 ];
 /// Weighing pairs beside choosing them.
-pub(super) const AGAINST_DIVPO: [(&str, usize); 4] =
-    [("sft", 5), ("dpo", 2), ("ddpo-both", 1), ("divpo", 7)];
+pub(super) const AGAINST_DIVPO: [(&str, usize); 5] = [
+    ("sft", 5),
+    ("dpo", 2),
+    ("ddpo-both", 1),
+    ("divpo", 7),
+    ("ddpo-both-divpo", 6),
+];
 
 impl Found {
     /// Quality against each diversity, and against the truth.
