@@ -5,3 +5,4 @@ mod cli;
 mod demo;
 mod memory;
 mod parity;
+mod parts;

@@ -1,5 +1,6 @@
 //! From an embedder's name to the embedder.
 
+mod on_cores;
 mod vectors;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTran
 use crate::cache;
 use crate::embedding_cache::CachedEmbedder;
 use crate::hub::resolve_model;
+use on_cores::OnCores;
 use vectors::Vectors;
 
 /// The semantic embedder where none is named: small, permissive and good (Apache-2.0, 22 M
@@ -45,7 +47,10 @@ pub(crate) fn open_embedder(
     let embedder = SentenceTransformer::open(&folder, &label(model), &options, device)
         .with_context(|| format!("cannot open the embedder {name}"))?;
     let cache = cache::folder(cache_dir, "embeddings")?;
-    Ok(Box::new(CachedEmbedder::new(embedder, &cache)))
+    Ok(match *device == Device::flex() {
+        true => Box::new(CachedEmbedder::new(OnCores(embedder), &cache)),
+        false => Box::new(CachedEmbedder::new(embedder, &cache)),
+    })
 }
 
 /// Parts a model's name from the settings behind it. A folder may have commas in its name.

@@ -32,7 +32,7 @@ pub(crate) fn parts<'a, S: Sample>(batch: &'a [S], device: &Device) -> Vec<&'a [
 }
 
 /// How many cores there are for so many parts.
-pub(crate) fn lanes(parts: usize) -> usize {
+pub fn lanes(parts: usize) -> usize {
     rayon::current_num_threads().clamp(1, parts.max(1))
 }
 
@@ -41,16 +41,17 @@ pub(crate) fn lanes(parts: usize) -> usize {
 ///
 /// # Errors
 /// The first one of a job; no job is begun after it.
-pub(crate) fn side_by_side<W: Send, J: Send, R: Send, E: Send>(
+pub fn side_by_side<W: Send, J: Send, R: Send, E: Send>(
     workers: Vec<W>,
     jobs: Vec<J>,
     work: impl Fn(&W, J) -> Result<R, E> + Sync,
     mut take: impl FnMut(R),
 ) -> Result<(), E> {
     if let [worker] = workers.as_slice() {
-        return jobs
-            .into_iter()
-            .try_for_each(|job| Ok(take(work(worker, job)?)));
+        for job in jobs {
+            take(work(worker, job)?);
+        }
+        return Ok(());
     }
     let cores = rayon::current_num_threads() / workers.len().max(1);
     let queue = Mutex::new(jobs.into_iter().enumerate());

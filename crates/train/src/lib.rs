@@ -19,7 +19,7 @@ mod clip;
 mod encoder;
 mod error;
 mod example;
-mod lanes;
+pub mod lanes;
 mod objective;
 mod perplexity;
 mod placed;

@@ -100,6 +100,10 @@ pub(super) struct Took {
 
 const RECORD: &str = "stage.json";
 
+/// So many seconds of guesses are believed before any was seen to be wrong: the first stages are too
+/// short to tell how slow a machine is.
+const BELIEVED: f64 = 10.0;
+
 impl Stages {
     /// Stages in a folder; `planned` says how many of each kind there will be, and a guess of how
     /// many seconds one takes.
@@ -198,10 +202,7 @@ impl Stages {
         let guessed: f64 = (self.took.iter())
             .map(|(kind, took)| took.stages as f64 * guess(kind))
             .sum();
-        let slower = match took > 0.0 && guessed > 0.0 {
-            true => took / guessed,
-            false => 1.0,
-        };
+        let slower = (took + BELIEVED) / (guessed + BELIEVED);
         (self.left.iter())
             .map(|(kind, (stages, guess))| {
                 let each = match self.took.get(kind) {
@@ -301,7 +302,7 @@ mod tests {
             cpu_seconds: None,
         };
         stages.count(Kind::Train, &record, false);
-        assert_eq!(stages.seconds_left(), 2.0 * 30.0 + 5.0 * 2.0 * 3.0);
+        assert_eq!(stages.seconds_left(), 2.0 * 30.0 + 5.0 * 2.0 * 2.0);
     }
 
     #[test]
