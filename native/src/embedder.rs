@@ -1,19 +1,18 @@
 //! From an embedder's name to the embedder.
 
-mod on_cores;
 mod vectors;
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use burn::tensor::Device;
-use rarebit_deviation::{Embedder, embed};
+use rarebit_deviation::{EmbedError, Embedder, embed};
 use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTransformer};
 
 use crate::cache;
 use crate::embedding_cache::CachedEmbedder;
 use crate::hub::resolve_model;
-use on_cores::OnCores;
+use crate::on_cores;
 use vectors::Vectors;
 
 /// The semantic embedder where none is named: small, permissive and good (Apache-2.0, 22 M
@@ -47,10 +46,36 @@ pub(crate) fn open_embedder(
     let embedder = SentenceTransformer::open(&folder, &label(model), &options, device)
         .with_context(|| format!("cannot open the embedder {name}"))?;
     let cache = cache::folder(cache_dir, "embeddings")?;
-    Ok(match *device == Device::flex() {
-        true => Box::new(CachedEmbedder::new(OnCores(embedder), &cache)),
-        false => Box::new(CachedEmbedder::new(embedder, &cache)),
-    })
+    let embedder = OnDevice {
+        embedder,
+        device: device.clone(),
+    };
+    Ok(Box::new(CachedEmbedder::new(embedder, &cache)))
+}
+
+/// An embedder on as much of its device as it can use.
+struct OnDevice {
+    embedder: SentenceTransformer,
+    device: Device,
+}
+
+impl Embedder for OnDevice {
+    fn id(&self) -> &str {
+        self.embedder.id()
+    }
+
+    fn dims(&self) -> usize {
+        self.embedder.dims()
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let embed = |embedder: &&SentenceTransformer, texts: &[&&str]| {
+            let texts: Vec<&str> = texts.iter().map(|text| **text).collect();
+            embedder.embed(&texts)
+        };
+        let length = |text: &&str| text.len();
+        on_cores::each(&self.device, &self.embedder, texts, length, embed)
+    }
 }
 
 /// Parts a model's name from the settings behind it. A folder may have commas in its name.

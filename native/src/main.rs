@@ -10,6 +10,7 @@ mod hub;
 mod lora_settings;
 mod model;
 mod model_folder;
+mod on_cores;
 mod online_settings;
 mod output;
 mod progress;

@@ -13,7 +13,7 @@ use rarebit_models::tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 
 use crate::model_folder::ModelFolder;
-use crate::progress;
+use crate::{on_cores, progress};
 
 /// Tokens of one forward pass, padding counted: enough to fill a processor, little enough that the
 /// attention of long stories fits beside the weights.
@@ -176,11 +176,14 @@ impl RewardModel {
             ));
         }
         let bar = progress::bar(sequences.len() as u64, "judging");
-        let rewards = self
-            .model
-            .score(&sequences, TOKENS_PER_BATCH, &mut |scored| {
+        let score = |model: &SequenceClassifier, sequences: &[&Vec<u32>]| {
+            let sequences: Vec<Vec<u32>> = sequences.iter().map(|ids| (*ids).clone()).collect();
+            model.score(&sequences, TOKENS_PER_BATCH, &mut |scored| {
                 bar.inc(scored as u64);
-            })?;
+            })
+        };
+        let device = self.model.device();
+        let rewards = on_cores::each(&device, self.model.clone(), &sequences, Vec::len, score)?;
         Ok(rewards.into_iter().map(f64::from).collect())
     }
 }

@@ -180,6 +180,11 @@ impl SequenceClassifier {
         &self.config
     }
 
+    /// The device it lives on.
+    pub fn device(&self) -> Device {
+        self.backbone.device()
+    }
+
     /// The head's reading of each sequence's last token, wherever the padding is.
     ///
     /// As in transformers, tokens of the configuration's `pad_token_id` are never the last one, be

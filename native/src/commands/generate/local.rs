@@ -5,9 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use burn::tensor::Device;
 use rarebit_data::Text;
 use rarebit_data::output::check_place;
+use rarebit_models::ModelError;
+use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{FinishReason, Generated, GenerationConfig, Request, generate};
+use rarebit_train::lanes::{lanes, side_by_side};
 use rarebit_train::messages;
 use serde_json::{Value, json};
 
@@ -17,6 +21,10 @@ use super::questions::Question;
 use crate::model::LoadedModel;
 use crate::progress;
 use crate::provider::{Answer, Usage};
+
+/// Completions that one core writes side by side: enough that reading the weights is not the most of
+/// the work.
+const ROWS_PER_PART: usize = 24;
 
 /// Writes responses with one model.
 pub(crate) struct Writer<'a> {
@@ -41,16 +49,10 @@ impl Writer<'_> {
     }
 
     /// The rows of a stretch of the prompts; `first` is the place of its first one in the whole job.
-    fn batch(
-        &self,
-        prompts: &[Prompt],
-        first: usize,
-        on_token: &mut dyn FnMut(usize, u32),
-    ) -> anyhow::Result<Vec<Sample>> {
+    fn batch(&self, prompts: &[Prompt], first: usize) -> anyhow::Result<Vec<Sample>> {
         let tokenizer = &self.loaded.tokenizer;
         let ids = self.encode(prompts)?;
-        let request = self.request(&ids, first);
-        let generated = generate(&self.loaded.model, request, self.config, on_token)?;
+        let generated = self.complete(self.request(&ids, first))?;
         let row = |(i, generated): (usize, Generated)| -> anyhow::Result<Sample> {
             let prompt = &prompts[i / self.samples];
             Ok(Sample {
@@ -64,6 +66,22 @@ impl Writer<'_> {
             })
         };
         generated.into_iter().enumerate().map(row).collect()
+    }
+
+    /// Completions of a request, on the CPU in parts side by side.
+    fn complete(&self, request: Request<'_>) -> Result<Vec<Generated>, ModelError> {
+        let model = &self.loaded.model;
+        let parts = match model.device() == Device::flex() {
+            true => parts(request),
+            false => vec![request],
+        };
+        let workers = vec![model.clone(); lanes(parts.len())];
+        let write = |model: &CausalLm, part: Request<'_>| {
+            generate(model, part, self.config, &mut |_, _| {})
+        };
+        let mut generated = Vec::with_capacity(request.prompts.len() * request.samples);
+        side_by_side(workers, parts, write, |part| generated.extend(part))?;
+        Ok(generated)
     }
 
     /// The prompts' tokens, if the model can read them all.
@@ -123,7 +141,7 @@ impl Writer<'_> {
             samples: 1,
             ..self.request(&ids, first.prompt)
         };
-        let generated = generate(&self.loaded.model, request, self.config, &mut |_, _| {})?;
+        let generated = self.complete(request)?;
         let answer = |(ids, generated): (&Vec<u32>, Generated)| -> anyhow::Result<Answer> {
             Ok(Answer {
                 text: self.loaded.tokenizer.decode(&generated.tokens)?,
@@ -183,7 +201,8 @@ impl Writer<'_> {
         bar.start_at(written as u64);
         for (batch, stretch) in prompts[done..].chunks(self.prompts_per_batch()).enumerate() {
             let first = done + batch * self.prompts_per_batch();
-            let rows = self.batch(stretch, first, &mut |_, _| tokens += 1)?;
+            let rows = self.batch(stretch, first)?;
+            tokens += rows.iter().filter_map(|row| row.tokens).sum::<u64>();
             let mut lines = String::new();
             for row in &rows {
                 lines += &serde_json::to_string(row)?;
@@ -194,7 +213,7 @@ impl Writer<'_> {
             bar.set_position(written as u64);
             bar.set_message(format!(
                 "{:.0} tokens/s",
-                f64::from(tokens) / started.elapsed().as_secs_f64().max(1e-9)
+                tokens as f64 / started.elapsed().as_secs_f64().max(1e-9)
             ));
         }
         file.sync_all().with_context(context)?;
@@ -258,7 +277,7 @@ impl Writer<'_> {
             return Ok(());
         }
         for (batch, stretch) in prompts.chunks(self.prompts_per_batch()).enumerate() {
-            for row in self.batch(stretch, batch * self.prompts_per_batch(), &mut |_, _| {})? {
+            for row in self.batch(stretch, batch * self.prompts_per_batch())? {
                 writeln!(out, "{}", serde_json::to_string(&row)?)?;
             }
             out.flush()?;
@@ -307,9 +326,74 @@ impl Writer<'_> {
     }
 }
 
+/// A request in parts of about [`ROWS_PER_PART`] completions, in the order of their answers.
+fn parts(request: Request<'_>) -> Vec<Request<'_>> {
+    let samples = request.samples.clamp(1, ROWS_PER_PART);
+    let prompts = (ROWS_PER_PART / samples).max(1);
+    let stretches = request.prompts.chunks(prompts).enumerate();
+    stretches
+        .flat_map(|(stretch, of_stretch)| {
+            (0..request.samples)
+                .step_by(samples)
+                .map(move |sample| Request {
+                    prompts: of_stretch,
+                    first_prompt: request.first_prompt + (stretch * prompts) as u64,
+                    first_sample: request.first_sample + sample as u64,
+                    samples: samples.min(request.samples - sample),
+                    ..request
+                })
+        })
+        .collect()
+}
+
 fn reason(reason: FinishReason) -> &'static str {
     match reason {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places of prompts and samples that requests are for.
+    fn places(requests: &[Request<'_>]) -> Vec<(u64, u64)> {
+        let of = |request: &Request<'_>| {
+            let (prompt, sample) = (request.first_prompt, request.first_sample);
+            let (prompts, samples) = (request.prompts.len() as u64, request.samples as u64);
+            (prompt..prompt + prompts)
+                .flat_map(move |prompt| (sample..sample + samples).map(move |it| (prompt, it)))
+                .collect::<Vec<_>>()
+        };
+        requests.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn parts_are_the_whole_in_its_order() {
+        for (prompts, samples) in [
+            (12, 8),
+            (1, 96),
+            (3, 50),
+            (5, 24),
+            (100, 1),
+            (7, 7),
+            (0, 4),
+            (4, 0),
+        ] {
+            let ids = vec![vec![1]; prompts];
+            let request = Request {
+                prompts: &ids,
+                first_prompt: 30,
+                first_sample: 2,
+                samples,
+                eos: &[],
+                pad: 0,
+            };
+            let found = parts(request);
+            assert_eq!(places(&found), places(&[request]), "{prompts} x {samples}");
+            let rows = |it: &Request<'_>| it.prompts.len() * it.samples;
+            assert!(found.iter().all(|part| rows(part) <= ROWS_PER_PART));
+        }
     }
 }
