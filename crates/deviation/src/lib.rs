@@ -35,6 +35,7 @@
 //! [arXiv 2503.17126]: https://arxiv.org/abs/2503.17126
 //! [arXiv 2505.14442]: https://arxiv.org/abs/2505.14442
 
+mod additive;
 mod deviation;
 mod distance;
 pub mod embed;
@@ -45,6 +46,7 @@ mod mix;
 mod novelty;
 mod weight;
 
+pub use additive::{Signals, additive_weights};
 pub use deviation::{TIE_TOLERANCE, deviations, normalise, normalise_ranks};
 pub use distance::DistanceMatrix;
 pub use embed::{EmbedError, Embedder};
@@ -53,4 +55,4 @@ pub use kind::{Kind, Kinds};
 pub use measure::Measure;
 pub use mix::{Mix, Signal};
 pub use novelty::{WordVectors, distinct_words, novelty};
-pub use weight::{Signals, Weighting, additive_weights, renormalise, weights};
+pub use weight::{Weighting, renormalise, weights};

@@ -9,7 +9,7 @@ use rarebit_models::causal_lm::CausalLm;
 
 use crate::error::TrainError;
 use crate::example::{Example, Sequence};
-use crate::lanes::{lanes, parts, side_by_side};
+use crate::lanes::{SMALL_PART, lanes, parts, side_by_side};
 use crate::policy::Item;
 use crate::step;
 
@@ -152,7 +152,7 @@ pub(crate) fn read_logps(
 ) -> Result<[Vec<f32>; 2], TrainError> {
     let device = model.device();
     let items: Vec<Item<'_>> = examples.iter().map(|&example| example.into()).collect();
-    let parts = parts(&items, &device);
+    let parts = parts(&items, SMALL_PART, &device);
     let models = vec![model.clone(); lanes(parts.len())];
     let look = |model: &CausalLm, part: &[Item<'_>]| {
         let examples: Vec<&Example> = part.iter().map(|item| item.example).collect();

@@ -13,7 +13,11 @@ use rayon::ThreadPoolBuilder;
 use crate::task::Sample;
 
 /// About as many tokens make a part: what a layer computes for them stays in a core's cache.
-const PART_TOKENS: usize = 256;
+pub(crate) const SMALL_PART: usize = 256;
+
+/// The same where each part has gradients that are too many for a cache: writing and adding them is
+/// to be little beside computing them.
+pub(crate) const LARGE_PART: usize = 1024;
 
 /// Most parts of a batch: each has gradients of its own until they are added up.
 const MOST_PARTS: usize = 8;
@@ -21,13 +25,18 @@ const MOST_PARTS: usize = 8;
 /// As deep as the main thread's, on which the same is computed elsewhere.
 const STACK_BYTES: usize = 8 << 20;
 
-/// A batch cut into parts of neighbours; whole on a device that is not the CPU.
-pub(crate) fn parts<'a, S: Sample>(batch: &'a [S], device: &Device) -> Vec<&'a [S]> {
+/// A batch cut into parts of neighbours, of about so many tokens each; whole on a device that is not
+/// the CPU.
+pub(crate) fn parts<'a, S: Sample>(
+    batch: &'a [S],
+    part_tokens: usize,
+    device: &Device,
+) -> Vec<&'a [S]> {
     if *device != Device::flex() {
         return vec![batch];
     }
     let tokens: usize = batch.iter().map(Sample::tokens).sum();
-    let parts = tokens.div_ceil(PART_TOKENS).clamp(1, MOST_PARTS);
+    let parts = tokens.div_ceil(part_tokens).clamp(1, MOST_PARTS);
     batch.chunks(batch.len().div_ceil(parts).max(1)).collect()
 }
 

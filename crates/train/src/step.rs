@@ -9,7 +9,7 @@ use rarebit_models::lora::Adaptable;
 
 use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
-use crate::lanes::{lanes, parts, side_by_side};
+use crate::lanes::{LARGE_PART, SMALL_PART, lanes, parts, side_by_side};
 use crate::placed::Placed;
 use crate::task::{Sample, Task};
 
@@ -46,7 +46,12 @@ pub struct Learner<T: Task> {
     pub(crate) optimizer: ModuleOptimizer,
     task: T,
     max_grad_norm: Option<f64>,
+    /// About as many tokens are computed at a time on a core of the CPU.
+    part_tokens: usize,
 }
+
+/// Up to so many gradients a core's cache has room for.
+const FEW_GRADIENTS: usize = 8_000_000;
 
 impl<T: Task> Learner<T> {
     /// A learner with a fresh optimizer.
@@ -73,11 +78,16 @@ impl<T: Task> Learner<T> {
         if adam.weight_decay != 0.0 {
             optimizer = optimizer.with_group(vectors(&model), placed(with_decay(0.0)), None);
         }
+        let part_tokens = match trained(&model) {
+            ..=FEW_GRADIENTS => SMALL_PART,
+            _ => LARGE_PART,
+        };
         Self {
             model,
             optimizer,
             task,
             max_grad_norm,
+            part_tokens,
         }
     }
 
@@ -153,7 +163,7 @@ impl<T: Task> Learner<T> {
     ) -> Result<(), TrainError> {
         let device = device_of(model);
         let parts = match self.task.is_separable() {
-            true => parts(items, &device),
+            true => parts(items, self.part_tokens, &device),
             false => vec![items],
         };
         let models = match lanes(parts.len()) {
@@ -285,6 +295,21 @@ pub(crate) fn read(tensor: Tensor<1>) -> Result<Vec<f32>, TrainError> {
 /// Where a model lives. Of an associated type, only a bound brings the method into scope.
 fn device_of<M: Adaptable>(model: &M) -> Device {
     model.device()
+}
+
+/// How many numbers training changes.
+fn trained<M: Module>(model: &M) -> usize {
+    struct Count(usize);
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0 += param.shape().num_elements();
+            }
+        }
+    }
+    let mut count = Count(0);
+    model.visit(&mut count);
+    count.0
 }
 
 /// The parameters of rank 1: norms and biases.

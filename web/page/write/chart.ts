@@ -74,11 +74,12 @@ function range(values: number[]): [low: number, high: number, step: number] {
   return [Math.floor(low / step) * step, Math.ceil(high / step) * step, step];
 }
 
+/** Two texts, round numbers, and all of them. */
 function ticks(most: number): number[] {
-  const step = Math.max(1, Math.ceil((most - 2) / 5));
-  const all = [];
-  for (let texts = 2; texts < most; texts += step) if (most - texts >= step / 2) all.push(texts);
-  return [...all, most];
+  const step = [1, 2, 5, 10, 20, 50].find((step) => most / step <= 6) ?? 100;
+  const all = [2];
+  for (let texts = step; texts <= most - step / 2; texts += step) if (texts >= 2 + step / 2) all.push(texts);
+  return most > 2 ? [...all, most] : all;
 }
 
 /** Moves labels from each other. */
