@@ -10,7 +10,6 @@ use rarebit_models::causal_lm::CausalLm;
 use crate::error::TrainError;
 use crate::example::{Example, Sequence};
 use crate::lanes::{SMALL_PART, lanes, parts, side_by_side};
-use crate::policy::Item;
 use crate::step;
 
 /// How many batches' worth of examples are sorted by length together.
@@ -151,12 +150,10 @@ pub(crate) fn read_logps(
     which: impl Fn(CompletionLogps) -> Tensor<1> + Sync,
 ) -> Result<[Vec<f32>; 2], TrainError> {
     let device = model.device();
-    let items: Vec<Item<'_>> = examples.iter().map(|&example| example.into()).collect();
-    let parts = parts(&items, SMALL_PART, &device);
+    let parts = parts(examples, SMALL_PART, &device);
     let models = vec![model.clone(); lanes(parts.len())];
-    let look = |model: &CausalLm, part: &[Item<'_>]| {
-        let examples: Vec<&Example> = part.iter().map(|item| item.example).collect();
-        let batch = Batch::new(&examples, pad, &device);
+    let look = |model: &CausalLm, part: &[&Example]| {
+        let batch = Batch::new(part, pad, &device);
         let mut values = step::read(which(batch.completion_logps(model)))?;
         let rejected = values.split_off(part.len());
         Ok::<_, TrainError>([values, rejected])

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::Sample;
+
 /// What is lost of a sequence that is too long, as in TRL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +55,20 @@ impl Example {
     /// The chosen sequence, then the rejected one if there is one.
     pub fn sequences(&self) -> impl Iterator<Item = &Sequence> {
         std::iter::once(&self.chosen).chain(&self.rejected)
+    }
+}
+
+impl Sample for &Example {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn length(&self) -> usize {
+        Example::length(self)
+    }
+
+    fn tokens(&self) -> usize {
+        Example::tokens(self)
     }
 }
 

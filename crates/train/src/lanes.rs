@@ -1,7 +1,7 @@
 //! Parts of a batch side by side on the cores of a CPU.
 //!
 //! On the CPU Burn computes on one core whatever is no product of matrices, so several cores work on
-//! several parts of a batch. How a batch is cut depends on nothing but the batch, and results are
+//! several parts of a batch. How a batch is cut depends on the batch and the model, and results are
 //! taken in the parts' order: a run takes the same steps on any number of cores.
 
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub fn lanes(parts: usize) -> usize {
 /// results in the order of the jobs.
 ///
 /// # Errors
-/// The first one of a job; no job is begun after it.
+/// The first one of a job that is heard of; jobs that still wait then are left.
 pub fn side_by_side<W: Send, J: Send, R: Send, E: Send>(
     workers: Vec<W>,
     jobs: Vec<J>,

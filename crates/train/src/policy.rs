@@ -37,15 +37,6 @@ pub struct Item<'a> {
     pub reference: Option<[f32; 2]>,
 }
 
-impl<'a> From<&'a Example> for Item<'a> {
-    fn from(example: &'a Example) -> Self {
-        Self {
-            example,
-            reference: None,
-        }
-    }
-}
-
 impl Sample for Item<'_> {
     fn id(&self) -> &str {
         &self.example.id
