@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use burn::tensor::Device;
-use rarebit_train::lanes::{lanes, side_by_side};
+use rarebit_train::lanes::{has_lanes, side_by_side};
 
 /// Texts that one core reads at a time: enough to fill a batch of short ones.
 const TEXTS_PER_PART: usize = 32;
@@ -22,14 +22,13 @@ pub(crate) fn each<W: Clone + Send, T: Sync, R: Send, E: Send>(
     length: impl Fn(&T) -> usize,
     work: impl Fn(&W, &[&T]) -> Result<Vec<R>, E> + Sync,
 ) -> Result<Vec<R>, E> {
-    if *device != Device::flex() {
+    if !has_lanes(device) {
         return work(&worker, &texts.iter().collect::<Vec<_>>());
     }
     // Texts of a length share a part, or what is padded in one lane keeps the others waiting.
     let mut places: Vec<usize> = (0..texts.len()).collect();
     places.sort_by_key(|&place| Reverse(length(&texts[place])));
     let parts: Vec<&[usize]> = places.chunks(TEXTS_PER_PART).collect();
-    let workers = vec![worker; lanes(parts.len())];
     let of_part = |worker: &W, part: &[usize]| {
         work(
             worker,
@@ -37,7 +36,7 @@ pub(crate) fn each<W: Clone + Send, T: Sync, R: Send, E: Send>(
         )
     };
     let mut rows = Vec::with_capacity(texts.len());
-    side_by_side(workers, parts, of_part, |part| rows.extend(part))?;
+    side_by_side(worker, parts, of_part, |part| rows.extend(part))?;
     let mut in_order: Vec<(usize, R)> = places.into_iter().zip(rows).collect();
     in_order.sort_by_key(|(place, _)| *place);
     Ok(in_order.into_iter().map(|(_, row)| row).collect())

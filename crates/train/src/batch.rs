@@ -9,7 +9,7 @@ use rarebit_models::causal_lm::CausalLm;
 
 use crate::error::TrainError;
 use crate::example::{Example, Sequence};
-use crate::lanes::{SMALL_PART, lanes, parts, side_by_side};
+use crate::lanes::{part_tokens, parts, side_by_side};
 use crate::step;
 
 /// How many batches' worth of examples are sorted by length together.
@@ -150,8 +150,7 @@ pub(crate) fn read_logps(
     which: impl Fn(CompletionLogps) -> Tensor<1> + Sync,
 ) -> Result<[Vec<f32>; 2], TrainError> {
     let device = model.device();
-    let parts = parts(examples, SMALL_PART, &device);
-    let models = vec![model.clone(); lanes(parts.len())];
+    let parts = parts(examples, part_tokens(0), &device);
     let look = |model: &CausalLm, part: &[&Example]| {
         let batch = Batch::new(part, pad, &device);
         let mut values = step::read(which(batch.completion_logps(model)))?;
@@ -159,7 +158,7 @@ pub(crate) fn read_logps(
         Ok::<_, TrainError>([values, rejected])
     };
     let mut read = [Vec::new(), Vec::new()];
-    side_by_side(models, parts, look, |of_part: [Vec<f32>; 2]| {
+    side_by_side(model.clone(), parts, look, |of_part: [Vec<f32>; 2]| {
         read.iter_mut()
             .zip(of_part)
             .for_each(|(read, part)| read.extend(part));

@@ -13,17 +13,33 @@ use rayon::ThreadPoolBuilder;
 use crate::task::Sample;
 
 /// About as many tokens make a part: what a layer computes for them stays in a core's cache.
-pub(crate) const SMALL_PART: usize = 256;
+const SMALL_PART: usize = 256;
 
 /// The same where each part has gradients that are too many for a cache: writing and adding them is
 /// to be little beside computing them.
-pub(crate) const LARGE_PART: usize = 1024;
+const LARGE_PART: usize = 1024;
+
+/// Up to so many gradients a core's cache has room for.
+const FEW_GRADIENTS: usize = 8_000_000;
 
 /// Most parts of a batch: each has gradients of its own until they are added up.
 const MOST_PARTS: usize = 8;
 
 /// As deep as the main thread's, on which the same is computed elsewhere.
 const STACK_BYTES: usize = 8 << 20;
+
+/// Whether a device gains from parts: a CPU does, a GPU is filled by whole batches.
+pub fn has_lanes(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
+/// How many tokens make a part where each one leaves so many gradients.
+pub(crate) fn part_tokens(gradients: usize) -> usize {
+    match gradients {
+        ..=FEW_GRADIENTS => SMALL_PART,
+        _ => LARGE_PART,
+    }
+}
 
 /// A batch cut into parts of neighbours, of about so many tokens each; whole on a device that is not
 /// the CPU.
@@ -32,7 +48,7 @@ pub(crate) fn parts<'a, S: Sample>(
     part_tokens: usize,
     device: &Device,
 ) -> Vec<&'a [S]> {
-    if *device != Device::flex() {
+    if !has_lanes(device) {
         return vec![batch];
     }
     let tokens: usize = batch.iter().map(Sample::tokens).sum();
@@ -41,16 +57,30 @@ pub(crate) fn parts<'a, S: Sample>(
 }
 
 /// How many cores there are for so many parts.
-pub fn lanes(parts: usize) -> usize {
+pub(crate) fn lanes(parts: usize) -> usize {
     rayon::current_num_threads().clamp(1, parts.max(1))
+}
+
+/// Lets as many clones of a worker as there are cores for do the jobs, and hands over the results in
+/// the order of the jobs.
+///
+/// # Errors
+/// The first one of a job that is heard of; jobs that still wait then are left.
+pub fn side_by_side<W: Clone + Send, J: Send, R: Send, E: Send>(
+    worker: W,
+    jobs: Vec<J>,
+    work: impl Fn(&W, J) -> Result<R, E> + Sync,
+    take: impl FnMut(R),
+) -> Result<(), E> {
+    in_lanes(vec![worker; lanes(jobs.len())], jobs, work, take)
 }
 
 /// Lets each worker do one job after the other, each on its share of the cores, and hands over the
 /// results in the order of the jobs.
 ///
 /// # Errors
-/// The first one of a job that is heard of; jobs that still wait then are left.
-pub fn side_by_side<W: Send, J: Send, R: Send, E: Send>(
+/// As for [`side_by_side`].
+pub(crate) fn in_lanes<W: Send, J: Send, R: Send, E: Send>(
     workers: Vec<W>,
     jobs: Vec<J>,
     work: impl Fn(&W, J) -> Result<R, E> + Sync,
@@ -119,7 +149,7 @@ mod tests {
                 Ok::<u64, ()>(job * job)
             };
             let workers = vec![(); workers];
-            side_by_side(workers, (0..20).collect(), slow_first, |it| taken.push(it)).unwrap();
+            in_lanes(workers, (0..20).collect(), slow_first, |it| taken.push(it)).unwrap();
             assert_eq!(taken, (0..20).map(|job| job * job).collect::<Vec<_>>());
         }
     }
@@ -132,7 +162,7 @@ mod tests {
                 _ => Err("out of luck"),
             };
             let mut taken = 0;
-            let found = side_by_side(vec![(); workers], vec![1, 2, 5, 3], fails, |_| taken += 1);
+            let found = in_lanes(vec![(); workers], vec![1, 2, 5, 3], fails, |_| taken += 1);
             assert_eq!(found, Err("out of luck"));
             assert!(taken <= 3);
         }
@@ -140,7 +170,7 @@ mod tests {
 
     #[test]
     fn no_jobs_are_no_trouble() {
-        let found = side_by_side(
+        let found = in_lanes(
             vec![(); 2],
             Vec::new(),
             |_: &(), _: ()| Ok::<(), ()>(()),

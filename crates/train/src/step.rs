@@ -9,7 +9,7 @@ use rarebit_models::lora::Adaptable;
 
 use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
-use crate::lanes::{LARGE_PART, SMALL_PART, lanes, parts, side_by_side};
+use crate::lanes::{in_lanes, lanes, part_tokens, parts};
 use crate::placed::Placed;
 use crate::task::{Sample, Task};
 
@@ -50,9 +50,6 @@ pub struct Learner<T: Task> {
     part_tokens: usize,
 }
 
-/// Up to so many gradients a core's cache has room for.
-const FEW_GRADIENTS: usize = 8_000_000;
-
 impl<T: Task> Learner<T> {
     /// A learner with a fresh optimizer.
     pub fn new(model: T::Model, task: T, adam: AdamW, max_grad_norm: Option<f64>) -> Self {
@@ -78,16 +75,12 @@ impl<T: Task> Learner<T> {
         if adam.weight_decay != 0.0 {
             optimizer = optimizer.with_group(vectors(&model), placed(with_decay(0.0)), None);
         }
-        let part_tokens = match trained(&model) {
-            ..=FEW_GRADIENTS => SMALL_PART,
-            _ => LARGE_PART,
-        };
         Self {
+            part_tokens: part_tokens(trained(&model)),
             model,
             optimizer,
             task,
             max_grad_norm,
-            part_tokens,
         }
     }
 
@@ -173,7 +166,7 @@ impl<T: Task> Learner<T> {
             lanes @ 2.. => (0..lanes).map(|_| model.clone().fork(&device)).collect(),
             _ => vec![model.clone()],
         };
-        side_by_side(models, parts, work, take)
+        in_lanes(models, parts, work, take)
     }
 
     /// What the summed losses are divided by.

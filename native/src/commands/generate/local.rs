@@ -5,13 +5,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use burn::tensor::Device;
 use rarebit_data::Text;
 use rarebit_data::output::check_place;
 use rarebit_models::ModelError;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{FinishReason, Generated, GenerationConfig, Request, generate};
-use rarebit_train::lanes::{lanes, side_by_side};
+use rarebit_train::lanes::{has_lanes, side_by_side};
 use rarebit_train::messages;
 use serde_json::{Value, json};
 
@@ -71,16 +70,15 @@ impl Writer<'_> {
     /// Completions of a request, on the CPU in parts side by side.
     fn complete(&self, request: Request<'_>) -> Result<Vec<Generated>, ModelError> {
         let model = &self.loaded.model;
-        let parts = match model.device() == Device::flex() {
+        let parts = match has_lanes(&model.device()) {
             true => parts(request),
             false => vec![request],
         };
-        let workers = vec![model.clone(); lanes(parts.len())];
         let write = |model: &CausalLm, part: Request<'_>| {
             generate(model, part, self.config, &mut |_, _| {})
         };
         let mut generated = Vec::with_capacity(request.prompts.len() * request.samples);
-        side_by_side(workers, parts, write, |part| generated.extend(part))?;
+        side_by_side(model.clone(), parts, write, |part| generated.extend(part))?;
         Ok(generated)
     }
 
