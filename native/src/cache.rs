@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// The folder of one kind of things: in `chosen` if a folder was chosen, else in `rarebit` of the
-/// user's folder for caches.
-pub(crate) fn folder(chosen: Option<&Path>, kind: &str) -> anyhow::Result<PathBuf> {
+/// The folder that was chosen, else `rarebit` in the user's folder for caches.
+pub(crate) fn folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(folder) = chosen {
-        return Ok(folder.join(kind));
+        return Ok(folder.to_owned());
     }
     let set = |name: &str| {
         env::var_os(name)
@@ -25,5 +24,5 @@ pub(crate) fn folder(chosen: Option<&Path>, kind: &str) -> anyhow::Result<PathBu
         }
     });
     let root = root.context("no home folder to keep a cache in: give --cache-dir")?;
-    Ok(root.join("rarebit").join(kind))
+    Ok(root.join("rarebit"))
 }

@@ -10,6 +10,8 @@ use rarebit_models::chat::ADDITIONAL_TEMPLATES;
 use rarebit_models::jina_v3::TASK_FOLDERS;
 use rarebit_models::lora::{ADAPTER_CONFIG, ADAPTER_MODEL};
 
+use rarebit_pipeline::{ModelSource, PipelineError};
+
 use crate::progress;
 
 /// Attempts after the first, for connections that break.
@@ -22,7 +24,7 @@ const RETRIES: usize = 3;
 ///
 /// # Errors
 /// When the name is neither, or the model cannot be had; the message says what would help.
-pub(crate) fn resolve_model(name: &str) -> anyhow::Result<PathBuf> {
+fn resolve_model(name: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(name);
     if path.is_dir() {
         return Ok(path.to_owned());
@@ -34,6 +36,15 @@ pub(crate) fn resolve_model(name: &str) -> anyhow::Result<PathBuf> {
         bail!("neither a folder nor an id on the Hugging Face hub (org/name[@revision]): {name}");
     };
     Hub::from_env()?.folder(&id)
+}
+
+/// Models on disk and on the Hugging Face hub.
+pub(crate) struct HubOrFolder;
+
+impl ModelSource for HubOrFolder {
+    fn folder(&self, name: &str) -> rarebit_pipeline::Result<PathBuf> {
+        resolve_model(name).map_err(|error| PipelineError::Caller(error.into_boxed_dyn_error()))
+    }
 }
 
 /// A model on the hub.

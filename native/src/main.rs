@@ -1,37 +1,20 @@
 //! Train language models that write well and differently each time.
 
 mod cache;
-mod chat_settings;
 mod commands;
 mod device;
-mod embedder;
-mod embedding_cache;
+mod event_view;
 mod hub;
-mod lora_settings;
-mod model;
-mod model_folder;
-mod on_cores;
-mod online_settings;
-mod output;
 mod progress;
 mod provider;
-mod reward;
-mod reward_config;
-mod reward_data;
-mod run_config;
-mod scorer;
-mod settings;
-mod surprise;
 mod tale_world;
-mod training_data;
-mod training_view;
-mod training_weights;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use rarebit_models::ration::Rationed;
+use rarebit_pipeline::settings::reward::RewardConfig;
 
 use commands::Command;
 
@@ -61,13 +44,14 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(dashed(std::env::args_os()));
+    let matches = command().get_matches_from(dashed(std::env::args_os()));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    match commands::run(cli.command, &cli.global) {
+    match commands::run(cli.command, &cli.global, innermost(&matches)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -78,6 +62,30 @@ fn main() -> ExitCode {
             );
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The command line, with the defaults of reward models where `reward train` differs from `train`.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("reward", |reward| {
+        reward.mut_subcommand("train", |mut train| {
+            for (key, value) in RewardConfig::DEFAULTS {
+                let value = value.trim_matches('"');
+                train = train.mut_arg(key, |arg| match arg.is_hide_default_value_set() {
+                    true => arg,
+                    false => arg.default_value(value),
+                });
+            }
+            train
+        })
+    })
+}
+
+/// The matches of the command that was asked for, below all others.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, matches)) => innermost(matches),
+        None => matches,
     }
 }
 

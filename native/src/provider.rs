@@ -6,6 +6,6 @@ mod key;
 mod refusal;
 mod retry;
 
-pub(crate) use api::{Answer, Api, Settings, Usage};
+pub(crate) use api::{Api, Settings};
 pub(crate) use client::{Client, ClientOptions};
 pub(crate) use retry::Backoff;

@@ -8,91 +8,143 @@ use crate::plateau::{Plateau, PlateauSettings};
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::AdamW;
 
-/// How the loop runs. Defaults are transformers' unless a line says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How training runs. Defaults are transformers' unless a line says otherwise.
+///
+/// This is the one declaration of each setting: its key in TOML, its flag, its help and its default.
+#[derive(clap::Args, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Training")]
 pub struct TrainingArguments {
-    /// Largest learning rate. 5e-6 is the paper's for DPO and DDPO.
+    /// Peak learning rate; 5e-6 is the paper's for DPO and DDPO
+    #[arg(long, default_value = "5e-6", allow_negative_numbers = true)]
     pub learning_rate: f64,
-    /// Shape of the learning rate over the run.
+    /// Shape of the learning rate over the run
+    #[arg(long, value_enum, default_value = "linear")]
     pub lr_scheduler_type: LrSchedulerType,
-    /// How a learning rate falls on plateaus, for `reduce_lr_on_plateau`.
+    /// reduce_lr_on_plateau: torch's settings as JSON; what is left out has torch's default:
+    /// '{"factor": 0.1, "patience": 10, "threshold": 1e-4, "cooldown": 0, "min_lr": 0}'
+    #[arg(long, value_name = "JSON", value_parser = plateau, default_value = "{}", hide_default_value = true)]
     #[serde(skip_serializing_if = "PlateauSettings::are_torchs")]
     pub lr_scheduler_kwargs: PlateauSettings,
-    /// Steps over which the learning rate rises from 0.
+    /// Steps over which the learning rate rises from 0
+    #[arg(long, value_name = "N", default_value = "0")]
     pub warmup_steps: u64,
-    /// The same as a share of all steps; used when `warmup_steps` is 0.
+    /// The same as a share of all steps; used if warmup-steps is 0
+    #[arg(long, value_name = "SHARE", default_value = "0")]
     pub warmup_ratio: f64,
-    /// Passes over the data.
+    /// Passes over the data
+    #[arg(long, value_name = "N", default_value = "3")]
     pub num_train_epochs: f64,
-    /// Steps in all, in place of `num_train_epochs`.
+    /// Total number of steps; overrides num-train-epochs
+    #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Examples per forward pass. 2 is the paper's.
+    /// Examples per forward pass; 2 is the paper's
+    #[arg(long, value_name = "N", default_value = "2")]
     pub per_device_train_batch_size: usize,
-    /// Examples per forward pass in evaluation.
+    /// Examples per forward pass in evaluation
+    #[arg(long, value_name = "N", default_value = "8")]
     pub per_device_eval_batch_size: usize,
-    /// Forward passes per step.
+    /// Forward passes per optimizer step
+    #[arg(long, value_name = "N", default_value = "1")]
     pub gradient_accumulation_steps: usize,
-    /// Decoupled decay of matrices.
+    /// AdamW's weight decay, applied to matrices only
+    #[arg(long, default_value = "0")]
     pub weight_decay: f64,
-    /// AdamW's first decay.
+    /// AdamW's beta1
+    #[arg(long, value_name = "BETA", default_value = "0.9")]
     pub adam_beta1: f64,
-    /// AdamW's second decay.
+    /// AdamW's beta2
+    #[arg(long, value_name = "BETA", default_value = "0.999")]
     pub adam_beta2: f64,
-    /// AdamW's denominator term.
+    /// AdamW's epsilon
+    #[arg(long, value_name = "EPSILON", default_value = "1e-8")]
     pub adam_epsilon: f64,
-    /// Largest norm of all gradients together; 0 does not clip.
+    /// Gradients are clipped to this global norm; 0 does not clip
+    #[arg(long, value_name = "NORM", default_value = "1")]
     pub max_grad_norm: f64,
-    /// Longest sequence in tokens; 0 for no limit. 2,048 is the paper's.
+    /// Longest sequence in tokens; 0 for no limit; 2048 is the paper's
+    #[arg(long, value_name = "N", default_value = "2048")]
     pub max_length: usize,
-    /// Which end of a longer sequence is kept.
+    /// Which end of a longer sequence is kept
+    #[arg(long, value_enum, default_value = "keep_start")]
     pub truncation_mode: TruncationMode,
-    /// Seed of the order of examples and of dropout.
+    /// Seed of the order of examples, of fresh adapters and of dropout
+    #[arg(long, default_value = "42")]
     pub seed: u64,
-    /// Steps between lines of the log.
+
+    /// Steps between log lines
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10",
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub logging_steps: u64,
-    /// Steps between evaluations; 0 evaluates at the end only.
+    /// Steps between evaluations; 0 evaluates at the end only
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "0",
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub eval_steps: u64,
-    /// Steps between checkpoints; 0 saves at the end only.
+    /// Steps between checkpoints; 0 saves at the end only
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "200",
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub save_steps: u64,
-    /// How many checkpoints are kept, the best one aside.
+    /// Checkpoints that are kept beside the best one
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "2",
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub save_total_limit: usize,
-    /// Evaluations without improvement after which the run stops; 0 never stops early.
+    /// Evaluations without improvement after which the run stops; 0 never stops early
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "0",
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub early_stopping_patience: u64,
-    /// Whether the finished model is the best evaluated one in place of the last.
+    /// Finish with the best evaluated model instead of the last
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        help_heading = "Logging, evaluation, checkpoints"
+    )]
     pub load_best_model_at_end: bool,
 }
 
 impl Default for TrainingArguments {
     fn default() -> Self {
-        Self {
-            learning_rate: 5e-6,
-            lr_scheduler_type: LrSchedulerType::Linear,
-            lr_scheduler_kwargs: PlateauSettings::default(),
-            warmup_steps: 0,
-            warmup_ratio: 0.0,
-            num_train_epochs: 3.0,
-            max_steps: None,
-            per_device_train_batch_size: 2,
-            per_device_eval_batch_size: 8,
-            gradient_accumulation_steps: 1,
-            weight_decay: 0.0,
-            adam_beta1: 0.9,
-            adam_beta2: 0.999,
-            adam_epsilon: 1e-8,
-            max_grad_norm: 1.0,
-            max_length: 2048,
-            truncation_mode: TruncationMode::KeepStart,
-            seed: 42,
-            logging_steps: 10,
-            eval_steps: 0,
-            save_steps: 200,
-            save_total_limit: 2,
-            early_stopping_patience: 0,
-            load_best_model_at_end: false,
-        }
+        defaults()
     }
+}
+
+/// The default of every setting of a struct, as its flags declare them.
+///
+/// # Panics
+/// When a setting has no default, which a test of the struct shows.
+pub fn defaults<S: clap::Args>() -> S {
+    let command = S::augment_args(clap::Command::new("settings").no_binary_name(true));
+    command
+        .try_get_matches_from::<_, &str>([])
+        .and_then(|matches| S::from_arg_matches(&matches))
+        .expect("every setting has a default")
+}
+
+fn plateau(json: &str) -> Result<PlateauSettings, serde_json::Error> {
+    serde_json::from_str(json)
 }
 
 impl TrainingArguments {

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::task::Sample;
 
 /// What is lost of a sequence that is too long, as in TRL.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum TruncationMode {
     /// The end is lost.
     #[default]

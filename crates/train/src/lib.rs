@@ -35,7 +35,7 @@ mod task;
 pub mod tensorboard;
 mod trainer;
 
-pub use arguments::TrainingArguments;
+pub use arguments::{TrainingArguments, defaults};
 pub use batch::{Batch, BatchLogps, epoch_batches};
 pub use checkpoint::fingerprint;
 pub use encoder::{Encoder, SftTokens, messages};

@@ -65,8 +65,9 @@ pub enum Objective {
 }
 
 /// What is made of DPO's margin, under TRL's names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum LossType {
     /// `-log σ(margin)`: DPO.
     #[default]
@@ -80,8 +81,9 @@ pub enum LossType {
 }
 
 /// Over which tokens ORPO takes the likelihood of the chosen response.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum OrpoNll {
     /// Those of the completion, as the paper has it.
     #[default]

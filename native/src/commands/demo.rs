@@ -4,18 +4,18 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use rarebit_data::PrepareOptions;
 use rarebit_data::steps::weigh::Embedders;
-use rarebit_data::{PrepareOptions, prepare};
 use rarebit_deviation::Embedder;
 use rarebit_eval::report::{Block, Report, Section};
 use rarebit_eval::{Bootstrap, EvalOptions, Evaluation, evaluate};
+use rarebit_pipeline::evaluation::{read_run, read_system, write_evaluation, write_report};
+use rarebit_pipeline::{Session, prepare, train_policy};
 use rarebit_tales::{Reading, Split, World, mode_coverage};
-use toml::Value;
 
-use super::source_args::Bars;
-use super::{Global, evaluate as evaluate_command, report as report_command, tales, train};
+use super::Global;
 use crate::progress;
-use crate::run_config::RunConfig;
+use crate::tale_world::files::{readings, write_groups, write_judged};
 use crate::tale_world::{self, GOLD};
 
 /// Go the whole way in a few minutes: data, training, samples, report
@@ -69,8 +69,9 @@ pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();
     let demo = Demo {
         world: tale_world::world(),
+        device: global.device.to_string(),
+        session: global.session()?,
         args,
-        global,
     };
     demo.write_data()?;
     demo.prepare()?;
@@ -89,13 +90,15 @@ pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Demo<'a> {
+struct Demo {
     world: World,
     args: DemoArgs,
-    global: &'a Global,
+    /// The device that was asked for.
+    device: String,
+    session: Session,
 }
 
-impl Demo<'_> {
+impl Demo {
     fn path(&self, name: &str) -> PathBuf {
         self.args.output.join(name)
     }
@@ -104,14 +107,14 @@ impl Demo<'_> {
     fn write_data(&self) -> anyhow::Result<()> {
         tale_world::write_base(&self.path("base"))?;
         let train = self.prompts(Split::Train, self.args.train_prompts)?;
-        tales::write_groups(
+        write_groups(
             &self.world,
             &train,
             self.args.responses,
             &self.path("tales.jsonl"),
         )?;
         let held_out = self.prompts(Split::HeldOut, self.args.test_prompts)?;
-        tales::write_groups(
+        write_groups(
             &self.world,
             &held_out,
             self.args.samples,
@@ -133,7 +136,6 @@ impl Demo<'_> {
             semantic: Some(&tale_world::SEMANTIC as &dyn Embedder),
             style: Some(&tale_world::STYLE),
         };
-        let bars = Bars::default();
         let summary = prepare(
             &self.path("tales.jsonl"),
             &self.path("prepared"),
@@ -141,9 +143,8 @@ impl Demo<'_> {
             embedders,
             None,
             None,
-            &mut |step| bars.show(step),
+            &self.session.events,
         )?;
-        drop(bars);
         for (split, side) in &summary.splits {
             progress::note(&format!(
                 "{}: {} prompts, {} tales, {} pairs",
@@ -162,17 +163,12 @@ impl Demo<'_> {
             "sft" => self.path("base"),
             _ => self.path("sft/model"),
         };
-        let mut table = tale_world::recipe(recipe, &start, &self.path(name), self.args.seed)?;
-        let data = self.path("prepared").to_string_lossy().into_owned();
-        table.insert("dataset_name".to_owned(), Value::String(data));
+        let mut config = tale_world::recipe(recipe, &start, &self.path(name), self.args.seed)?;
+        config.model.dataset_name = Some(self.path("prepared"));
         if name != "sft" {
-            table.insert(
-                "max_steps".to_owned(),
-                Value::Integer(self.args.steps as i64),
-            );
+            config.arguments.max_steps = Some(self.args.steps);
         }
-        let config = RunConfig::resolve(None, table)?;
-        train::run_config(&config, self.global)?;
+        train_policy(&config, &self.session)?;
         Ok(())
     }
 
@@ -183,7 +179,6 @@ impl Demo<'_> {
     /// Lets each model write to the held-out prompts, and the oracle judge what it wrote.
     fn write_samples(&self) -> anyhow::Result<()> {
         let prompts = self.prompts(Split::HeldOut, self.args.test_prompts)?;
-        let device = self.global.open_device()?;
         for (name, _) in STAGES {
             tale_world::write_samples(
                 &self.path(&format!("{name}/model")),
@@ -191,7 +186,7 @@ impl Demo<'_> {
                 self.args.samples,
                 self.args.seed,
                 &self.samples_file(name),
-                &device,
+                &self.session,
             )?;
         }
         for name in STAGES.map(|(name, _)| name).into_iter().chain([GOLD]) {
@@ -200,7 +195,7 @@ impl Demo<'_> {
             } else {
                 self.samples_file(name)
             };
-            tales::write_judged(&tales::readings(&source)?, &self.judged_file(name))?;
+            write_judged(&readings(&source)?, &self.judged_file(name))?;
         }
         Ok(())
     }
@@ -214,8 +209,8 @@ impl Demo<'_> {
         let systems = [GOLD, "sft", "dpo", "ddpo"];
         let samples = systems
             .iter()
-            .map(|name| evaluate_command::read_system(name, &self.judged_file(name), "score"))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+            .map(|name| read_system(name, &self.judged_file(name), "score"))
+            .collect::<Result<Vec<_>, _>>()?;
         let options = EvalOptions {
             seed: self.args.seed,
             baseline: Some(BASELINE.to_owned()),
@@ -228,7 +223,7 @@ impl Demo<'_> {
             &options,
             &mut |_| {},
         )?;
-        evaluate_command::write(
+        write_evaluation(
             &evaluation,
             &self.path("evaluation.json"),
             Some(&self.path("evaluation.csv")),
@@ -240,14 +235,14 @@ impl Demo<'_> {
             baseline: Some(BASELINE.to_owned()),
             runs: STAGES
                 .iter()
-                .map(|(name, _)| report_command::read_run(&self.path(name)))
+                .map(|(name, _)| read_run(&self.path(name)))
                 .collect::<Result<_, _>>()?,
             extra_sections: vec![self.truth(&systems, &evaluation)?],
             reproduce: self.commands(),
             about: vec![
                 ("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
                 ("seed".to_owned(), self.args.seed.to_string()),
-                ("device".to_owned(), self.global.device.to_string()),
+                ("device".to_owned(), self.device.clone()),
                 (
                     "system".to_owned(),
                     format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -255,7 +250,7 @@ impl Demo<'_> {
             ],
         };
         let path = self.path("report.html");
-        report_command::write(&report, &path)?;
+        write_report(&report, &path)?;
         Ok(path)
     }
 
@@ -279,7 +274,7 @@ impl Demo<'_> {
         };
         let mut rows = Vec::new();
         for &name in systems {
-            let judged = tales::readings(&self.judged_file(name))?;
+            let judged = readings(&self.judged_file(name))?;
             rows.push(vec![
                 name.to_owned(),
                 of(

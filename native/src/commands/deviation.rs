@@ -7,10 +7,12 @@ use rarebit_data::output::{Compression, Layout, TableWriter, group_rows};
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::weigh::{WeighedGroup, Weigher};
 use rarebit_data::{DataError, GroupRow, Source, weigh_source};
+use rarebit_pipeline::model::surprise::Perplexity;
+use rarebit_pipeline::{Event, Events};
 
 use super::Global;
-use super::source_args::{Bars, LoadedEmbedders, SourceArgs, WeightingArgs};
-use crate::surprise::Perplexity;
+use super::source_args::{LoadedEmbedders, SourceArgs, WeightingArgs};
+use crate::event_view;
 
 /// Measure how far each response is from the others to its prompt
 ///
@@ -45,18 +47,17 @@ pub(crate) fn run(args: DeviationArgs, global: &Global) -> anyhow::Result<()> {
         check_format(path)?;
     }
     let embedders = args.weighting.embedders(global)?;
-    let bars = Bars::default();
-    let surprised = |done, of| bars.tell(&format!("surprise of {done} of {of} responses"));
-    let surprise = args.weighting.surprise(global, &surprised)?;
+    let surprise = args.weighting.surprise(global)?;
+    let events = event_view::events();
     let source = Source::open(&args.input, &args.source.options(true, None), &mut |step| {
-        bars.show(step)
+        events.send(&Event::Preparing(step));
     })?;
     let run = Run {
         args: &args,
         source: &source,
         embedders: &embedders,
         surprise: surprise.as_ref(),
-        bars: &bars,
+        events: &events,
     };
     match &args.output {
         Some(path) => run.write(path),
@@ -107,8 +108,8 @@ struct Run<'a> {
     args: &'a DeviationArgs,
     source: &'a Source,
     embedders: &'a LoadedEmbedders,
-    surprise: Option<&'a Perplexity<'a>>,
-    bars: &'a Bars,
+    surprise: Option<&'a Perplexity>,
+    events: &'a Events,
 }
 
 impl Run<'_> {
@@ -120,13 +121,15 @@ impl Run<'_> {
         let weigher = Weigher::new(weighting.weighting(), self.embedders.as_ref())?
             .by(weighting.measure())
             .asking(self.surprise.map(|model| model as &dyn SurpriseModel));
-        weigh_source(
+        let weighed = weigh_source(
             self.source,
             weigher,
             self.args.dedup,
-            &mut |step| self.bars.show(step),
+            &mut |step| self.events.send(&Event::Preparing(step)),
             each,
-        )
+        );
+        self.events.send(&Event::Prepared);
+        weighed
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {

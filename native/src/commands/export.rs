@@ -10,8 +10,10 @@ use rarebit_models::lora::Adaptable;
 use rarebit_models::safetensors_file::Precision;
 use rarebit_models::sequence_classifier::SequenceClassifier;
 
+use rarebit_pipeline::model::folder::ModelFolder;
+
 use super::Global;
-use crate::model_folder::ModelFolder;
+use crate::hub::HubOrFolder;
 
 /// Write a model in another precision, fold an adapter into its base, or copy it out
 ///
@@ -61,7 +63,7 @@ impl From<Dtype> for Precision {
 }
 
 pub(crate) fn run(args: ExportArgs, global: &Global) -> anyhow::Result<()> {
-    let folder = ModelFolder::resolve(&args.model)?;
+    let folder = ModelFolder::open(&args.model, &HubOrFolder)?;
     ensure!(
         !folder.stands_in(&args.output),
         "{} is what is being exported: give another --output",
@@ -109,12 +111,8 @@ pub(crate) fn run(args: ExportArgs, global: &Global) -> anyhow::Result<()> {
 
 /// Writes the model whole.
 fn write<M: Adaptable>(folder: &ModelFolder, model: M, args: &ExportArgs) -> anyhow::Result<()> {
-    folder.write(
-        &args.output,
-        &model.merge_lora(),
-        args.dtype.into(),
-        args.max_shard_size,
-    )
+    let (model, precision) = (model.merge_lora(), args.dtype.into());
+    Ok(folder.write(&args.output, &model, precision, args.max_shard_size)?)
 }
 
 /// A size as transformers takes it: a number of bytes, or of KB, MB, GB or TB, powers of 1000.

@@ -1,33 +1,27 @@
 //! `rarebit generate`: several responses to each prompt, of a model here or at a provider.
 
-mod asking;
-mod journal;
-mod local;
-mod output;
-mod price;
-mod prompts;
 mod provider_args;
-mod questions;
-mod verbalized;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
+use anyhow::{Context, ensure};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use rarebit_models::generation::GenerationConfig;
+use rarebit_pipeline::generate::{
+    Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
+    check_system, read_prompts,
+};
+use rarebit_pipeline::model;
+use rarebit_pipeline::settings::chat::ChatSettings;
+use rarebit_pipeline::settings::given;
+use rarebit_pipeline::settings::sampling::SamplingSettings;
 
-use self::asking::{Asked, Asking, Sink};
-use self::output::Layout;
-use self::price::Price;
 use self::provider_args::ProviderArgs;
-use self::questions::{Questions, Strategy, check_system};
 use super::Global;
-use crate::chat_settings::ChatArgs;
-use crate::model;
+use crate::event_view;
 use crate::provider::Settings;
-
-pub(crate) use local::Writer;
-pub(crate) use prompts::{Prompt, read_prompts};
 
 /// Write several responses to each prompt
 ///
@@ -76,7 +70,7 @@ pub(crate) struct GenerateArgs {
     #[command(flatten)]
     provider: ProviderArgs,
     #[command(flatten)]
-    chat: ChatArgs,
+    chat: ChatSettings,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Responses that are written side by side on this machine
@@ -142,76 +136,58 @@ impl AskingArgs {
     }
 }
 
-/// How tokens are drawn
+/// How tokens are sampled
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Sampling")]
-pub(crate) struct SamplingArgs {
-    /// Longest response, in tokens
-    #[arg(long, value_name = "N", default_value_t = 2048)]
-    pub(crate) max_new_tokens: usize,
-    /// Take the likeliest token instead of drawing one
+struct SamplingArgs {
+    /// Take the likeliest token instead of sampling
     #[arg(long)]
-    pub(crate) greedy: bool,
-    /// Divides the logits [default: 1]
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) temperature: Option<f32>,
-    /// Keep the k likeliest tokens; 0 keeps all [default: 50]
-    #[arg(long)]
-    pub(crate) top_k: Option<usize>,
-    /// Keep the likeliest tokens that together reach this probability; 1 keeps all [default: 0.95]
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) top_p: Option<f32>,
-    /// Keep tokens at least this probable beside the likeliest; 0 keeps all [default: 0]
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) min_p: Option<f32>,
-    /// Make tokens that stand already less likely; 1 does nothing [default: 1.1]
-    #[arg(long, allow_negative_numbers = true)]
-    pub(crate) repetition_penalty: Option<f32>,
-    /// Decides the draws [default: 42]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
+    greedy: bool,
+    /// Seed of the samples
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    #[command(flatten)]
+    settings: SamplingSettings,
 }
 
 impl SamplingArgs {
-    /// For a model on this machine: the paper's settings where none are given.
-    pub(crate) fn config(&self) -> anyhow::Result<GenerationConfig> {
-        let logits = LogitsProcessors {
-            repetition_penalty: self.repetition_penalty.unwrap_or(1.1),
-            temperature: self.temperature.unwrap_or(1.0),
-            top_k: self.top_k.unwrap_or(50),
-            top_p: self.top_p.unwrap_or(0.95),
-            min_p: self.min_p.unwrap_or(0.0),
-        };
-        if let Some(problem) = logits.problem() {
-            bail!(problem);
-        }
-        Ok(GenerationConfig {
-            max_new_tokens: self.max_new_tokens,
-            do_sample: !self.greedy,
-            logits,
-            seed: self.seed.unwrap_or(42),
-        })
+    /// For a model on this machine.
+    fn config(&self) -> anyhow::Result<GenerationConfig> {
+        Ok(self.settings.config(!self.greedy, self.seed)?)
     }
 
     /// For a model behind an API: what is given, and no more.
-    fn settings(&self) -> Settings {
-        Settings {
-            max_new_tokens: self.max_new_tokens,
-            temperature: if self.greedy {
-                Some(0.0)
-            } else {
-                self.temperature
+    fn given(&self, matches: &ArgMatches) -> anyhow::Result<Settings> {
+        let given = given(&self.settings, matches)?;
+        let number = |key: &str| {
+            given
+                .get(key)
+                .and_then(toml::Value::as_float)
+                .map(|it| it as f32)
+        };
+        let is_seeded = matches.value_source("seed") == Some(ValueSource::CommandLine);
+        Ok(Settings {
+            max_new_tokens: self.settings.truncation.max_new_tokens,
+            temperature: match self.greedy {
+                true => Some(0.0),
+                false => number("temperature"),
             },
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            seed: self.seed,
-        }
+            top_k: given
+                .contains_key("top_k")
+                .then_some(self.settings.truncation.top_k),
+            top_p: number("top_p"),
+            min_p: number("min_p"),
+            repetition_penalty: number("repetition_penalty"),
+            seed: is_seeded.then_some(self.seed),
+        })
     }
 }
 
-pub(crate) fn run(args: GenerateArgs, global: &Global) -> anyhow::Result<()> {
+pub(crate) fn run(
+    args: &GenerateArgs,
+    global: &Global,
+    matches: &ArgMatches,
+) -> anyhow::Result<()> {
     // What is out of range is so for a provider, too.
     let config = args.sampling.config()?;
     ensure!(
@@ -226,47 +202,40 @@ pub(crate) fn run(args: GenerateArgs, global: &Global) -> anyhow::Result<()> {
         strategy: args.asking.strategy(),
         system: system.as_deref(),
     };
+    let show = |sample: &Sample| args.show(sample, prompts.len());
+    let events = event_view::events();
+    let job = |price: Price| Job {
+        questions,
+        price,
+        sink: args.sink(&show),
+        events: &events,
+    };
     if let Some(api) = args.provider.provider {
         ensure!(
-            args.chat.fingerprint().is_empty(),
+            args.chat.is_empty(),
             "a provider has its own chat templates: leave --chat-template and its kin out"
         );
-        let model = args.model_name();
-        let client = args.provider.client(api, model, args.sampling.settings())?;
-        let asking = Asking {
-            questions,
-            price: args.provider.price(),
-            sink: args.sink(),
-        };
-        asking.run(&Asked::Provider {
-            client: &client,
+        let settings = args.sampling.given(matches)?;
+        let client = args.provider.client(api, args.model_name(), settings)?;
+        job(args.provider.price()).run(&Respondent::Service {
+            service: &client,
             threads: args.provider.concurrency.into(),
         })?;
     } else {
-        let mut loaded = model::load(args.model_name(), &global.open_device()?)?;
+        let session = global.session()?;
+        let mut loaded = model::load(args.model_name(), session.models.as_ref(), &session.device)?;
         loaded.template = args.chat.apply(loaded.template)?;
         loaded.hash += &args.chat.fingerprint();
         let writer = Writer {
             loaded: &loaded,
             config: &config,
-            samples: args.num_return_sequences,
             batch_size: args.batch_size,
         };
         let is_plain = questions.strategy == Strategy::Independent && system.is_none();
-        match &args.output {
-            Some(path) if is_plain => {
-                writer.to_file_as(&prompts, path, args.layout, args.model_name())?;
-            }
-            None if is_plain => return writer.to_terminal(&prompts, args.json),
-            _ => {
-                let asking = Asking {
-                    questions,
-                    price: Price::default(),
-                    sink: args.sink(),
-                };
-                asking.run(&Asked::Local(&writer))?;
-            }
+        if is_plain && args.output.is_none() && !args.json {
+            return args.stream(&writer, &prompts);
         }
+        job(Price::default()).run(&Respondent::Local(&writer))?;
     }
     if let Some(path) = &args.output {
         writeln!(io::stdout(), "{}", path.display())?;
@@ -281,16 +250,46 @@ impl GenerateArgs {
             .unwrap_or_default()
     }
 
-    fn sink(&self) -> Sink<'_> {
+    fn sink<'a>(&'a self, show: &'a (dyn Fn(&Sample) -> io::Result<()> + Sync)) -> Sink<'a> {
         match &self.output {
             Some(path) => Sink::File {
                 path,
                 layout: self.layout,
                 model: self.model_name(),
             },
-            None if self.json => Sink::Rows,
-            None => Sink::Text,
+            None => Sink::Each(show),
         }
+    }
+
+    /// Prints a response.
+    fn show(&self, sample: &Sample, prompts: usize) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(sample)?)?;
+        } else {
+            if prompts * self.num_return_sequences > 1 {
+                writeln!(out, "── {} [{}]", sample.prompt, sample.sample + 1)?;
+            }
+            writeln!(out, "{}", sample.response)?;
+        }
+        out.flush()
+    }
+
+    /// Prints each response token by token.
+    fn stream(&self, writer: &Writer<'_>, prompts: &[Prompt]) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        for (place, prompt) in prompts.iter().enumerate() {
+            for sample in 0..self.num_return_sequences {
+                if prompts.len() * self.num_return_sequences > 1 {
+                    writeln!(out, "── {} [{}]", prompt.text, sample + 1)?;
+                }
+                writer.stream(prompt, place, sample, &mut |text| {
+                    write!(out, "{text}").and_then(|()| out.flush())
+                })?;
+                writeln!(out)?;
+            }
+        }
+        Ok(())
     }
 
     fn prompts(&self, system: Option<&str>) -> anyhow::Result<Vec<Prompt>> {

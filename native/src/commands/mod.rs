@@ -1,13 +1,16 @@
 //! One file per command.
 
+mod command_line;
 pub(crate) mod demo;
 pub(crate) mod deviation;
 pub(crate) mod devices;
 pub(crate) mod evaluate;
+mod evaluation_table;
 pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod human;
-mod online;
+mod human_results;
+mod measure_args;
 pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod reproduce;
@@ -16,16 +19,19 @@ mod source_args;
 pub(crate) mod sweep;
 pub(crate) mod tales;
 pub(crate) mod train;
-mod training_args;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::tensor::Device;
+use clap::ArgMatches;
 use rarebit_deviation::Embedder;
 use rarebit_models::sentence_transformer::LongTexts;
+use rarebit_pipeline::Session;
+use rarebit_pipeline::embedder::open_embedder;
 
 use crate::device::{self, DeviceChoice};
-use crate::embedder::open_embedder;
+use crate::{cache, event_view, hub};
 
 /// Flags of every command
 #[derive(clap::Args, Clone, Debug)]
@@ -50,6 +56,21 @@ impl Global {
         Ok(device)
     }
 
+    /// What a run needs, on the chosen device.
+    pub(crate) fn session(&self) -> anyhow::Result<Session> {
+        self.session_on(self.open_device()?)
+    }
+
+    /// What a run needs, on this device.
+    fn session_on(&self, device: Device) -> anyhow::Result<Session> {
+        Ok(Session {
+            device,
+            models: Arc::new(hub::HubOrFolder),
+            cache_dir: cache::folder(self.cache_dir.as_deref())?,
+            events: event_view::events(),
+        })
+    }
+
     /// Opens an embedder; only a neural one needs the device.
     pub(crate) fn embedder(&self, name: &str) -> anyhow::Result<Box<dyn Embedder>> {
         let long_texts = if self.embed_chunks {
@@ -58,11 +79,11 @@ impl Global {
             LongTexts::Truncate
         };
         let computes_nothing = name.starts_with("builtin:") || name.starts_with("vectors:");
-        let device = match computes_nothing {
-            true => Device::flex(),
-            false => self.open_device()?,
+        let session = match computes_nothing {
+            true => self.session_on(Device::flex())?,
+            false => self.session()?,
         };
-        open_embedder(name, long_texts, &device, self.cache_dir.as_deref())
+        Ok(open_embedder(name, long_texts, &session)?)
     }
 }
 
@@ -88,16 +109,17 @@ pub(crate) enum Command {
     Tales(tales::TalesCommand),
 }
 
-pub(crate) fn run(command: Command, global: &Global) -> anyhow::Result<()> {
+/// Runs a command; `matches` tells which of its flags were given.
+pub(crate) fn run(command: Command, global: &Global, matches: &ArgMatches) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(args, global),
         Command::Reproduce(args) => reproduce::run(args, global),
         Command::Prepare(args) => prepare::run(args, global),
         Command::Deviation(args) => deviation::run(args, global),
-        Command::Train(args) => train::run(*args, global),
-        Command::Generate(args) => generate::run(*args, global),
+        Command::Train(args) => train::run(&args, global, matches),
+        Command::Generate(args) => generate::run(&args, global, matches),
         Command::Evaluate(args) => evaluate::run(args, global),
-        Command::Reward(command) => reward::run(command, global),
+        Command::Reward(command) => reward::run(command, global, matches),
         Command::Sweep(args) => sweep::run(*args, global),
         Command::Report(args) => report::run(args),
         Command::Human(command) => human::run(command),

@@ -1,24 +1,22 @@
 //! `rarebit prepare`: from any source of responses to weighted preference pairs.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use rarebit_data::output::Compression;
-use rarebit_data::steps::clean::{CleanOptions, CountTokens};
+use rarebit_data::steps::clean::CleanOptions;
 use rarebit_data::steps::divpo::DivpoOptions;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
-use rarebit_data::{Pairing, PrepareOptions, Response, Summary, Text, prepare};
-use rarebit_models::chat::ChatTemplate;
-use rarebit_models::tokenizer::Tokenizer;
-use rarebit_train::messages;
+use rarebit_data::{Pairing, PrepareOptions, Summary};
+use rarebit_pipeline::settings::named;
+use rarebit_pipeline::{TokenCounter, prepare};
 
 use super::Global;
-use super::source_args::{Bars, SourceArgs, WeightingArgs, named};
-use crate::chat_settings::SETTLED_DATE;
+use super::source_args::{SourceArgs, WeightingArgs};
+use crate::event_view;
 
 /// Turn responses with scores into weighted preference pairs
 ///
@@ -174,30 +172,22 @@ impl PrepareArgs {
 /// Prepares, says on standard error what was kept and dropped, and prints the summary's path.
 pub(crate) fn run(args: PrepareArgs, global: &Global) -> anyhow::Result<()> {
     let embedders = args.weighting.embedders(global)?;
-    let bars = Bars::default();
-    let surprised = |done, of| bars.tell(&format!("surprise of {done} of {of} responses"));
-    let surprise = args.weighting.surprise(global, &surprised)?;
+    let surprise = args.weighting.surprise(global)?;
     let counter = args
         .cleaning
         .tokenizer
         .as_deref()
         .map(TokenCounter::read)
         .transpose()?;
-    let count = |prompt: &Text, response: &Response| match &counter {
-        Some(counter) => counter.count(prompt, response),
-        None => Ok(0),
-    };
-    let count_tokens = counter.is_some().then_some(&count as &CountTokens<'_>);
     let summary = prepare(
         &args.input,
         &args.output,
         &args.options(),
         embedders.as_ref(),
         surprise.as_ref().map(|model| model as &dyn SurpriseModel),
-        count_tokens,
-        &mut |step| bars.show(step),
+        counter.as_ref(),
+        &event_view::events(),
     )?;
-    bars.clear();
     describe(&summary, &mut io::stderr().lock())?;
     writeln!(
         io::stdout(),
@@ -205,40 +195,6 @@ pub(crate) fn run(args: PrepareArgs, global: &Global) -> anyhow::Result<()> {
         args.output.join("summary.json").display()
     )?;
     Ok(())
-}
-
-/// The tokenizer and chat template of a model folder.
-struct TokenCounter {
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
-}
-
-impl TokenCounter {
-    fn read(folder: &Path) -> anyhow::Result<Self> {
-        let context = || format!("cannot count tokens with {}", folder.display());
-        // Only lengths are wanted: no model is there that the ids would have to fit.
-        let tokenizer = Tokenizer::read(folder, usize::MAX).with_context(context)?;
-        // Any date is as long as another, and the same input shall give the same output.
-        let template = ChatTemplate::read(folder, &tokenizer)
-            .and_then(|template| template.at(SETTLED_DATE))
-            .with_context(context)?;
-        Ok(Self {
-            tokenizer,
-            template,
-        })
-    }
-
-    fn count(
-        &self,
-        prompt: &Text,
-        response: &Response,
-    ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let response = messages(&response.beside(prompt), "assistant");
-        let encoded =
-            self.template
-                .encode(&self.tokenizer, &messages(prompt, "user"), &response)?;
-        Ok(encoded.prompt.len() + encoded.completion.len())
-    }
 }
 
 /// What a person wants to know at once; the file has the rest.

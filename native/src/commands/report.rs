@@ -4,13 +4,15 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use rarebit_eval::Evaluation;
-use rarebit_eval::report::{Report, RunCurve, render};
-use serde_json::Value;
+use rarebit_eval::report::Report;
+use rarebit_pipeline::evaluation::{read_run, write_report};
+use rarebit_pipeline::output;
+use rarebit_train::METRICS;
 
-use super::human;
-use crate::output;
+use super::command_line::own_command;
+use super::human_results;
 
 /// Write one self-contained HTML file that shows what an evaluation found
 ///
@@ -51,7 +53,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
         .runs
         .iter()
         .map(|folder| read_run(folder))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
     let mut about = vec![
         ("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         (
@@ -72,7 +74,7 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
     }
     let mut extra_sections = Vec::new();
     if let Some(path) = &args.human {
-        extra_sections.push(human::section(&human::read(path)?));
+        extra_sections.push(human_results::section(&human_results::read(path)?));
         about.push((
             path.display().to_string(),
             format!("blake3 {}", output::file_hash(path)?),
@@ -89,18 +91,10 @@ pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
         reproduce,
         about,
     };
-    write(&report, &args.output)?;
+    write_report(&report, &args.output)?;
     writeln!(io::stdout(), "{}", args.output.display())?;
     Ok(())
 }
-
-/// Renders a report into its file.
-pub(crate) fn write(report: &Report<'_>, path: &Path) -> anyhow::Result<()> {
-    output::write_atomically(path, |out| Ok(out.write_all(render(report).as_bytes())?))
-}
-
-const METRICS: &str = "metrics.jsonl";
-const CONFIG: &str = "config.toml";
 
 fn read_evaluation(path: &Path) -> anyhow::Result<Evaluation> {
     let text = match fs::read_to_string(path) {
@@ -156,66 +150,6 @@ fn check_baseline(evaluation: &Evaluation, baseline: &str) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The log and the configuration of a run folder.
-pub(crate) fn read_run(folder: &Path) -> anyhow::Result<RunCurve> {
-    let metrics = folder.join(METRICS);
-    let text = match fs::read_to_string(&metrics) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!(
-                "{} is not a run folder: it holds no {METRICS}; give a folder that `rarebit train` wrote",
-                folder.display()
-            )
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", metrics.display()));
-        }
-    };
-    let config = match fs::read_to_string(folder.join(CONFIG)) {
-        Ok(text) => text,
-        // The curves can be shown without it.
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            return Err(error)
-                .with_context(|| format!("cannot read {}", folder.join(CONFIG).display()));
-        }
-    };
-    let rows = rows(&text).with_context(|| format!("cannot read {}", metrics.display()))?;
-    Ok(RunCurve {
-        name: run_name(folder),
-        rows,
-        config,
-    })
-}
-
-/// The rows of a log. A run that was killed may have left half a line at the end; half a line
-/// anywhere else means that the file is not what it should be.
-fn rows(text: &str) -> anyhow::Result<Vec<Value>> {
-    let mut rows = Vec::new();
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .peekable();
-    while let Some((index, line)) = lines.next() {
-        match serde_json::from_str(line) {
-            Ok(row) => rows.push(row),
-            Err(_) if lines.peek().is_none() => break,
-            Err(error) => return Err(anyhow!("line {}: {error}", index + 1)),
-        }
-    }
-    Ok(rows)
-}
-
-/// The folder's own name, also for `.` and `runs/x/..`.
-fn run_name(folder: &Path) -> String {
-    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    whole.file_name().map_or_else(
-        || "run".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
 fn title_of(evaluation: &Evaluation) -> String {
     let names: Vec<&str> = evaluation
         .systems
@@ -229,50 +163,9 @@ fn title_of(evaluation: &Evaluation) -> String {
     }
 }
 
-/// This very command, quoted so that a shell reads it back.
-pub(crate) fn own_command() -> String {
-    let arguments = std::env::args_os()
-        .skip(1)
-        .map(|argument| quoted(&argument.to_string_lossy()));
-    std::iter::once("rarebit".to_owned())
-        .chain(arguments)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn quoted(argument: &str) -> String {
-    let is_plain =
-        |character: char| character.is_ascii_alphanumeric() || "-_./=:,@%+".contains(character);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_torn_last_line_is_dropped_and_no_other() {
-        assert_eq!(
-            rows("{\"step\":1}\n\n{\"step\":2}\n{\"st").unwrap().len(),
-            2
-        );
-        let error = rows("{\"step\":1}\n{\"st\n{\"step\":3}\n")
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("line 2"), "{error}");
-        assert!(rows("").unwrap().is_empty());
-    }
-
-    #[test]
-    fn commands_are_quoted_for_a_shell() {
-        assert_eq!(quoted("runs/dpo"), "runs/dpo");
-        assert_eq!(quoted("DPO's tales"), r"'DPO'\''s tales'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn errors_say_what_to_do() {
@@ -297,11 +190,6 @@ mod tests {
                 .unwrap_err()
                 .to_string()
                 .contains("UTF-8")
-        );
-        let run = read_run(folder.path()).unwrap_err().to_string();
-        assert!(
-            run.contains("metrics.jsonl") && run.contains("rarebit train"),
-            "{run}"
         );
     }
 }

@@ -1,18 +1,17 @@
 //! Arguments shared by the commands that read responses and weigh them.
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use anyhow::Context;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{Columns, SourceOptions};
-use rarebit_deviation::{Embedder, Kinds, Measure, Mix, Weighting};
-use serde::de::DeserializeOwned;
+use rarebit_deviation::{Embedder, Measure, Weighting};
+use rarebit_pipeline::model::surprise::Perplexity;
+use rarebit_pipeline::settings::embedders::EmbedderSettings;
+use rarebit_pipeline::settings::named;
+use rarebit_pipeline::settings::weighting::WeightingSettings;
 
 use super::Global;
-use crate::progress;
-use crate::surprise::Perplexity;
 
 /// How a source of responses is read
 #[derive(clap::Args, Clone, Debug)]
@@ -121,49 +120,14 @@ impl SourceArgs {
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Deviation and weights")]
 pub(crate) struct WeightingArgs {
-    /// Embedder of what is told: builtin:lexical, a sentence-transformers folder, a Hugging Face
-    /// id, vectors:FILE with {text, embedding} on each line, or none. Settings may follow a folder
-    /// or id: ,prompt-name=NAME ,task=NAME ,truncate-dim=N
-    #[arg(
-        long,
-        value_name = "EMBEDDER",
-        default_value = "sentence-transformers/all-MiniLM-L6-v2"
-    )]
-    semantic: String,
-    /// Embedder of how it is told: builtin:style, a sentence-transformers folder, a Hugging Face
-    /// id, vectors:FILE, or none
-    #[arg(long, value_name = "EMBEDDER", default_value = "builtin:style")]
-    style: String,
+    #[command(flatten)]
+    embedders: EmbedderSettings,
     /// What is far: by the mean distance to the other responses, by the distance to the nearest, or
     /// by what a response adds to the log-determinant of their similarities
     #[arg(long, default_value = "mean", value_parser = named::<Measure>(&["mean", "nearest", "logdet"]))]
     deviation: Measure,
-    /// The kinds of deviation that the weights follow
-    #[arg(long, default_value = "both", value_parser = named::<Kinds>(&["semantic", "style", "both", "none"]))]
-    weighting: Kinds,
-    /// The least mixed score of a response before the mean is taken, from 0 to 1; without it the
-    /// least deviating response of each prompt has weight 0 (the reference code's floor is 0.1)
-    #[arg(long, value_name = "SCORE")]
-    floor: Option<f64>,
-    /// Weigh by the rank of a deviation instead of its min-max
-    #[arg(long)]
-    rank: bool,
-    /// Pull weights towards 1: w becomes 1 + (w - 1) n / (n + KAPPA)
-    #[arg(long, value_name = "KAPPA")]
-    shrinkage: Option<f64>,
-    /// Raise weights to this power and scale them to mean 1 again: below 1 they are more alike,
-    /// above 1 less, 0 makes all of them 1
-    #[arg(long)]
-    tau: Option<f64>,
-    /// Mix both kinds as semantic^SHARE style^(1 - SHARE) [default: 0.5]
-    #[arg(long, value_name = "SHARE")]
-    semantic_share: Option<f64>,
-    /// Weigh by a sum of signals, each spread over 0 to 1 within its prompt, as CrPO does:
-    /// diversity=1,novelty=1,surprise=0.5,quality=1. diversity is the deviation, novelty how
-    /// otherwise the words of a response lie apart than all, surprise the column `surprise` or that of
-    /// --surprise-model, quality the score
-    #[arg(long, value_name = "SIGNAL=LAMBDA,..")]
-    mix: Option<Mix>,
+    #[command(flatten)]
+    weighting: WeightingSettings,
     /// The language model, a folder or a Hugging Face id, whose perplexity of each response given its
     /// prompt becomes the column `surprise`; as a rule the model that training starts from
     #[arg(long, value_name = "MODEL")]
@@ -172,15 +136,7 @@ pub(crate) struct WeightingArgs {
 
 impl WeightingArgs {
     pub(crate) fn weighting(&self) -> Weighting {
-        Weighting {
-            kinds: self.weighting,
-            floor: self.floor,
-            rank: self.rank,
-            shrinkage: self.shrinkage,
-            tau: self.tau,
-            semantic_share: self.semantic_share,
-            mix: self.mix,
-        }
+        self.weighting.weighting()
     }
 
     pub(crate) fn measure(&self) -> Measure {
@@ -197,21 +153,17 @@ impl WeightingArgs {
                 .with_context(|| format!("cannot load the embedder of --{flag} {name}")),
         };
         Ok(LoadedEmbedders {
-            semantic: load("semantic", &self.semantic)?,
-            style: load("style", &self.style)?,
+            semantic: load("semantic", &self.embedders.semantic)?,
+            style: load("style", &self.embedders.style)?,
         })
     }
 
     /// Opens the model that is asked how surprising responses are, if one is named.
-    pub(crate) fn surprise<'a>(
-        &self,
-        global: &Global,
-        progress: &'a dyn Fn(usize, usize),
-    ) -> anyhow::Result<Option<Perplexity<'a>>> {
+    pub(crate) fn surprise(&self, global: &Global) -> anyhow::Result<Option<Perplexity>> {
         let Some(name) = &self.surprise_model else {
             return Ok(None);
         };
-        Perplexity::open(name, &global.open_device()?, progress).map(Some)
+        Ok(Some(Perplexity::open(name, &global.session()?)?))
     }
 }
 
@@ -227,51 +179,5 @@ impl LoadedEmbedders {
             semantic: self.semantic.as_deref(),
             style: self.style.as_deref(),
         }
-    }
-}
-
-/// A value whose names are those of its serialised form.
-pub(crate) fn named<T>(names: &'static [&'static str]) -> impl TypedValueParser<Value = T>
-where
-    T: DeserializeOwned + Clone + Send + Sync + 'static,
-{
-    PossibleValuesParser::new(names)
-        .try_map(|name| serde_json::from_value(serde_json::Value::String(name)))
-}
-
-/// A bar per stage of the library's progress.
-#[derive(Default)]
-pub(crate) struct Bars {
-    stage: RefCell<Option<(rarebit_data::Stage, progress::Progress)>>,
-}
-
-impl Bars {
-    pub(crate) fn show(&self, step: rarebit_data::Progress) {
-        let mut stage = self.stage.borrow_mut();
-        let same = stage
-            .as_ref()
-            .is_some_and(|(stage, _)| *stage == step.stage);
-        if !same {
-            // The old bar goes before the new one comes.
-            *stage = None;
-            *stage = Some((step.stage, progress::bar(step.total, step.stage.as_str())));
-        }
-        if let Some((_, bar)) = &*stage {
-            bar.set_message("");
-            bar.set_position(step.done);
-        }
-    }
-
-    /// Says behind the bar what a step spends its time with.
-    pub(crate) fn tell(&self, details: &str) {
-        if let Some((_, bar)) = &*self.stage.borrow() {
-            bar.set_message(details);
-            bar.inc(0);
-        }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn clear(&self) {
-        *self.stage.borrow_mut() = None;
     }
 }

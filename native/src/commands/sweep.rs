@@ -8,12 +8,19 @@ use rarebit_eval::equal_quality_csv;
 use rarebit_eval::report::Report;
 use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
 
+use rarebit_pipeline::evaluation::{read_system, write_evaluation, write_report};
+use rarebit_pipeline::generate::{
+    Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer, read_prompts,
+};
+use rarebit_pipeline::model::{self, LoadedModel};
+use rarebit_pipeline::settings::sampling::{SamplingSettings, TruncationSettings};
+use rarebit_pipeline::{Session, output};
+
 use super::Global;
-use super::evaluate::{self, MeasureArgs, read_system, split};
-use super::generate::{Prompt, Writer, read_prompts};
-use super::{report, tales};
-use crate::model::{self, LoadedModel};
-use crate::{output, progress};
+use super::command_line::own_command;
+use super::evaluation_table::table;
+use super::measure_args::{MeasureArgs, split};
+use crate::tale_world::files::{readings, write_judged};
 
 /// Compare models at equal quality, over temperatures and min-p
 ///
@@ -49,7 +56,7 @@ pub(crate) struct SweepArgs {
         value_delimiter = ',',
         default_value = "0.6,0.8,1.0,1.2,1.4"
     )]
-    temperatures: Vec<f32>,
+    temperatures: Vec<f64>,
     /// Values of min-p
     #[arg(
         long,
@@ -57,22 +64,12 @@ pub(crate) struct SweepArgs {
         value_delimiter = ',',
         default_value = "0"
     )]
-    min_ps: Vec<f32>,
+    min_ps: Vec<f64>,
     /// Responses per prompt
     #[arg(long, short = 'n', default_value_t = 4)]
     num_return_sequences: usize,
-    /// Longest response, in tokens
-    #[arg(long, value_name = "N", default_value_t = 2048)]
-    max_new_tokens: usize,
-    /// Keep the k likeliest tokens; 0 keeps all
-    #[arg(long, default_value_t = 50)]
-    top_k: usize,
-    /// Keep the likeliest tokens that together reach this probability; 1 keeps all
-    #[arg(long, default_value_t = 0.95)]
-    top_p: f32,
-    /// Make tokens that stand already less likely; 1 does nothing
-    #[arg(long, default_value_t = 1.1)]
-    repetition_penalty: f32,
+    #[command(flatten)]
+    truncation: TruncationSettings,
     /// Responses that are written side by side
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
@@ -120,16 +117,17 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
     args.measures.baseline = Some(system(baseline, &settings[0]));
     let mut systems = Vec::new();
     for (name, place) in &models {
-        let device = global.open_device()?;
-        let loaded = model::load(&place.to_string_lossy(), &device)?;
+        let session = global.session()?;
+        let models = session.models.as_ref();
+        let loaded = model::load(&place.to_string_lossy(), models, &session.device)?;
         for config in &settings {
             let name = system(name, config);
-            let file = args.responses(&loaded, config, &name, &prompts)?;
+            let file = args.responses(&loaded, config, &name, &prompts, &session)?;
             systems.push(read_system(&name, &file, "score")?);
         }
     }
     let evaluation = args.measures.evaluate(systems, global)?;
-    evaluate::write(
+    write_evaluation(
         &evaluation,
         &args.output.join("evaluation.json"),
         Some(&args.output.join("evaluation.csv")),
@@ -144,12 +142,12 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
         baseline: None,
         runs: Vec::new(),
         extra_sections: Vec::new(),
-        reproduce: vec![report::own_command()],
+        reproduce: vec![own_command()],
         about: vec![("rarebit".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],
     };
-    report::write(&report, &page)?;
+    write_report(&report, &page)?;
     let mut out = io::stdout().lock();
-    evaluate::table(&evaluation, &mut out)?;
+    table(&evaluation, &mut out)?;
     writeln!(out, "{}", page.display())?;
     Ok(())
 }
@@ -171,22 +169,12 @@ impl SweepArgs {
         let mut settings: Vec<GenerationConfig> = Vec::new();
         for &temperature in &self.temperatures {
             for &min_p in &self.min_ps {
-                let logits = LogitsProcessors {
-                    repetition_penalty: self.repetition_penalty,
+                let sampling = SamplingSettings {
                     temperature,
-                    top_k: self.top_k,
-                    top_p: self.top_p,
                     min_p,
+                    truncation: self.truncation.clone(),
                 };
-                if let Some(problem) = logits.problem() {
-                    anyhow::bail!(problem);
-                }
-                let config = GenerationConfig {
-                    max_new_tokens: self.max_new_tokens,
-                    do_sample: true,
-                    logits,
-                    seed: self.measures.seed,
-                };
+                let config = sampling.config(true, self.measures.seed)?;
                 if !settings.contains(&config) {
                     settings.push(config);
                 }
@@ -202,27 +190,39 @@ impl SweepArgs {
         config: &GenerationConfig,
         name: &str,
         prompts: &[Prompt],
+        session: &Session,
     ) -> anyhow::Result<PathBuf> {
         let writer = Writer {
             loaded,
             config,
-            samples: self.num_return_sequences,
             batch_size: self.batch_size,
         };
-        // A file is known by what decides it, so that none is taken for another.
-        let fingerprint = writer.fingerprint(prompts);
+        let job = |path| Job {
+            questions: Questions {
+                prompts,
+                samples: self.num_return_sequences,
+                strategy: Strategy::Independent,
+                system: None,
+            },
+            price: Price::default(),
+            sink: Sink::File {
+                path,
+                layout: Layout::Rows,
+                model: name,
+            },
+            events: &session.events,
+        };
+        let respondent = Respondent::Local(&writer);
+        // A file is named after what decides it, so that none is taken for another.
+        let fingerprint = job(&self.output).fingerprint(&respondent);
         let folder = self.output.join("responses");
         let file = folder.join(format!("{}.{fingerprint}.jsonl", file_name(name)));
-        if file.exists() {
-            progress::note(&format!("{} is there already", file.display()));
-        } else {
-            writer.to_file(prompts, &file)?;
-        }
+        job(&file).run(&respondent)?;
         if !self.tales {
             return Ok(file);
         }
         let judged = self.output.join("judged").join(name_of(&file));
-        tales::write_judged(&tales::readings(&file)?, &judged)?;
+        write_judged(&readings(&file)?, &judged)?;
         Ok(judged)
     }
 }

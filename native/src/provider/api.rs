@@ -1,7 +1,8 @@
 //! The two wire formats: what is sent for a question, and what an answer looks like.
 
 use rarebit_data::Message;
-use serde::{Deserialize, Serialize};
+use rarebit_pipeline::generate::{Answer, Usage};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Whose API an endpoint speaks.
@@ -24,32 +25,6 @@ pub(crate) struct Settings {
     pub(crate) min_p: Option<f32>,
     pub(crate) repetition_penalty: Option<f32>,
     pub(crate) seed: Option<u64>,
-}
-
-/// Tokens of a question and its answer, as the provider counts them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Usage {
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
-    }
-}
-
-/// What a model said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// Without the thoughts before it.
-    pub(crate) text: String,
-    /// `stop`, `length`, `refusal`, `content_filter`, or the provider's own word.
-    pub(crate) finish_reason: String,
-    pub(crate) usage: Usage,
-    /// The version of the model that answered, where it is told.
-    pub(crate) model: Option<String>,
 }
 
 impl Api {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use jiff::Timestamp;
 use rarebit_data::Message;
+use rarebit_pipeline::generate::{Answer, ChatService, Usage};
 use serde_json::Value;
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
-use super::api::{Answer, Api, Settings, Usage};
+use super::api::{Api, Settings};
 use super::key::ApiKey;
 use super::refusal::{Asked, Refusal, refusal};
 use super::retry::{Backoff, PATIENCE, retry_after};
@@ -109,27 +110,8 @@ impl Client {
         })
     }
 
-    /// Whom it asks, for a fingerprint and a record. There is no key in it.
-    pub(crate) fn describe(&self) -> Value {
-        serde_json::json!({
-            "provider": self.options.api.name(),
-            "url": self.url,
-            "model": self.options.model,
-            "settings": self.options.settings,
-        })
-    }
-
-    /// Lets every thread end as soon as it can.
-    pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Asks until there is an answer. `sample` tells equal questions apart where a seed is set.
-    /// `None` once [`Self::stop`] was called.
-    ///
-    /// # Errors
-    /// When asking again does not help, or was tried often enough.
-    pub(crate) fn ask(
+    /// Asks until there is an answer; none once [`ChatService::stop`] was called.
+    fn ask_until_answered(
         &self,
         messages: &[Message],
         sample: usize,
@@ -358,6 +340,29 @@ fn told(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "no answer in time (--timeout)".to_owned(),
         error => error.to_string(),
+    }
+}
+
+impl ChatService for Client {
+    fn describe(&self) -> Value {
+        serde_json::json!({
+            "provider": self.options.api.name(),
+            "url": self.url,
+            "model": self.options.model,
+            "settings": self.options.settings,
+        })
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn ask(
+        &self,
+        messages: &[Message],
+        sample: usize,
+    ) -> Result<Option<Answer>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.ask_until_answered(messages, sample)?)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::price::Price;
+use rarebit_pipeline::generate::Price;
+
 use crate::provider::{Api, Backoff, Client, ClientOptions, Settings};
 
 /// Where a model behind an API is

@@ -22,8 +22,10 @@ use self::pipeline::{Pipeline, SeedRun, chosen, planned};
 use self::plan::{Settings, System};
 use self::report::{METRICS, Told};
 use self::stages::Stages;
+use rarebit_pipeline::output;
+
 use super::Global;
-use crate::{output, progress, tale_world};
+use crate::{progress, tale_world};
 
 /// Repeat the paper's experiments in miniature, and say which of its claims hold
 ///
@@ -114,19 +116,20 @@ pub(crate) fn run(args: ReproduceArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();
     let settings = args.settings();
     let systems = chosen(&args.systems)?;
+    let session = global.session()?;
     let base = args.output.join("base");
     tale_world::write_base(&base)?;
     let world = tale_world::world();
     let pipeline = Pipeline {
         settings: &settings,
         systems: &systems,
-        global,
+        session: &session,
         world: &world,
         base: &base,
     };
     let mut stages = Stages::new(
         &args.output.join("stages"),
-        made_by(global)?,
+        made_by(&session.device),
         planned(&settings, &systems),
     );
     let mut seeds: BTreeMap<u64, SeedRun> = BTreeMap::new();
@@ -162,12 +165,12 @@ pub(crate) fn run(args: ReproduceArgs, global: &Global) -> anyhow::Result<()> {
 
 /// What besides its inputs decides the result of a stage: another backend, or another version of
 /// this program, may compute other last digits.
-fn made_by(global: &Global) -> anyhow::Result<String> {
-    let backend = match global.open_device()? == Device::flex() {
+fn made_by(device: &Device) -> String {
+    let backend = match *device == Device::flex() {
         true => "cpu",
         false => "gpu",
     };
-    Ok(format!("{}-{backend}", env!("CARGO_PKG_VERSION")))
+    format!("{}-{backend}", env!("CARGO_PKG_VERSION"))
 }
 
 /// The values of every system with every seed.

@@ -5,20 +5,21 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use rarebit_data::prepare;
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_deviation::Embedder;
 use rarebit_eval::study::Values;
 use rarebit_eval::{EvalOptions, Thresholds, evaluate};
+use rarebit_pipeline::evaluation::read_system;
+use rarebit_pipeline::settings::run::RunConfig;
+use rarebit_pipeline::{Events, Session, output, prepare, train_policy};
 use rarebit_tales::{Prompt, Reading, Split, World, mode_coverage};
+use rarebit_train::LearnsFrom;
 use serde_json::json;
-use toml::{Table, Value};
 
 use super::plan::{Data, MORE_PROMPTS, SYSTEMS, Settings, Start, System, Training};
 use super::stages::{Done, Kind, Stages};
-use crate::commands::{Global, evaluate as evaluate_command, tales, train};
-use crate::run_config::RunConfig;
-use crate::{output, tale_world};
+use crate::tale_world;
+use crate::tale_world::files::{readings, write_groups, write_judged};
 
 const TALES: &str = "tales.jsonl";
 const MORE_TALES: &str = "more-tales.jsonl";
@@ -69,7 +70,7 @@ pub(super) struct SeedRun {
 pub(super) struct Pipeline<'a> {
     pub(super) settings: &'a Settings,
     pub(super) systems: &'a [&'static System],
-    pub(super) global: &'a Global,
+    pub(super) session: &'a Session,
     pub(super) world: &'a World,
     pub(super) base: &'a Path,
 }
@@ -190,7 +191,7 @@ impl Pipeline<'_> {
             let count = train_prompts * MORE_PROMPTS;
             let more = tale_world::prompts(self.world, Split::Train, seed, count, count)?;
             let write = |prompts: &[Prompt], responses, name| {
-                tales::write_groups(self.world, prompts, responses, &folder.join(name))
+                write_groups(self.world, prompts, responses, &folder.join(name))
             };
             write(&more[..train_prompts], responses, TALES)?;
             write(&more, responses, MORE_TALES)?;
@@ -224,7 +225,7 @@ impl Pipeline<'_> {
                 embedders,
                 None,
                 None,
-                &mut |_| {},
+                &Events::default(),
             )?;
             Ok(())
         })
@@ -245,20 +246,19 @@ impl Pipeline<'_> {
             _ => self.settings.steps,
         };
         // Places say nothing of the result; what stands there does.
-        let settings = |output: &Path| -> anyhow::Result<Table> {
-            let mut table = tale_world::recipe(training.recipe, &start_folder, output, seed)?;
-            table.extend(toml::from_str::<Table>(training.settings)?);
-            table.insert("max_steps".to_owned(), Value::Integer(steps as i64));
-            let table_name = match table.get("objective").and_then(Value::as_str) {
-                Some("sft") => GROUPS,
-                _ => PAIRS,
+        let settings = |output: &Path| -> anyhow::Result<RunConfig> {
+            let mut config = tale_world::recipe(training.recipe, &start_folder, output, seed)?;
+            training.change.apply(&mut config);
+            config.arguments.max_steps = Some(steps);
+            let table = match config.objective().learns_from() {
+                LearnsFrom::Completions => GROUPS,
+                LearnsFrom::Pairs | LearnsFrom::Labels => PAIRS,
             };
-            let file = data.path(table_name).to_string_lossy().into_owned();
-            table.remove("dataset_name");
-            table.insert("train_file".to_owned(), Value::String(file));
-            Ok(table)
+            config.model.dataset_name = None;
+            config.model.train_file = Some(data.path(table));
+            Ok(config)
         };
-        let mut what_decides = settings(Path::new(""))?;
+        let mut what_decides = settings(Path::new(""))?.to_table()?;
         for place in ["model_name_or_path", "output_dir", "train_file"] {
             what_decides.remove(place);
         }
@@ -270,8 +270,7 @@ impl Pipeline<'_> {
         });
         let what = format!("{}, seed {seed}", system.name);
         let done = stages.run(Kind::Train, &what, inputs, &[WEIGHTS], |folder| {
-            let config = RunConfig::resolve(None, settings(folder)?)?;
-            train::run_config(&config, self.global)?;
+            train_policy(&settings(folder)?, self.session)?;
             Ok(())
         })?;
         // They were for the case of a kill, and are three times as large as the model.
@@ -307,7 +306,7 @@ impl Pipeline<'_> {
                 samples,
                 seed,
                 &folder.join(SAMPLES),
-                &self.global.open_device()?,
+                self.session,
             )
         })
     }
@@ -324,9 +323,9 @@ impl Pipeline<'_> {
         let what = format!("{}, seed {seed}", system.name);
         let inputs = json!({"tales": hash});
         let done = stages.run(Kind::Measure, &what, inputs, &[JUDGED, VALUES], |folder| {
-            let judged = tales::readings(source)?;
-            tales::write_judged(&judged, &folder.join(JUDGED))?;
-            let samples = evaluate_command::read_system("it", &folder.join(JUDGED), "score")?;
+            let judged = readings(source)?;
+            write_judged(&judged, &folder.join(JUDGED))?;
+            let samples = read_system("it", &folder.join(JUDGED), "score")?;
             let options = EvalOptions {
                 // Intervals are made of all seeds together.
                 resamples: 1,
@@ -359,9 +358,9 @@ impl Pipeline<'_> {
                     of_prompt.insert(name.to_owned(), value(readings));
                 }
             }
-            output::write_atomically(&folder.join(VALUES), |file| {
+            Ok(output::write_atomically(&folder.join(VALUES), |file| {
                 Ok(serde_json::to_writer(file, &values)?)
-            })
+            })?)
         })?;
         let path = done.path(VALUES);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

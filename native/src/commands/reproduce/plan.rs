@@ -6,6 +6,9 @@ use rarebit_data::steps::divpo::DivpoOptions;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::weigh::DeviationOver;
 use rarebit_data::{Pairing, PrepareOptions};
+use rarebit_deviation::Kinds;
+use rarebit_pipeline::settings::objective::ObjectiveName;
+use rarebit_pipeline::settings::run::RunConfig;
 use serde::Serialize;
 
 use crate::tale_world::{DPO, GOLD, ORPO, SFT};
@@ -26,8 +29,8 @@ pub(super) struct Training {
     pub(super) start: Start,
     pub(super) recipe: &'static str,
     pub(super) data: Data,
-    /// What goes over the recipe, as TOML.
-    pub(super) settings: &'static str,
+    /// What differs from the recipe.
+    pub(super) change: Change,
 }
 
 /// The model that a training starts from.
@@ -51,8 +54,57 @@ pub(super) enum Data {
     DivPo,
 }
 
-/// The floor of the ablation, the paper's.
-const FLOOR: &str = "objective = 'ddpo'\nweighting = 'both'\nfloor = 0.1";
+/// How a training differs from its recipe.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    /// The weighted objective and the kinds of deviation that its weights follow.
+    weights: Option<(ObjectiveName, Kinds)>,
+    floor: Option<f64>,
+    shuffle: bool,
+}
+
+impl Change {
+    /// The recipe as it is.
+    const NONE: Self = Self {
+        weights: None,
+        floor: None,
+        shuffle: false,
+    };
+    /// The floor of the ablation, the paper's.
+    const FLOOR: Self = Self {
+        floor: Some(0.1),
+        ..Self::ddpo(Kinds::Both)
+    };
+    /// The control with weights that belong to other responses.
+    const SHUFFLED: Self = Self {
+        shuffle: true,
+        ..Self::ddpo(Kinds::Both)
+    };
+
+    const fn ddpo(kinds: Kinds) -> Self {
+        Self {
+            weights: Some((ObjectiveName::Ddpo, kinds)),
+            ..Self::NONE
+        }
+    }
+
+    const fn dorpo(kinds: Kinds) -> Self {
+        Self {
+            weights: Some((ObjectiveName::Dorpo, kinds)),
+            ..Self::NONE
+        }
+    }
+
+    /// Changes a recipe.
+    pub(super) fn apply(self, config: &mut RunConfig) {
+        if let Some((objective, kinds)) = self.weights {
+            config.set_objective(objective);
+            config.weighting.weighting = Some(kinds);
+        }
+        config.weighting.floor = self.floor;
+        config.weights.shuffle_weights = self.shuffle;
+    }
+}
 
 /// Every system, in the order of the story.
 pub(super) static SYSTEMS: [System; 19] = [
@@ -67,96 +119,92 @@ pub(super) static SYSTEMS: [System; 19] = [
         Start::Base,
         SFT,
         Data::All,
-        "",
+        Change::NONE,
     ),
-    from_sft("dpo", "no weights", Data::All, ""),
+    from_sft("dpo", "no weights", Data::All, Change::NONE),
     from_sft(
         "ddpo-sem",
         "weights by semantic deviation",
         Data::All,
-        "objective = 'ddpo'\nweighting = 'semantic'",
+        Change::ddpo(Kinds::Semantic),
     ),
     from_sft(
         "ddpo-style",
         "weights by style deviation",
         Data::All,
-        "objective = 'ddpo'\nweighting = 'style'",
+        Change::ddpo(Kinds::Style),
     ),
     from_sft(
         "ddpo-both",
         "weights by both",
         Data::All,
-        "objective = 'ddpo'\nweighting = 'both'",
+        Change::ddpo(Kinds::Both),
     ),
     from_sft(
         "ddpo-ones",
         "control: ddpo with every weight 1",
         Data::All,
-        "objective = 'ddpo'\nweighting = 'none'",
+        Change::ddpo(Kinds::None),
     ),
     from_sft(
         "ddpo-shuffled",
         "control: the weights of ddpo-both, shuffled within each prompt",
         Data::All,
-        "objective = 'ddpo'\nweighting = 'both'\nshuffle_weights = true",
+        Change::SHUFFLED,
     ),
     from_sft(
         "divpo",
         "pairs chosen by deviation, no weights",
         Data::DivPo,
-        "",
+        Change::NONE,
     ),
     from_sft(
         "ddpo-both-divpo",
         "DivPO's pairs, weights by both",
         Data::DivPo,
-        "objective = 'ddpo'\nweighting = 'both'",
+        Change::ddpo(Kinds::Both),
     ),
-    from_base("orpo", "no weights", ""),
+    from_base("orpo", "no weights", Change::NONE),
     from_base(
         "dorpo-sem",
         "weights by semantic deviation",
-        "objective = 'dorpo'\nweighting = 'semantic'",
+        Change::dorpo(Kinds::Semantic),
     ),
     from_base(
         "dorpo-style",
         "weights by style deviation",
-        "objective = 'dorpo'\nweighting = 'style'",
+        Change::dorpo(Kinds::Style),
     ),
-    from_base(
-        "dorpo-both",
-        "weights by both",
-        "objective = 'dorpo'\nweighting = 'both'",
-    ),
+    from_base("dorpo-both", "weights by both", Change::dorpo(Kinds::Both)),
     from_sft(
         "dpo-4",
         "4 responses per prompt, no weights",
         Data::Four,
-        "",
+        Change::NONE,
     ),
     from_sft(
         "ddpo-both-4",
         "4 responses per prompt",
         Data::Four,
-        "objective = 'ddpo'\nweighting = 'both'",
+        Change::ddpo(Kinds::Both),
     ),
     from_sft(
         "ddpo-both-4-floor",
         "4 responses per prompt, no weight of 0",
         Data::Four,
-        FLOOR,
+        Change::FLOOR,
     ),
     from_sft(
         "dpo-4-best",
         "the best-scored pairs of 4 responses per prompt, no weights",
         Data::FourBest,
-        "",
+        Change::NONE,
     ),
     from_sft(
         "ddpo-both-4-best",
         "the best-scored pairs of 4 responses per prompt",
         Data::FourBest,
-        "objective = 'ddpo'\nweighting = 'both'",
+        Change::ddpo(Kinds::Both),
     ),
 ];
 
@@ -166,7 +214,7 @@ const fn trained(
     start: Start,
     recipe: &'static str,
     data: Data,
-    settings: &'static str,
+    change: Change,
 ) -> System {
     System {
         name,
@@ -175,22 +223,17 @@ const fn trained(
             start,
             recipe,
             data,
-            settings,
+            change,
         }),
     }
 }
 
-const fn from_sft(
-    name: &'static str,
-    about: &'static str,
-    data: Data,
-    settings: &'static str,
-) -> System {
-    trained(name, about, Start::Sft, DPO, data, settings)
+const fn from_sft(name: &'static str, about: &'static str, data: Data, change: Change) -> System {
+    trained(name, about, Start::Sft, DPO, data, change)
 }
 
-const fn from_base(name: &'static str, about: &'static str, settings: &'static str) -> System {
-    trained(name, about, Start::Base, ORPO, Data::All, settings)
+const fn from_base(name: &'static str, about: &'static str, change: Change) -> System {
+    trained(name, about, Start::Base, ORPO, Data::All, change)
 }
 
 /// How much of everything there is.
@@ -266,10 +309,7 @@ mod tests {
     use std::collections::HashSet;
     use std::path::Path;
 
-    use toml::Table;
-
     use super::*;
-    use crate::run_config::RunConfig;
     use crate::tale_world;
 
     #[test]
@@ -280,10 +320,11 @@ mod tests {
             let Some(training) = &system.training else {
                 continue;
             };
-            let mut table =
+            let mut config =
                 tale_world::recipe(training.recipe, Path::new("m"), Path::new("o"), 1).unwrap();
-            table.extend(toml::from_str::<Table>(training.settings).unwrap());
-            RunConfig::resolve(None, table).expect(system.name);
+            training.change.apply(&mut config);
+            let resolved = config.to_toml().expect(system.name);
+            assert_eq!(RunConfig::from_toml(&resolved).expect(system.name), config);
         }
     }
 }

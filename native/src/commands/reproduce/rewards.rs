@@ -5,16 +5,16 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use rarebit_pipeline::evaluation::read_system;
+use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
+use rarebit_pipeline::settings::reward::RewardConfig;
+use rarebit_pipeline::{output, train_reward};
 use serde_json::json;
-use toml::{Table, Value};
 
 use super::pipeline::{GROUPS, JUDGED, Pipeline, SeedRun, WEIGHTS, base_hash};
 use super::plan::Data;
 use super::stages::{Done, Kind, Stages};
-use crate::commands::{evaluate as evaluate_command, reward};
-use crate::reward::{RewardFormat, RewardModel};
-use crate::reward_config::RewardConfig;
-use crate::{output, tale_world};
+use crate::tale_world;
 
 /// The name of the mean reward among the values of a prompt.
 pub(super) const REWARD: &str = "reward";
@@ -48,16 +48,12 @@ impl Pipeline<'_> {
     }
 
     fn train_reward(&self, seed: u64, data: &Done, stages: &mut Stages) -> anyhow::Result<Done> {
-        let settings = |output: &Path| -> anyhow::Result<Table> {
-            let mut table = tale_world::recipe(tale_world::REWARD, self.base, output, seed)?;
-            let steps = Value::Integer(self.settings.reward_steps as i64);
-            table.insert("max_steps".to_owned(), steps);
-            table.remove("train_file");
-            let folder = data.folder.to_string_lossy().into_owned();
-            table.insert("dataset_name".to_owned(), Value::String(folder));
-            Ok(table)
+        let settings = |output: &Path| -> anyhow::Result<RewardConfig> {
+            let mut config = tale_world::reward_recipe(self.base, output, &data.folder, seed)?;
+            config.arguments.max_steps = Some(self.settings.reward_steps);
+            Ok(config)
         };
-        let mut what_decides = settings(Path::new(""))?;
+        let mut what_decides = settings(Path::new(""))?.to_table()?;
         for place in ["model_name_or_path", "output_dir", "dataset_name"] {
             what_decides.remove(place);
         }
@@ -68,8 +64,7 @@ impl Pipeline<'_> {
         });
         let what = format!("reward model, seed {seed}");
         stages.run(Kind::Reward, &what, inputs, &[WEIGHTS], |folder| {
-            let config = RewardConfig::resolve(None, settings(folder)?)?;
-            reward::train::run_config(&config, self.global)?;
+            train_reward(&settings(folder)?, self.session)?;
             Ok(())
         })
     }
@@ -87,14 +82,10 @@ impl Pipeline<'_> {
         let what = format!("{name}, seed {seed}");
         let done = stages.run(Kind::Judge, &what, inputs, &[REWARDS], |folder| {
             let file = measured.path(JUDGED);
-            let mut samples = [evaluate_command::read_system("it", &file, "score")?];
+            let mut samples = [read_system("it", &file, "score")?];
             let model = judge.path("model");
-            RewardModel::open(
-                &model.to_string_lossy(),
-                RewardFormat::Tags,
-                &self.global.open_device()?,
-            )?
-            .judge(&mut samples)?;
+            let model = model.to_string_lossy();
+            RewardModel::open(&model, RewardFormat::Tags, self.session)?.judge(&mut samples)?;
             let rewards: BTreeMap<&String, f64> = samples
                 .iter()
                 .flat_map(|system| &system.prompts)
@@ -104,9 +95,9 @@ impl Pipeline<'_> {
                     (&prompt.prompt_id, mean)
                 })
                 .collect();
-            output::write_atomically(&folder.join(REWARDS), |file| {
+            Ok(output::write_atomically(&folder.join(REWARDS), |file| {
                 Ok(serde_json::to_writer(file, &rewards)?)
-            })
+            })?)
         })?;
         let path = done.path(REWARDS);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

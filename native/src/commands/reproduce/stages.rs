@@ -14,7 +14,9 @@ use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{output, progress};
+use rarebit_pipeline::output;
+
+use crate::progress;
 
 /// What kind of work a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use rarebit_tales::{Reading, Voice, read};
 use super::pipeline::{JUDGED, PAIRS, SeedRun};
 use super::plan::Data;
 use super::stages::Done;
-use crate::commands::tales;
+use crate::tale_world::files::readings;
 
 /// Of one kind of pairs over all seeds, what the weights would do.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ pub(super) fn by_voice(
 }
 
 fn read_judged(path: &Path) -> anyhow::Result<Vec<Reading>> {
-    let groups = tales::readings(path)?;
+    let groups = readings(path)?;
     Ok(groups.into_iter().flat_map(|(_, it)| it).collect())
 }
 

@@ -4,18 +4,17 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use rarebit_data::Group;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_eval::Bootstrap;
 use rarebit_eval::evaluation::Interval;
 use rarebit_eval::report::render_reward;
 use rarebit_eval::reward::{Judged, RewardEvaluation, evaluate_reward};
+use rarebit_pipeline::examples::scores::ScoreReading;
+use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
+use rarebit_pipeline::output;
+use rarebit_pipeline::settings::named;
 
-use super::super::source_args::named;
 use crate::commands::Global;
-use crate::output;
-use crate::reward::{RewardFormat, RewardModel};
-use crate::reward_data::ScoreReading;
 
 /// Measure how well a reward model judges
 ///
@@ -75,14 +74,15 @@ pub(crate) fn run(args: &EvaluateArgs, global: &Global) -> anyhow::Result<()> {
         transform: args.score_transform,
         range,
     };
-    let mut groups = reading.read(&args.input)?.groups;
-    let model = RewardModel::open(&args.model, args.reward_format, &global.open_device()?)?;
+    let session = global.session()?;
+    let mut groups = reading.read(&args.input, &session.events)?.groups;
+    let model = RewardModel::open(&args.model, args.reward_format, &session)?;
     let bootstrap = Bootstrap {
         resamples: args.resamples,
         confidence: 0.95,
         seed: args.seed,
     };
-    let evaluation = evaluate_reward(&judged(&model, &mut groups)?, &bootstrap)
+    let evaluation = evaluate_reward(&model.judged(&mut groups)?, &bootstrap)
         .with_context(|| format!("{} holds no response with a score", args.input.display()))?;
     if let Some(path) = &args.html {
         let about = [
@@ -101,30 +101,6 @@ pub(crate) fn run(args: &EvaluateArgs, global: &Global) -> anyhow::Result<()> {
         false => table(&evaluation, &mut out)?,
     }
     Ok(())
-}
-
-/// The model's rewards beside the scores of the responses, which give way to them.
-pub(super) fn judged(
-    model: &RewardModel,
-    groups: &mut [Group],
-) -> anyhow::Result<Vec<Vec<Judged>>> {
-    let column = |groups: &[Group]| -> Vec<Vec<f64>> {
-        let of = |group: &Group| group.responses.iter().filter_map(|it| it.score).collect();
-        groups.iter().map(of).collect()
-    };
-    let scores = column(groups);
-    model.judge_groups(groups.iter_mut())?;
-    let rewards = column(groups);
-    Ok(rewards
-        .into_iter()
-        .zip(scores)
-        .map(|(rewards, scores)| {
-            let pairs = rewards.into_iter().zip(scores);
-            pairs
-                .map(|(reward, score)| Judged { reward, score })
-                .collect()
-        })
-        .collect())
 }
 
 /// What a person wants to know after training.

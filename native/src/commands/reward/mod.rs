@@ -2,9 +2,9 @@
 
 mod evaluate;
 mod score;
-pub(crate) mod train;
+mod train;
 
-pub(crate) use score::{read_rows, write_scored};
+use clap::ArgMatches;
 
 use super::Global;
 
@@ -21,9 +21,13 @@ pub(crate) enum RewardCommand {
     Evaluate(evaluate::EvaluateArgs),
 }
 
-pub(crate) fn run(command: RewardCommand, global: &Global) -> anyhow::Result<()> {
+pub(crate) fn run(
+    command: RewardCommand,
+    global: &Global,
+    matches: &ArgMatches,
+) -> anyhow::Result<()> {
     match command {
-        RewardCommand::Train(args) => train::run(*args, global),
+        RewardCommand::Train(args) => train::run(&args, global, matches),
         RewardCommand::Score(args) => score::run(&args, global),
         RewardCommand::Evaluate(args) => evaluate::run(&args, global),
     }

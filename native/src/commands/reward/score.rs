@@ -1,15 +1,13 @@
 //! `rarebit reward score`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use rarebit_data::{Source, SourceOptions, SourceRow};
-use serde_json::Value;
+use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
+use rarebit_pipeline::scored::{read_rows, write_scored};
 
 use crate::commands::Global;
-use crate::output;
-use crate::reward::{RewardFormat, RewardModel};
 
 /// Give responses a reward model's rewards as their `score`
 ///
@@ -39,8 +37,8 @@ pub(crate) struct ScoreArgs {
 pub(crate) fn run(args: &ScoreArgs, global: &Global) -> anyhow::Result<()> {
     let places = args.places()?;
     let read = args.files.iter().map(|file| read_rows(file));
-    let read = read.collect::<anyhow::Result<Vec<_>>>()?;
-    let model = RewardModel::open(&args.model, args.reward_format, &global.open_device()?)?;
+    let read = read.collect::<Result<Vec<_>, _>>()?;
+    let model = RewardModel::open(&args.model, args.reward_format, &global.session()?)?;
     for (mut rows, place) in read.into_iter().zip(places) {
         model.judge_groups(rows.iter_mut().map(|row| &mut row.group))?;
         write_scored(rows, &place)?;
@@ -70,22 +68,4 @@ impl ScoreArgs {
         }
         Ok(places)
     }
-}
-
-/// Everything that a file of responses has.
-pub(crate) fn read_rows(file: &Path) -> anyhow::Result<Vec<SourceRow>> {
-    let source = Source::open(file, &SourceOptions::default(), &mut |_| ())?;
-    let rows = source.rows()?.collect::<Result<Vec<_>, _>>()?;
-    ensure!(!rows.is_empty(), "{} holds no responses", file.display());
-    Ok(rows)
-}
-
-/// Writes rows with the scores that their responses have now.
-pub(crate) fn write_scored(rows: Vec<SourceRow>, place: &Path) -> anyhow::Result<()> {
-    output::write_atomically(place, |file| {
-        for row in rows {
-            writeln!(file, "{}", Value::Object(row.into_scored()))?;
-        }
-        Ok(())
-    })
 }
