@@ -17,7 +17,7 @@ use std::path::Path;
 use rarebit_data::{Shape, Source, SourceOptions, read_pairs};
 use rarebit_models::chat::{ChatTemplate, Message};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG, Tokenizer};
-use rarebit_train::{Encoder, Sequence, SftTokens, TruncationMode};
+use rarebit_train::{ExampleTokenizer, Sequence, SftTokens, TruncationMode};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -163,8 +163,8 @@ impl Style {
         }
     }
 
-    fn encoder(&self, conversational: bool, limit: &Limit) -> Encoder<'_> {
-        Encoder {
+    fn encoder(&self, conversational: bool, limit: &Limit) -> ExampleTokenizer<'_> {
+        ExampleTokenizer {
             tokenizer: &self.tokenizer,
             template: match conversational {
                 true => &self.template,
@@ -207,7 +207,7 @@ fn written(row: &Value) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
-fn pair(path: &Path, encoder: &Encoder<'_>) -> [Sequence; 2] {
+fn pair(path: &Path, encoder: &ExampleTokenizer<'_>) -> [Sequence; 2] {
     let row = read_pairs(path, &SourceOptions::default())
         .expect("a file of pairs")
         .next()
@@ -218,7 +218,7 @@ fn pair(path: &Path, encoder: &Encoder<'_>) -> [Sequence; 2] {
         .expect("encoded")
 }
 
-fn supervised(path: &Path, encoder: &Encoder<'_>, case: &SftCase) -> Sequence {
+fn supervised(path: &Path, encoder: &ExampleTokenizer<'_>, case: &SftCase) -> Sequence {
     let source = Source::open(path, &SourceOptions::default(), &mut |_| ()).expect("a known shape");
     let is_split = source.survey().shape != Shape::Messages;
     let group = source
@@ -516,7 +516,7 @@ fn a_template_that_rewrites_the_prompt_is_followed_as_trl_does() {
                    {% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}";
     std::fs::write(folder.path().join("chat_template.jinja"), opening).expect("written");
     let template = ChatTemplate::read(folder.path(), &style.tokenizer).expect("a template");
-    let encoder = Encoder {
+    let encoder = ExampleTokenizer {
         tokenizer: &style.tokenizer,
         template: &template,
         max_length: None,

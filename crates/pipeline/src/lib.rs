@@ -19,8 +19,6 @@ pub mod session;
 pub mod settings;
 mod train;
 
-mod on_cores;
-
 pub use error::{PipelineError, Result};
 pub use event::{Event, Events, Stage};
 pub use prepare::{TokenCounter, prepare};

@@ -24,7 +24,7 @@ pub struct TrainingArguments {
     /// reduce_lr_on_plateau: torch's settings as JSON; what is left out has torch's default:
     /// '{"factor": 0.1, "patience": 10, "threshold": 1e-4, "cooldown": 0, "min_lr": 0}'
     #[arg(long, value_name = "JSON", value_parser = plateau, default_value = "{}", hide_default_value = true)]
-    #[serde(skip_serializing_if = "PlateauSettings::are_torchs")]
+    #[serde(skip_serializing_if = "PlateauSettings::are_default")]
     pub lr_scheduler_kwargs: PlateauSettings,
     /// Steps over which the learning rate rises from 0
     #[arg(long, value_name = "N", default_value = "0")]
@@ -222,7 +222,7 @@ impl TrainingArguments {
     }
 
     /// The arguments that decide where a run goes: how often it is saved does not.
-    pub(crate) fn of_the_course(&self) -> Self {
+    pub(crate) fn affecting_results(&self) -> Self {
         Self {
             save_steps: 0,
             save_total_limit: 0,

@@ -6,10 +6,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rarebit_core::{CompletionLogps, token_logps};
 use rarebit_models::causal_lm::CausalLm;
+use rarebit_parallel::run_jobs;
 
 use crate::error::TrainError;
 use crate::example::{Example, Sequence};
-use crate::lanes::{part_tokens, parts, side_by_side};
+use crate::split::{part_tokens, parts};
 use crate::step;
 
 /// How many batches' worth of examples are sorted by length together.
@@ -158,7 +159,7 @@ pub(crate) fn read_logps(
         Ok::<_, TrainError>([values, rejected])
     };
     let mut read = [Vec::new(), Vec::new()];
-    side_by_side(model.clone(), parts, look, |of_part: [Vec<f32>; 2]| {
+    run_jobs(model.clone(), parts, look, |of_part: [Vec<f32>; 2]| {
         read.iter_mut()
             .zip(of_part)
             .for_each(|(read, part)| read.extend(part));

@@ -38,7 +38,7 @@ impl Default for PlateauSettings {
 
 impl PlateauSettings {
     /// Whether they are the defaults, of which a configuration need not speak.
-    pub(crate) fn are_torchs(&self) -> bool {
+    pub(crate) fn are_default(&self) -> bool {
         *self == Self::default()
     }
 

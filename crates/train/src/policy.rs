@@ -12,12 +12,12 @@ use crate::arguments::TrainingArguments;
 use crate::batch::Batch;
 use crate::checkpoint::{Checkpoints, fingerprint};
 use crate::error::TrainError;
+use crate::event::{Event, Outcome};
 use crate::example::Example;
 use crate::objective::{Inputs, Objective};
 use crate::reference::{ReferenceCache, reference_logps};
-use crate::run::{Event, Outcome};
 use crate::task::{Losses, Sample, Task};
-use crate::trainer::{self, Plan, Stretch};
+use crate::trainer::{self, Plan, Segment};
 
 /// A policy that learns an objective.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +126,7 @@ pub struct Round {
 }
 
 /// Which policy is trained, on what, and where the run is kept.
-pub struct Run<'a> {
+pub struct PolicyRun<'a> {
     /// The run folder.
     pub output_dir: &'a Path,
     /// Settings of the loop.
@@ -149,7 +149,7 @@ pub struct Run<'a> {
     pub round: Option<Round>,
 }
 
-impl Run<'_> {
+impl PolicyRun<'_> {
     /// Refuses a run folder whose checkpoints are of another run.
     ///
     /// # Errors
@@ -172,11 +172,15 @@ impl Run<'_> {
                 data.extend(sequence.ids.iter().flat_map(|id| id.to_le_bytes()));
             }
         }
-        let course = self.arguments.of_the_course();
+        let arguments = self.arguments.affecting_results();
         let round = self.round.as_ref().map(|round| (round.index, round.of));
         fingerprint(&[
             self.policy.as_bytes(),
-            format!("{course:?}{:?}{:?}{round:?}", self.objective, self.adapter).as_bytes(),
+            format!(
+                "{arguments:?}{:?}{:?}{round:?}",
+                self.objective, self.adapter
+            )
+            .as_bytes(),
             &data,
         ])
     }
@@ -229,7 +233,7 @@ impl Run<'_> {
 /// another run or cannot be written, the device fails, or the loss is no number any more.
 pub fn train(
     model: CausalLm,
-    run: &Run<'_>,
+    run: &PolicyRun<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
     train_on(model, None, run, on_event)
@@ -242,7 +246,7 @@ pub fn train(
 pub fn train_on(
     model: CausalLm,
     optimizer: Option<ModuleOptimizer>,
-    run: &Run<'_>,
+    run: &PolicyRun<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
     trainer::check(run.arguments, run.train.len(), run.eval.len())?;
@@ -267,13 +271,13 @@ pub fn train_on(
         train: items(run.train, &train),
         eval: items(run.eval, &eval),
         fingerprint: run.fingerprint(),
-        stretch: run.round.as_ref().map_or(Stretch::ALONE, |round| Stretch {
+        segment: run.round.as_ref().map_or(Segment::WHOLE, |round| Segment {
             index: round.index,
             of: round.of,
         }),
         optimizer,
     };
-    trainer::follow(model, plan, on_event)
+    trainer::run(model, plan, on_event)
 }
 
 /// Examples with their references, as far as there are any.

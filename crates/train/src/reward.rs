@@ -10,9 +10,9 @@ use rarebit_models::sequence_classifier::{SequenceClassifier, padded};
 use crate::arguments::TrainingArguments;
 use crate::checkpoint::{Checkpoints, fingerprint};
 use crate::error::TrainError;
-use crate::run::{Event, Outcome};
+use crate::event::{Event, Outcome};
 use crate::task::{Losses, Sample, Task};
-use crate::trainer::{self, Plan, Stretch};
+use crate::trainer::{self, Plan, Segment};
 
 /// A text and the score that a reward model should give it.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,10 +103,10 @@ impl RewardRun<'_> {
             data.extend((example.ids.len() as u64).to_le_bytes());
             data.extend(example.ids.iter().flat_map(|id| id.to_le_bytes()));
         }
-        let course = self.arguments.of_the_course();
+        let arguments = self.arguments.affecting_results();
         fingerprint(&[
             self.start.as_bytes(),
-            format!("reward {course:?}{:?}", self.adapter).as_bytes(),
+            format!("reward {arguments:?}{:?}", self.adapter).as_bytes(),
             &data,
         ])
     }
@@ -129,8 +129,8 @@ pub fn train_reward(
         train: run.train.iter().collect(),
         eval: run.eval.iter().collect(),
         fingerprint: run.fingerprint(),
-        stretch: Stretch::ALONE,
+        segment: Segment::WHOLE,
         optimizer: None,
     };
-    trainer::follow(model, plan, on_event)
+    trainer::run(model, plan, on_event)
 }

@@ -6,11 +6,12 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rarebit_models::lora::Adaptable;
+use rarebit_parallel::{run_jobs_on, worker_threads};
 
 use crate::clip::clip_grad_norm;
 use crate::error::TrainError;
-use crate::lanes::{in_lanes, lanes, part_tokens, parts};
-use crate::placed::Placed;
+use crate::pinned_optimizer::PinnedOptimizer;
+use crate::split::{part_tokens, parts};
 use crate::task::{Sample, Task};
 
 /// Settings of AdamW, under transformers' names and with its defaults.
@@ -62,18 +63,18 @@ impl<T: Task> Learner<T> {
                 .build()
         };
         let device = device_of(&model).without_autodiff();
-        let placed = |optimizer| Placed {
+        let pinned = |optimizer| PinnedOptimizer {
             optimizer,
             device: device.clone(),
         };
         // Of the groups that a parameter is in, the last one counts.
         let mut optimizer = ModuleOptimizer::from(with_decay(adam.weight_decay)).with_group(
             ParamGroup::all(),
-            placed(with_decay(adam.weight_decay)),
+            pinned(with_decay(adam.weight_decay)),
             None,
         );
         if adam.weight_decay != 0.0 {
-            optimizer = optimizer.with_group(vectors(&model), placed(with_decay(0.0)), None);
+            optimizer = optimizer.with_group(vectors(&model), pinned(with_decay(0.0)), None);
         }
         Self {
             part_tokens: part_tokens(trained(&model)),
@@ -146,7 +147,7 @@ impl<T: Task> Learner<T> {
         tally.report(1.0 / self.normaliser(micro_batches), None)
     }
 
-    /// Computes a micro-batch part by part, on the CPU in as many lanes as there are cores for.
+    /// Computes a micro-batch in parts, on the CPU with a worker thread per core.
     fn in_parts<'b, 'i, R: Send>(
         &self,
         model: &T::Model,
@@ -159,14 +160,14 @@ impl<T: Task> Learner<T> {
             true => parts(items, self.part_tokens, &device),
             false => vec![items],
         };
-        let models = match lanes(parts.len()) {
-            // Dropout draws from one generator: only one part after the other is always the same.
+        let models = match worker_threads(parts.len()) {
+            // Dropout draws from one generator: in sequence, the draws are always the same.
             2.. if model.draws() => vec![model.clone()],
-            // Graphs with a common leaf wait for each other: each lane has leaves of its own.
-            lanes @ 2.. => (0..lanes).map(|_| model.clone().fork(&device)).collect(),
+            // Autodiff graphs that share a leaf block each other: each thread gets its own leaves.
+            threads @ 2.. => (0..threads).map(|_| model.clone().fork(&device)).collect(),
             _ => vec![model.clone()],
         };
-        in_lanes(models, parts, work, take)
+        run_jobs_on(models, parts, work, take)
     }
 
     /// What the summed losses are divided by.

@@ -12,8 +12,8 @@ use crate::arguments::TrainingArguments;
 use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};
 use crate::error::TrainError;
+use crate::event::{Event, Outcome};
 use crate::objective::by_label;
-use crate::run::{Event, Outcome};
 use crate::run_log::RunLog;
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::{Learner, StepReport};
@@ -29,21 +29,21 @@ pub(crate) struct Plan<'a, T: Task> {
     /// Everything that determines the course of the run, hashed.
     pub(crate) fingerprint: String,
     /// Which part of a longer course it is.
-    pub(crate) stretch: Stretch,
+    pub(crate) segment: Segment,
     /// The optimizer to begin with; by default a fresh one.
     pub(crate) optimizer: Option<ModuleOptimizer>,
 }
 
 /// One of several equal parts of a course over which the learning rate changes.
 #[derive(Clone, Copy)]
-pub(crate) struct Stretch {
+pub(crate) struct Segment {
     pub(crate) index: u64,
     pub(crate) of: u64,
 }
 
-impl Stretch {
+impl Segment {
     /// The whole of it.
-    pub(crate) const ALONE: Self = Self { index: 0, of: 1 };
+    pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
 }
 
 /// Whether settings and data make a run, before anything is computed for it.
@@ -83,18 +83,18 @@ pub(crate) fn check(
 }
 
 /// Trains, going on from the run folder's last checkpoint if there is one.
-pub(crate) fn follow<T: Task>(
+pub(crate) fn run<T: Task>(
     model: T::Model,
     plan: Plan<'_, T>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome<T::Model>, TrainError> {
     let output_dir = plan.output_dir;
     std::fs::create_dir_all(output_dir).map_err(TrainError::write(output_dir))?;
-    let mut course = Course::start(model, plan, on_event)?;
-    while course.state.step < course.total && !course.is_stuck() {
-        course.advance(on_event)?;
+    let mut trainer = Trainer::start(model, plan, on_event)?;
+    while trainer.state.step < trainer.total && !trainer.is_stuck() {
+        trainer.advance(on_event)?;
     }
-    course.finish(on_event)
+    trainer.finish(on_event)
 }
 
 /// Batches of places as batches of items.
@@ -104,7 +104,7 @@ fn batches<I: Copy>(items: &[I], places: &[Vec<usize>]) -> Vec<Vec<I>> {
 }
 
 /// A run under way.
-struct Course<'a, T: Task> {
+struct Trainer<'a, T: Task> {
     arguments: &'a TrainingArguments,
     train: Vec<T::Item<'a>>,
     eval: Vec<T::Item<'a>>,
@@ -125,7 +125,7 @@ struct Course<'a, T: Task> {
     evaluated: Option<u64>,
 }
 
-impl<'a, T: Task> Course<'a, T> {
+impl<'a, T: Task> Trainer<'a, T> {
     fn start(
         mut model: T::Model,
         plan: Plan<'a, T>,
@@ -138,7 +138,7 @@ impl<'a, T: Task> Course<'a, T> {
             train,
             eval,
             fingerprint,
-            stretch,
+            segment,
             optimizer,
         } = plan;
         let checkpoints = Checkpoints::new(output_dir);
@@ -170,14 +170,14 @@ impl<'a, T: Task> Course<'a, T> {
         let total = arguments.total_steps(train.len());
         let log = RunLog::open(output_dir, state.step)?;
         let since_log = (Instant::now(), state.num_tokens);
-        let schedule = arguments.schedule(total * stretch.of);
+        let schedule = arguments.schedule(total * segment.of);
         Ok(Self {
             arguments,
             train,
             eval,
             learner,
             schedule,
-            steps_before: total * stretch.index,
+            steps_before: total * segment.index,
             total,
             state,
             checkpoints,

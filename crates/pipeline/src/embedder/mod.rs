@@ -8,10 +8,11 @@ use std::path::Path;
 use burn::tensor::Device;
 use rarebit_deviation::{EmbedError, Embedder, embed};
 use rarebit_models::sentence_transformer::{EmbedOptions, LongTexts, SentenceTransformer};
+use rarebit_models::splits_batches;
+use rarebit_parallel::map_by_length;
 
 use crate::embedder::cache::CachedEmbedder;
 use crate::error::{Context as _, Result, bail};
-use crate::on_cores;
 use crate::session::Session;
 use vectors::Vectors;
 
@@ -72,7 +73,13 @@ impl Embedder for OnDevice {
             embedder.embed(&texts)
         };
         let length = |text: &&str| text.len();
-        on_cores::each(&self.device, &self.embedder, texts, length, embed)
+        map_by_length(
+            splits_batches(&self.device),
+            &self.embedder,
+            texts,
+            length,
+            embed,
+        )
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use rarebit_data::steps::label::labels;
 use rarebit_data::{Group, PairRow, Shape, Source, SourceOptions, Text, read_pairs};
 use rarebit_deviation::renormalise;
-use rarebit_train::{Encoder, Example, LearnsFrom, SftTokens};
+use rarebit_train::{Example, ExampleTokenizer, LearnsFrom, SftTokens};
 
 use crate::error::{Context as _, Result, bail, ensure};
 use crate::event::{Events, Stage};
@@ -25,7 +25,7 @@ pub(crate) struct TrainingData {
 /// Reads what the configuration names.
 pub(crate) fn read(
     config: &RunConfig,
-    encoder: &Encoder<'_>,
+    encoder: &ExampleTokenizer<'_>,
     events: &Events,
 ) -> Result<TrainingData> {
     let table = match config.objective().learns_from() {
@@ -62,7 +62,7 @@ pub(crate) fn read(
 fn examples(
     path: &Path,
     config: &RunConfig,
-    encoder: &Encoder<'_>,
+    encoder: &ExampleTokenizer<'_>,
     events: &Events,
     stage: Stage,
 ) -> Result<Vec<Example>> {
@@ -127,7 +127,11 @@ fn examples(
 
 /// Which tokens supervised fine-tuning learns: as in TRL, the completion where rows have one, all
 /// tokens of conversations that are not split.
-fn sft_tokens(config: &RunConfig, shape: Shape, encoder: &Encoder<'_>) -> Result<SftTokens> {
+fn sft_tokens(
+    config: &RunConfig,
+    shape: Shape,
+    encoder: &ExampleTokenizer<'_>,
+) -> Result<SftTokens> {
     let assistant_only_loss = config.objective.assistant_only_loss.unwrap_or(false);
     ensure!(
         !assistant_only_loss || encoder.template.is_conversational(),
@@ -157,7 +161,7 @@ fn has_completion(example: &Example) -> bool {
 struct Reading<'a> {
     path: &'a Path,
     config: &'a RunConfig,
-    encoder: &'a Encoder<'a>,
+    encoder: &'a ExampleTokenizer<'a>,
     weights: Weights,
 }
 

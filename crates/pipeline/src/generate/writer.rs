@@ -6,7 +6,8 @@ use rarebit_data::{Message, Text};
 use rarebit_models::ModelError;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{FinishReason, Generated, GenerationConfig, Request, generate};
-use rarebit_train::lanes::{has_lanes, side_by_side};
+use rarebit_models::splits_batches;
+use rarebit_parallel::run_jobs;
 use rarebit_train::messages;
 use serde_json::{Value, json};
 
@@ -79,7 +80,7 @@ impl Writer<'_> {
     /// Completions of a request, on the CPU in parts side by side.
     fn complete(&self, request: Request<'_>) -> Result<Vec<Generated>, ModelError> {
         let model = &self.loaded.model;
-        let parts = match has_lanes(&model.device()) {
+        let parts = match splits_batches(&model.device()) {
             true => parts(request),
             false => vec![request],
         };
@@ -87,7 +88,7 @@ impl Writer<'_> {
             generate(model, part, self.config, &mut |_, _| {})
         };
         let mut generated = Vec::with_capacity(request.prompts.len() * request.samples);
-        side_by_side(model.clone(), parts, write, |part| generated.extend(part))?;
+        run_jobs(model.clone(), parts, write, |part| generated.extend(part))?;
         Ok(generated)
     }
 

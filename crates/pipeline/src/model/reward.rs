@@ -8,13 +8,14 @@ use rarebit_eval::reward::Judged;
 use rarebit_models::chat::{ChatTemplate, Message};
 use rarebit_models::reward::pair_text;
 use rarebit_models::sequence_classifier::SequenceClassifier;
+use rarebit_models::splits_batches;
 use rarebit_models::tokenizer::Tokenizer;
+use rarebit_parallel::map_by_length;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, Result, ensure};
 use crate::event::{Events, Stage};
 use crate::model::folder::ModelFolder;
-use crate::on_cores;
 use crate::session::Session;
 
 /// Tokens of one forward pass, padding counted: enough to fill a processor, little enough that the
@@ -224,8 +225,13 @@ impl RewardModel {
                 bar.add(scored as u64);
             })
         };
-        let device = self.model.device();
-        let rewards = on_cores::each(&device, self.model.clone(), &sequences, Vec::len, score)?;
+        let rewards = map_by_length(
+            splits_batches(&self.model.device()),
+            self.model.clone(),
+            &sequences,
+            Vec::len,
+            score,
+        )?;
         Ok(rewards.into_iter().map(f64::from).collect())
     }
 }

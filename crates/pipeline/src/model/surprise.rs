@@ -2,7 +2,7 @@
 
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::{Response, Text};
-use rarebit_train::{Encoder, SftTokens, TruncationMode, perplexities};
+use rarebit_train::{ExampleTokenizer, SftTokens, TruncationMode, perplexities};
 
 use crate::error::{Context as _, Result};
 use crate::event::{Events, Stage};
@@ -54,7 +54,7 @@ impl SurpriseModel for Perplexity {
             ..
         } = &self.loaded;
         let limit = model.config().max_position_embeddings();
-        let encoder = Encoder {
+        let encoder = ExampleTokenizer {
             tokenizer,
             template,
             max_length: Some(limit),

@@ -5,7 +5,7 @@ mod online;
 mod reward;
 mod start;
 
-use rarebit_train::{Encoder, Outcome, Run, train};
+use rarebit_train::{ExampleTokenizer, Outcome, PolicyRun, train};
 
 use self::start::{Start, max_length, save_config};
 use crate::error::{Result, ensure};
@@ -35,7 +35,7 @@ pub fn train_policy(config: &RunConfig, session: &Session) -> Result<Outcome> {
         ..
     } = Start::read(config, session)?;
     let output_dir = &config.model.output_dir;
-    let encoder = Encoder {
+    let encoder = ExampleTokenizer {
         tokenizer: &loaded.tokenizer,
         template: &loaded.template,
         max_length: Some(max_length(
@@ -46,7 +46,7 @@ pub fn train_policy(config: &RunConfig, session: &Session) -> Result<Outcome> {
         truncation_mode: config.arguments.truncation_mode,
     };
     let data = examples::read(&config, &encoder, &session.events)?;
-    let run = Run {
+    let run = PolicyRun {
         output_dir,
         arguments: &config.arguments,
         objective: config.objective(),

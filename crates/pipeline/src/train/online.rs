@@ -20,8 +20,8 @@ use rarebit_deviation::Embedder;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::LoraConfig;
 use rarebit_train::{
-    Encoder, Example, LearnsFrom, METRICS, Outcome, ReferenceCache, Round, Run, epoch_batches,
-    fingerprint, reference_logps, train_on,
+    Example, ExampleTokenizer, LearnsFrom, METRICS, Outcome, PolicyRun, ReferenceCache, Round,
+    epoch_batches, fingerprint, reference_logps, train_on,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -140,7 +140,7 @@ pub fn train_online(
             // Training replaces the weights one by one: nothing may hold on to the old ones.
             drop(loaded.model);
         }
-        let encoder = Encoder {
+        let encoder = ExampleTokenizer {
             tokenizer: &loaded.tokenizer,
             template: &loaded.template,
             max_length: Some(limit),
@@ -164,7 +164,7 @@ pub fn train_online(
             };
             kl = Some(divergence(&rounds.logps(&policy, &pairs, pad)?, &reference));
         }
-        let run = Run {
+        let run = PolicyRun {
             output_dir: &folder,
             arguments: &round_config.arguments,
             objective: config.objective(),

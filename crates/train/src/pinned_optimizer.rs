@@ -8,12 +8,12 @@ use burn::tensor::kind::BridgeTensor;
 ///
 /// Burn 0.22 materialises it on the default device first, which is a GPU: a run on the CPU would
 /// wake one up, and stop where there is none.
-pub(crate) struct Placed {
+pub(crate) struct PinnedOptimizer {
     pub(crate) optimizer: AdamW,
     pub(crate) device: Device,
 }
 
-impl DynOptimizer for Placed {
+impl DynOptimizer for PinnedOptimizer {
     fn step_dyn(
         &self,
         rank: usize,

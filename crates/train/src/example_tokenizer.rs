@@ -9,7 +9,7 @@ use crate::example::{Sequence, TruncationMode};
 
 /// Turns texts into sequences of token ids.
 #[derive(Debug)]
-pub struct Encoder<'a> {
+pub struct ExampleTokenizer<'a> {
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The model's chat template.
@@ -30,7 +30,7 @@ pub struct SftTokens {
     pub assistant_only_loss: bool,
 }
 
-impl Encoder<'_> {
+impl ExampleTokenizer<'_> {
     /// Both completions of a pair, each with the prompt.
     ///
     /// # Errors
