@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 use rarebit_train::{
-    AdamW, Example, Item, Learner, LossType, Objective, PolicyTask, Sequence, StepReport,
-    reference_logps,
+    AdamW, Example, Item, Labelled, Learner, LearnsFrom, LossType, Objective, Pair, PolicyTask,
+    Sequence, StepReport, reference_logps,
 };
 use rayon::ThreadPoolBuilder;
 
@@ -29,7 +29,7 @@ const KTO: Objective = Objective::Kto {
 
 /// Pairs of several hundred tokens together, each of another length, so that parts are padded to
 /// other lengths than the whole.
-fn examples() -> Vec<Example> {
+fn examples(objective: Objective) -> Vec<Example> {
     let sequence = |seed: usize, length: usize| {
         let ids: Vec<u32> = (0..length)
             .map(|place| ((seed * 7919 + place * 104_729) % 1000 + 2) as u32)
@@ -37,12 +37,25 @@ fn examples() -> Vec<Example> {
         Sequence::completion(&ids[..PROMPT], &ids[PROMPT..])
     };
     (0..PAIRS)
-        .map(|i| Example {
-            id: i.to_string(),
-            chosen: sequence(i, PROMPT + 20 + 5 * i),
-            rejected: Some(sequence(i + PAIRS, PROMPT + 60 - 3 * i)),
-            weight: 0.25 * i as f32,
-            label: Some(i % 3 == 0),
+        .map(|i| {
+            let (id, weight) = (i.to_string(), 0.25 * i as f32);
+            let first = sequence(i, PROMPT + 20 + 5 * i);
+            let second = sequence(i + PAIRS, PROMPT + 60 - 3 * i);
+            match objective.learns_from() {
+                LearnsFrom::Labelled => Example::Labelled(Labelled {
+                    id,
+                    weight,
+                    own: first,
+                    mismatched: second,
+                    desirable: i % 3 == 0,
+                }),
+                _ => Example::Pair(Pair {
+                    id,
+                    weight,
+                    chosen: first,
+                    rejected: second,
+                }),
+            }
         })
         .collect()
 }
@@ -61,7 +74,7 @@ fn step(
 ) -> (StepReport, Vec<f32>, Vec<[f32; 2]>) {
     let take = || {
         let device = Device::flex().autodiff();
-        let examples = examples();
+        let examples = examples(objective);
         let reference = |policy: &CausalLm| {
             reference_logps(policy, &examples, PAIRS, 0, None, &mut |_, _| {}).expect("computed")
         };
@@ -101,7 +114,7 @@ fn step(
 
 #[test]
 fn a_step_is_the_same_on_any_number_of_cores() {
-    // KTO's loss is of a whole batch: it is computed in one part, on any number of cores, too.
+    // KTO estimates the KL divergence from the whole batch, so its batches are never split.
     for objective in [DDPO, KTO] {
         let alone = step(objective, PAIRS, 1);
         for cores in [2, 3] {

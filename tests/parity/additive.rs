@@ -9,7 +9,7 @@ use rarebit_train::{Sequence, perplexities};
 use serde::Deserialize;
 
 use super::fixture::json;
-use super::pairs::{PAD, examples, model};
+use super::pairs::{PAD, model, pairs};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -81,8 +81,8 @@ struct Losses {
 #[test]
 fn surprise_is_the_perplexity_of_torchs_log_probabilities() {
     let Losses { logps } = json("losses/losses.json");
-    let pairs: Vec<_> = examples().into_iter().take(4).collect();
-    let rejected = pairs.iter().filter_map(|pair| pair.rejected.clone());
+    let pairs: Vec<_> = pairs().into_iter().take(4).collect();
+    let rejected = pairs.iter().map(|pair| pair.rejected.clone());
     let sides: [(&str, Vec<Sequence>); 2] = [
         (
             "chosen",

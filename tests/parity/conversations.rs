@@ -91,7 +91,7 @@ struct Labelled {
 impl From<&Sequence> for Labelled {
     fn from(sequence: &Sequence) -> Self {
         let mut labelled = vec![0; sequence.ids.len()];
-        for span in &sequence.labels {
+        for span in &sequence.loss_spans {
             labelled[span.clone()].fill(1);
         }
         Self {
@@ -533,6 +533,9 @@ fn a_template_that_rewrites_the_prompt_is_followed_as_trl_does() {
             side.ids,
             [&opened[..], &ids(&format!("{text}<|im_end|>"))].concat()
         );
-        assert_eq!(side.labels.first(), Some(&(opened.len()..side.ids.len())));
+        assert_eq!(
+            side.loss_spans.first(),
+            Some(&(opened.len()..side.ids.len()))
+        );
     }
 }

@@ -9,7 +9,7 @@ use rarebit_core::loss::{self, Betas, KtoSettings};
 use rarebit_core::{CompletionLogps, PairLogps};
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::param_id;
-use rarebit_train::{Batch, Example, Sequence};
+use rarebit_train::{Batch, Completion, Example, Sequence};
 use serde::Deserialize;
 
 use super::fixture::{Array, TOLERANCE, Tensors, assert_close, json, path, values};
@@ -135,15 +135,15 @@ fn a_batch_is_laid_out_as_trl_lays_it_out() {
     assert_eq!(values(batch.weight), tensors.f32("weight").values);
 
     let seq = ids.shape[1];
-    let mut labels = Vec::new();
-    for (place, (&id, &label)) in ids
+    let mut targets = Vec::new();
+    for (place, (&id, &is_completion)) in ids
         .values
         .iter()
         .zip(&tensors.i64("completion_mask").values)
         .enumerate()
     {
-        if label == 1 {
-            labels.push((place as i64 - 1, id, place / seq));
+        if is_completion == 1 {
+            targets.push((place as i64 - 1, id, place / seq));
         }
     }
     assert_eq!(
@@ -152,19 +152,19 @@ fn a_batch_is_laid_out_as_trl_lays_it_out() {
             .into_data()
             .try_to_vec_as::<i64>()
             .expect("integers"),
-        labels.iter().map(|label| label.0).collect::<Vec<_>>()
+        targets.iter().map(|target| target.0).collect::<Vec<_>>()
     );
     assert_eq!(
         batch
-            .labels
+            .targets
             .into_data()
             .try_to_vec_as::<i64>()
             .expect("integers"),
-        labels.iter().map(|label| label.1).collect::<Vec<_>>()
+        targets.iter().map(|target| target.1).collect::<Vec<_>>()
     );
-    let tokens = labels.len();
+    let tokens = targets.len();
     for (i, value) in values(batch.membership).into_iter().enumerate() {
-        assert_eq!(value == 1.0, labels[i % tokens].2 == i / tokens);
+        assert_eq!(value == 1.0, targets[i % tokens].2 == i / tokens);
     }
 }
 
@@ -415,12 +415,12 @@ impl Kto {
             let examples: Vec<Example> = self
                 .rows
                 .iter()
-                .map(|row| Example {
-                    id: String::new(),
-                    chosen: Sequence::completion(&row.prompt_ids, completion(row)),
-                    rejected: None,
-                    weight: 1.0,
-                    label: None,
+                .map(|row| {
+                    Example::Completion(Completion {
+                        id: String::new(),
+                        weight: 1.0,
+                        sequence: Sequence::completion(&row.prompt_ids, completion(row)),
+                    })
                 })
                 .collect();
             completion_logps(&examples, model).logps

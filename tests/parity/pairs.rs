@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_train::{Example, Sequence};
+use rarebit_train::{Completion, Example, Pair, Sequence};
 use serde::Deserialize;
 
 use super::fixture::{json, path};
@@ -11,7 +11,7 @@ use super::fixture::{json, path};
 pub(crate) const PAD: u32 = 0;
 
 #[derive(Deserialize)]
-struct Pair {
+struct Row {
     prompt_ids: Vec<u32>,
     chosen_ids: Vec<u32>,
     rejected_ids: Vec<u32>,
@@ -19,24 +19,36 @@ struct Pair {
 }
 
 /// All twelve, in the fixture's order.
+pub(crate) fn pairs() -> Vec<Pair> {
+    pairs_of("losses/pairs.json")
+}
+
+/// All twelve as training examples.
 pub(crate) fn examples() -> Vec<Example> {
-    examples_of("losses/pairs.json")
+    pairs().into_iter().map(Example::Pair).collect()
 }
 
 /// The pairs of a fixture.
-pub(crate) fn examples_of(fixture: &str) -> Vec<Example> {
-    let pairs: Vec<Pair> = json(fixture);
-    pairs
-        .into_iter()
+pub(crate) fn pairs_of(fixture: &str) -> Vec<Pair> {
+    let rows: Vec<Row> = json(fixture);
+    rows.into_iter()
         .enumerate()
-        .map(|(i, pair)| Example {
+        .map(|(i, row)| Pair {
             id: i.to_string(),
-            chosen: Sequence::completion(&pair.prompt_ids, &pair.chosen_ids),
-            rejected: Some(Sequence::completion(&pair.prompt_ids, &pair.rejected_ids)),
-            weight: pair.weight,
-            label: None,
+            weight: row.weight,
+            chosen: Sequence::completion(&row.prompt_ids, &row.chosen_ids),
+            rejected: Sequence::completion(&row.prompt_ids, &row.rejected_ids),
         })
         .collect()
+}
+
+/// The chosen completion alone, for supervised fine-tuning.
+pub(crate) fn chosen(pair: Pair) -> Example {
+    Example::Completion(Completion {
+        id: pair.id,
+        weight: pair.weight,
+        sequence: pair.chosen,
+    })
 }
 
 /// The tiny `policy` or `reference`.

@@ -7,13 +7,13 @@ use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
 use rarebit_train::schedule::{LrSchedulerType, Schedule};
 use rarebit_train::{
-    AdamW, Example, Item, Learner, LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight,
+    AdamW, Example, Item, Labelled, Learner, LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight,
     PolicyTask, Sequence, StepReport, reference_logps,
 };
 use serde::Deserialize;
 
 use super::fixture::{TOLERANCE, Tensors, assert_close, json, path};
-use super::pairs::{PAD, examples, model};
+use super::pairs::{PAD, chosen, examples, model, pairs};
 
 #[derive(Deserialize)]
 struct Runs {
@@ -165,29 +165,28 @@ impl Settings {
 /// The pairs of each step taken apart, as `train.py` has them: all chosen completions and then all
 /// rejected ones, and beside each its prompt with the completion before, in a ring.
 fn labelled(settings: &Settings) -> Vec<Example> {
-    let pairs = examples();
+    let pairs = pairs();
     let mut labelled = Vec::new();
     for step in settings.order.chunks(settings.pairs_per_step) {
-        let side = |label: bool| step.iter().map(move |&i| (i, label));
+        let side = |desirable: bool| step.iter().map(move |&i| (i, desirable));
         let rows: Vec<(usize, bool)> = side(true).chain(side(false)).collect();
-        let parts = |&(i, label): &(usize, bool)| {
-            let own = match label {
-                true => Some(&pairs[i].chosen),
-                false => pairs[i].rejected.as_ref(),
+        let parts = |&(i, desirable): &(usize, bool)| {
+            let own = match desirable {
+                true => &pairs[i].chosen,
+                false => &pairs[i].rejected,
             };
-            let own = own.expect("a pair");
-            own.ids.split_at(own.labels[0].start)
+            own.ids.split_at(own.loss_spans[0].start)
         };
         for (place, row) in rows.iter().enumerate() {
             let (prompt, completion) = parts(row);
             let (_, other) = parts(&rows[(place + rows.len() - 1) % rows.len()]);
-            labelled.push(Example {
+            labelled.push(Example::Labelled(Labelled {
                 id: row.0.to_string(),
-                chosen: Sequence::completion(prompt, completion),
-                rejected: Some(Sequence::completion(prompt, other)),
                 weight: pairs[row.0].weight,
-                label: Some(row.1),
-            });
+                own: Sequence::completion(prompt, completion),
+                mismatched: Sequence::completion(prompt, other),
+                desirable: row.1,
+            }));
         }
     }
     labelled
@@ -225,7 +224,7 @@ impl Run {
         let device = Device::flex().autodiff();
         let objective = settings.objective(&self.objective);
         let (mut examples, order, per_step) = match objective.learns_from() {
-            LearnsFrom::Labels => {
+            LearnsFrom::Labelled => {
                 let examples = labelled(settings);
                 let order = (0..examples.len()).collect();
                 (examples, order, 2 * settings.pairs_per_step)
@@ -234,9 +233,7 @@ impl Run {
         };
         let reference = self.reference(&examples, &device);
         if objective.learns_from() == LearnsFrom::Completions {
-            examples
-                .iter_mut()
-                .for_each(|example| example.rejected = None);
+            examples = pairs().into_iter().map(chosen).collect();
         }
         let adam = AdamW {
             adam_beta1: settings.betas[0],

@@ -77,16 +77,16 @@ fn split(both: &Tensor<1>) -> PairLogps {
     }
 }
 
-/// `log p(label)` of each position.
+/// `log p(target)` at each position.
 ///
 /// # Shapes
 /// - `logits`: `[tokens, vocab]`
-/// - `labels`: `[tokens]`
+/// - `targets`: the token ids to predict, `[tokens]`
 /// - output: `[tokens]`
-pub fn token_logps(logits: Tensor<2>, labels: Tensor<1, Int>) -> Tensor<1> {
+pub fn token_logps(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let [tokens, _vocab] = logits.dims();
     activation::log_softmax(logits, 1)
-        .gather(1, labels.reshape([tokens, 1]))
+        .gather(1, targets.reshape([tokens, 1]))
         .reshape([tokens])
 }
 

@@ -1,4 +1,4 @@
-//! A DDPO step of the demo's model, eight pairs of tales' length, on one core and on all:
+//! A DDPO step of the demo's model on eight pairs as long as tales, on one core and on all:
 //! `cargo bench --workspace --bench step`.
 
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::path::Path;
 use burn::tensor::Device;
 use divan::Bencher;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_train::{AdamW, Example, Item, Learner, LossType, Objective, PolicyTask, Sequence};
+use rarebit_train::{
+    AdamW, Example, Item, Learner, LossType, Objective, Pair, PolicyTask, Sequence,
+};
 use rayon::ThreadPoolBuilder;
 
 const PAIRS: usize = 8;
@@ -28,12 +30,13 @@ fn ddpo(bencher: Bencher<'_, '_>, cores: usize) {
         Sequence::completion(&ids[..30], &ids[30..])
     };
     let examples: Vec<Example> = (0..PAIRS)
-        .map(|i| Example {
-            id: i.to_string(),
-            chosen: sequence(i),
-            rejected: Some(sequence(i + PAIRS)),
-            weight: 1.0,
-            label: None,
+        .map(|i| {
+            Example::Pair(Pair {
+                id: i.to_string(),
+                weight: 1.0,
+                chosen: sequence(i),
+                rejected: sequence(i + PAIRS),
+            })
         })
         .collect();
     let batch: Vec<Item<'_>> = examples

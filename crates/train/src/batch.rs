@@ -1,4 +1,4 @@
-//! Examples side by side, padded as little as possible.
+//! Batches of examples with little padding, and the order of an epoch.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
@@ -13,79 +13,76 @@ use crate::example::{Example, Sequence};
 use crate::split::{part_tokens, parts};
 use crate::step;
 
-/// How many batches' worth of examples are sorted by length together.
+/// Batches per bucket of examples that are sorted by length together.
 const BUCKET: usize = 16;
 
-/// A micro-batch on a device: all chosen sequences, then all rejected ones, padded on the right.
+/// A micro-batch on a device: the first sequence of every example, then the second of every example
+/// (see [`Example::sequences`]), padded on the right.
 ///
-/// Padding needs no mask: a decoder does not look ahead, and only the positions listed here are
-/// read.
+/// Padding needs no mask: a decoder never attends to later positions, and only the positions listed
+/// here are read.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[rows, seq]`
     pub input_ids: Tensor<2, Int>,
-    /// Places in the flattened `[rows · seq]` whose next token is a label, `[tokens]`.
+    /// Positions in the flattened `[rows · seq]` whose next token is a target, `[tokens]`.
     pub positions: Tensor<1, Int>,
-    /// Those next tokens, `[tokens]`.
-    pub labels: Tensor<1, Int>,
-    /// Which row a label belongs to, 0 or 1, `[rows, tokens]`.
+    /// The target tokens, `[tokens]`.
+    pub targets: Tensor<1, Int>,
+    /// 1 where a target belongs to a row's completion, else 0, `[rows, tokens]`.
     pub membership: Tensor<2>,
-    /// Which chosen row a label belongs to, its prompt included, 0 or 1, `[examples, tokens]`; only
-    /// where prompts are laid out.
+    /// 1 where a target belongs to an example's first row, its prompt included, else 0,
+    /// `[examples, tokens]`; only with prompts.
     pub sequences: Option<Tensor<2>>,
     /// One weight per example, `[examples]`.
     pub weight: Tensor<1>,
-    /// 1 where the example's label says desirable, `[examples]`.
+    /// 1 where the example is labelled desirable, else 0, `[examples]`.
     pub desirable: Tensor<1>,
 }
 
-/// What a model says about a batch.
+/// Log-probabilities of a batch under a model.
 #[derive(Debug, Clone)]
 pub struct BatchLogps {
     /// Of the completions.
     pub completions: CompletionLogps,
-    /// Mean log-probability of each chosen row's tokens, its prompt included, `[examples]`; only where
-    /// prompts are laid out.
+    /// Mean log-probability of the tokens of each example's first row, its prompt included,
+    /// `[examples]`; only with prompts.
     pub sequences: Option<Tensor<1>>,
 }
 
 impl Batch {
-    /// Lays out examples; `pad` fills the rows.
+    /// A batch of examples of one kind; `pad` fills the rows.
     pub fn new(examples: &[&Example], pad: u32, device: &Device) -> Self {
         Self::lay_out(examples, pad, device, false)
     }
 
-    /// The same, with the prompts of chosen rows as labels, too.
+    /// The same, with the prompt tokens of the first rows as targets, too.
     pub fn with_prompts(examples: &[&Example], pad: u32, device: &Device) -> Self {
         Self::lay_out(examples, pad, device, true)
     }
 
     fn lay_out(examples: &[&Example], pad: u32, device: &Device, prompts: bool) -> Self {
-        let rows: Vec<&Sequence> = examples
-            .iter()
-            .map(|example| &example.chosen)
-            .chain(
-                examples
-                    .iter()
-                    .filter_map(|example| example.rejected.as_ref()),
-            )
-            .collect();
+        let first = examples.iter().map(|example| example.first());
+        let second = examples.iter().filter_map(|example| example.second());
+        let rows: Vec<&Sequence> = first.chain(second).collect();
         let seq = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
         let mut input_ids = Vec::with_capacity(rows.len() * seq);
-        let (mut positions, mut labels, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut positions, mut targets, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for (i, row) in rows.iter().enumerate() {
             input_ids.extend(row.ids.iter().map(|&id| i64::from(id)));
             input_ids.extend(std::iter::repeat_n(i64::from(pad), seq - row.ids.len()));
-            let mut label = |place: usize, is_completion: bool| {
-                positions.push((i * seq + place - 1) as i64);
-                labels.push(i64::from(row.ids[place]));
+            let mut target = |position: usize, is_completion: bool| {
+                positions.push((i * seq + position - 1) as i64);
+                targets.push(i64::from(row.ids[position]));
                 owners.push((i, is_completion));
             };
             if prompts && i < examples.len() {
-                let is_completion = |place| row.labels.iter().any(|span| span.contains(&place));
-                (1..row.ids.len()).for_each(|place| label(place, is_completion(place)));
+                let is_completion =
+                    |position| row.loss_spans.iter().any(|span| span.contains(&position));
+                (1..row.ids.len()).for_each(|position| target(position, is_completion(position)));
             } else {
-                row.places().for_each(|place| label(place, true));
+                row.target_positions()
+                    .for_each(|position| target(position, true));
             }
         }
         let tokens = owners.len();
@@ -109,11 +106,11 @@ impl Batch {
         Self {
             input_ids: Tensor::from_data(TensorData::new(input_ids, [rows.len(), seq]), device),
             positions: ints(positions),
-            labels: ints(labels),
+            targets: ints(targets),
             membership: belonging(rows.len(), &|is_completion| is_completion),
             sequences: prompts.then(|| belonging(examples.len(), &|_| true)),
-            weight: of_each(&|example| example.weight),
-            desirable: of_each(&|example| f32::from(u8::from(example.label == Some(true)))),
+            weight: of_each(&|example| example.weight()),
+            desirable: of_each(&|example| f32::from(u8::from(example.desirable() == Some(true)))),
         }
     }
 
@@ -122,17 +119,17 @@ impl Batch {
         self.logps(model).completions
     }
 
-    /// What a model says about the batch.
+    /// Log-probabilities of the batch under a model.
     ///
-    /// The head sees only the positions that have a label: padding never meets the vocabulary, nor
-    /// do prompts that are not laid out.
+    /// The head computes logits only where a target is predicted, neither for padding nor, without
+    /// [`Self::with_prompts`], for prompts.
     pub fn logps(&self, model: &CausalLm) -> BatchLogps {
         let hidden = model.forward(self.input_ids.clone(), None, None);
         let [rows, seq, width] = hidden.dims();
         let hidden = hidden
             .reshape([rows * seq, width])
             .select(0, self.positions.clone()); // [tokens, hidden]
-        let token_logps = token_logps(model.logits(hidden), self.labels.clone());
+        let token_logps = token_logps(model.logits(hidden), self.targets.clone());
         BatchLogps {
             sequences: self.sequences.as_ref().map(|sequences| {
                 CompletionLogps::new(token_logps.clone(), sequences.clone()).mean_logps
@@ -142,8 +139,8 @@ impl Batch {
     }
 }
 
-/// A number of each completion of a batch, the chosen ones and the rejected ones, read from the
-/// device.
+/// One number per completion, read from the device: of the first sequence of every example, then of
+/// the second ones.
 pub(crate) fn read_logps(
     model: &CausalLm,
     examples: &[&Example],
@@ -155,8 +152,8 @@ pub(crate) fn read_logps(
     let look = |model: &CausalLm, part: &[&Example]| {
         let batch = Batch::new(part, pad, &device);
         let mut values = step::read(which(batch.completion_logps(model)))?;
-        let rejected = values.split_off(part.len());
-        Ok::<_, TrainError>([values, rejected])
+        let second = values.split_off(part.len());
+        Ok::<_, TrainError>([values, second])
     };
     let mut read = [Vec::new(), Vec::new()];
     run_jobs(model.clone(), parts, look, |of_part: [Vec<f32>; 2]| {
@@ -167,11 +164,11 @@ pub(crate) fn read_logps(
     Ok(read)
 }
 
-/// The batches of one epoch as places in `lengths`, in the order they are trained on.
+/// The batches of one epoch as indices into `lengths`, in training order.
 ///
-/// Examples are shuffled, then sorted by length within stretches of a few batches, so that rows of
-/// one batch are about equally long; then the batches are shuffled. It depends on nothing but the
-/// arguments: a resumed run finds its place again.
+/// Examples are shuffled, then sorted by length within buckets of a few batches, so that the rows of
+/// a batch are similarly long; then the batches are shuffled. The order depends on the arguments
+/// alone, so a resumed run finds its place again.
 pub fn epoch_batches(
     lengths: &[usize],
     batch_size: usize,
@@ -182,15 +179,15 @@ pub fn epoch_batches(
     rng.set_stream(epoch);
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.shuffle(&mut rng);
-    for stretch in order.chunks_mut(batch_size * BUCKET) {
-        stretch.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
+    for bucket in order.chunks_mut(batch_size * BUCKET) {
+        bucket.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
     }
     let mut batches: Vec<Vec<usize>> = order.chunks(batch_size).map(<[usize]>::to_vec).collect();
     batches.shuffle(&mut rng);
     batches
 }
 
-/// Batches for reading only: longest first, so that a lack of memory shows at once.
+/// Batches for inference: longest first, so that running out of memory shows at once.
 pub(crate) fn by_length(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(lengths[i]));
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_batch_are_about_equally_long() {
+    fn rows_of_a_batch_are_similarly_long() {
         let lengths: Vec<usize> = (0..640).map(|i| (i * 37) % 100 + 1).collect();
         let padded: usize = epoch_batches(&lengths, 8, 1, 0)
             .iter()
@@ -226,7 +223,7 @@ mod tests {
         let real: usize = lengths.iter().sum();
         assert!(
             (padded as f64) < 1.2 * real as f64,
-            "{padded} places for {real} tokens"
+            "{padded} positions for {real} tokens"
         );
     }
 }

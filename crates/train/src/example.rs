@@ -1,4 +1,4 @@
-//! Training examples as token ids, and how they are cut to length.
+//! Training examples as token ids, and their truncation.
 
 use std::ops::Range;
 
@@ -6,41 +6,110 @@ use serde::{Deserialize, Serialize};
 
 use crate::task::Sample;
 
-/// What is lost of a sequence that is too long, as in TRL.
+/// Which end of a sequence is kept when it is too long, as in TRL.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum TruncationMode {
-    /// The end is lost.
+    /// The beginning is kept.
     #[default]
     KeepStart,
-    /// The beginning is lost.
+    /// The end is kept.
     KeepEnd,
 }
 
-/// A pair, or a completion alone, with what the loss needs to know of it.
+/// A training example, by what its objective learns from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    /// Leads back to the row it comes from; named when training fails on it.
+pub enum Example {
+    /// For supervised fine-tuning.
+    Completion(Completion),
+    /// For preference objectives.
+    Pair(Pair),
+    /// For KTO.
+    Labelled(Labelled),
+}
+
+/// A completion to imitate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// Identifies the row it was read from; named when training fails on it.
     pub id: String,
-    /// The preferred completion with its prompt, or the only one.
-    pub chosen: Sequence,
-    /// The other; absent in supervised fine-tuning. Where there is a label: the prompt with a
-    /// completion that answers another one.
-    pub rejected: Option<Sequence>,
     /// Multiplies the loss.
     pub weight: f32,
-    /// Whether the completion is desirable, as KTO needs to know; absent otherwise.
-    pub label: Option<bool>,
+    /// The prompt with the completion.
+    pub sequence: Sequence,
+}
+
+/// Two completions of one prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Identifies the row it was read from; named when training fails on it.
+    pub id: String,
+    /// Multiplies the loss.
+    pub weight: f32,
+    /// The prompt with the preferred completion.
+    pub chosen: Sequence,
+    /// The prompt with the other one.
+    pub rejected: Sequence,
+}
+
+/// A completion with a binary label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Labelled {
+    /// Identifies the row it was read from; named when training fails on it.
+    pub id: String,
+    /// Multiplies the loss.
+    pub weight: f32,
+    /// The prompt with its completion.
+    pub own: Sequence,
+    /// The prompt with a completion of another prompt, from which the KL divergence is estimated.
+    pub mismatched: Sequence,
+    /// The label: whether the completion is desirable.
+    pub desirable: bool,
 }
 
 impl Example {
-    /// Tokens of both sequences.
+    /// Identifies the row it was read from; named when training fails on it.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Completion(Completion { id, .. })
+            | Self::Pair(Pair { id, .. })
+            | Self::Labelled(Labelled { id, .. }) => id,
+        }
+    }
+
+    /// Multiplies the loss.
+    pub fn weight(&self) -> f32 {
+        match self {
+            Self::Completion(Completion { weight, .. })
+            | Self::Pair(Pair { weight, .. })
+            | Self::Labelled(Labelled { weight, .. }) => *weight,
+        }
+    }
+
+    /// The weight, to be changed.
+    pub fn weight_mut(&mut self) -> &mut f32 {
+        match self {
+            Self::Completion(Completion { weight, .. })
+            | Self::Pair(Pair { weight, .. })
+            | Self::Labelled(Labelled { weight, .. }) => weight,
+        }
+    }
+
+    /// The label, if it has one: whether the completion is desirable.
+    pub fn desirable(&self) -> Option<bool> {
+        match self {
+            Self::Labelled(labelled) => Some(labelled.desirable),
+            Self::Completion(_) | Self::Pair(_) => None,
+        }
+    }
+
+    /// Tokens of all its sequences.
     pub fn tokens(&self) -> usize {
         self.sequences().map(|sequence| sequence.ids.len()).sum()
     }
 
-    /// The longer sequence's length: what a batch is padded to.
+    /// Length of its longest sequence, to which a batch is padded.
     pub fn length(&self) -> usize {
         self.sequences()
             .map(|sequence| sequence.ids.len())
@@ -48,20 +117,38 @@ impl Example {
             .unwrap_or(0)
     }
 
-    /// Tokens that the loss looks at, both sequences together.
+    /// Tokens that the loss is computed on, of all its sequences.
     pub fn completion_tokens(&self) -> usize {
         self.sequences().map(Sequence::completion_tokens).sum()
     }
 
-    /// The chosen sequence, then the rejected one if there is one.
+    /// Its sequences: the only one, chosen and rejected, or own and mismatched.
     pub fn sequences(&self) -> impl Iterator<Item = &Sequence> {
-        std::iter::once(&self.chosen).chain(&self.rejected)
+        std::iter::once(self.first()).chain(self.second())
+    }
+
+    /// The completion, the chosen one, or the labelled one.
+    pub(crate) fn first(&self) -> &Sequence {
+        match self {
+            Self::Completion(completion) => &completion.sequence,
+            Self::Pair(pair) => &pair.chosen,
+            Self::Labelled(labelled) => &labelled.own,
+        }
+    }
+
+    /// The rejected or the mismatched completion.
+    pub(crate) fn second(&self) -> Option<&Sequence> {
+        match self {
+            Self::Completion(_) => None,
+            Self::Pair(pair) => Some(&pair.rejected),
+            Self::Labelled(labelled) => Some(&labelled.mismatched),
+        }
     }
 }
 
 impl Sample for &Example {
     fn id(&self) -> &str {
-        &self.id
+        Example::id(self)
     }
 
     fn length(&self) -> usize {
@@ -73,31 +160,31 @@ impl Sample for &Example {
     }
 }
 
-/// A text, as a rule a prompt and its completion.
+/// Token ids, as a rule a prompt followed by its completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
-    /// Token ids of both.
+    /// The token ids.
     pub ids: Vec<u32>,
-    /// The stretches of `ids` that the loss looks at, in order.
-    pub labels: Vec<Range<usize>>,
-    /// Whether the chat template writes the prompt otherwise when it is not answered yet:
+    /// The spans of `ids` that the loss is computed on, in order.
+    pub loss_spans: Vec<Range<usize>>,
+    /// Whether the chat template renders the prompt differently when no completion follows:
     /// [`rarebit_models::chat::Encoded::diverges`].
     pub diverges: bool,
 }
 
 impl Sequence {
-    /// A prompt and its completion; the loss looks at the completion.
+    /// A prompt and its completion; the loss is computed on the completion.
     pub fn completion(prompt: &[u32], completion: &[u32]) -> Self {
         let ids = [prompt, completion].concat();
         let end = ids.len();
         Self {
-            labels: std::iter::once(prompt.len()..end).collect(),
+            loss_spans: std::iter::once(prompt.len()..end).collect(),
             ids,
             diverges: false,
         }
     }
 
-    /// Cut to `max_length` tokens.
+    /// Truncated to `max_length` tokens.
     pub fn truncated(mut self, max_length: Option<usize>, mode: TruncationMode) -> Self {
         let kept = max_length.unwrap_or(usize::MAX).min(self.ids.len());
         let start = match mode {
@@ -106,26 +193,27 @@ impl Sequence {
         };
         self.ids.truncate(start + kept);
         self.ids.drain(..start);
-        let place = |at: usize| at.saturating_sub(start).min(kept);
-        for span in &mut self.labels {
-            *span = place(span.start)..place(span.end);
+        let moved = |position: usize| position.saturating_sub(start).min(kept);
+        for span in &mut self.loss_spans {
+            *span = moved(span.start)..moved(span.end);
         }
-        self.labels.retain(|span| !span.is_empty());
+        self.loss_spans.retain(|span| !span.is_empty());
         self
     }
 
-    /// How many tokens the loss looks at.
+    /// Number of tokens that the loss is computed on.
     pub fn completion_tokens(&self) -> usize {
-        self.places().count()
+        self.target_positions().count()
     }
 
-    /// The positions whose token is a label. The sequence's very first token is never predicted.
-    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
-        self.labels
+    /// Positions of the tokens that the loss is computed on. The very first token of a sequence is
+    /// never predicted.
+    pub(crate) fn target_positions(&self) -> impl Iterator<Item = usize> {
+        self.loss_spans
             .iter()
             .cloned()
             .flatten()
-            .filter(|&place| place > 0)
+            .filter(|&position| position > 0)
     }
 }
 
@@ -133,17 +221,17 @@ impl Sequence {
 mod tests {
     use super::*;
 
-    fn sequence(labels: &[Range<usize>]) -> Sequence {
+    fn sequence(loss_spans: &[Range<usize>]) -> Sequence {
         Sequence {
             ids: (0..10).collect(),
-            labels: labels.to_vec(),
+            loss_spans: loss_spans.to_vec(),
             diverges: false,
         }
     }
 
     #[test]
     fn either_end_of_a_long_sequence_can_be_kept() {
-        for (max, mode, ids, places) in [
+        for (max, mode, ids, positions) in [
             (None, TruncationMode::KeepStart, 0..10, vec![2, 3, 7, 8, 9]),
             (
                 Some(20),
@@ -159,13 +247,17 @@ mod tests {
         ] {
             let cut = sequence(&[2..4, 7..10]).truncated(max, mode);
             assert_eq!(cut.ids, ids.collect::<Vec<u32>>(), "{max:?} {mode:?}");
-            assert_eq!(cut.places().collect::<Vec<_>>(), places, "{max:?} {mode:?}");
-            assert_eq!(cut.completion_tokens(), places.len());
+            assert_eq!(
+                cut.target_positions().collect::<Vec<_>>(),
+                positions,
+                "{max:?} {mode:?}"
+            );
+            assert_eq!(cut.completion_tokens(), positions.len());
         }
     }
 
     #[test]
-    fn the_first_token_of_all_is_never_predicted() {
+    fn the_very_first_token_is_never_predicted() {
         assert_eq!(Sequence::completion(&[], &[4, 5]).completion_tokens(), 1);
         assert_eq!(Sequence::completion(&[3], &[4, 5]).completion_tokens(), 2);
         assert_eq!(Sequence::completion(&[3], &[]).completion_tokens(), 0);

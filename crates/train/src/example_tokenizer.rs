@@ -46,7 +46,7 @@ impl ExampleTokenizer<'_> {
         // first of them parts from it, as in TRL.
         let start = sides.iter().map(completion_start).min().unwrap_or(0);
         for side in &mut sides {
-            side.labels = std::iter::once(start..side.ids.len()).collect();
+            side.loss_spans = std::iter::once(start..side.ids.len()).collect();
         }
         Ok(sides.map(|side| self.cut(side)))
     }
@@ -66,7 +66,7 @@ impl ExampleTokenizer<'_> {
         } else {
             let mut sequence = self.encode(prompt, completion)?;
             if !tokens.completion_only_loss {
-                sequence.labels = std::iter::once(0..sequence.ids.len()).collect();
+                sequence.loss_spans = std::iter::once(0..sequence.ids.len()).collect();
             }
             sequence
         };
@@ -101,13 +101,13 @@ impl ExampleTokenizer<'_> {
             }
             false => (0, false),
         };
-        let labels: Vec<_> = conversation
+        let loss_spans: Vec<_> = conversation
             .assistant
             .into_iter()
             .map(|span| span.start.max(start)..span.end)
             .filter(|span| !span.is_empty())
             .collect();
-        if labels.is_empty() {
+        if loss_spans.is_empty() {
             return Err(ModelError::Prompt {
                 reason: "assistant_only_loss leaves nothing to learn: the chat template marks no token as the \
                          assistant's; look at its {% generation %}"
@@ -116,7 +116,7 @@ impl ExampleTokenizer<'_> {
         }
         Ok(Sequence {
             ids: conversation.ids,
-            labels,
+            loss_spans,
             diverges,
         })
     }
@@ -128,7 +128,7 @@ impl ExampleTokenizer<'_> {
 
 fn completion_start(sequence: &Sequence) -> usize {
     sequence
-        .labels
+        .loss_spans
         .first()
         .map_or(sequence.ids.len(), |span| span.start)
 }

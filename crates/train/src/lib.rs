@@ -40,7 +40,7 @@ pub use batch::{Batch, BatchLogps, epoch_batches};
 pub use checkpoint::fingerprint;
 pub use error::TrainError;
 pub use event::{Event, Outcome};
-pub use example::{Example, Sequence, TruncationMode};
+pub use example::{Completion, Example, Labelled, Pair, Sequence, TruncationMode};
 pub use example_tokenizer::{ExampleTokenizer, SftTokens, messages};
 pub use objective::{LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight};
 pub use perplexity::perplexities;

@@ -111,8 +111,8 @@ pub enum LearnsFrom {
     Completions,
     /// Pairs of a chosen and a rejected completion.
     Pairs,
-    /// Completions with a label each.
-    Labels,
+    /// Completions with a binary label each.
+    Labelled,
 }
 
 /// What the losses of a micro-batch are computed from.
@@ -142,18 +142,32 @@ impl Objective {
         match self {
             Self::Sft { .. } => LearnsFrom::Completions,
             Self::Dpo { .. } | Self::Orpo { .. } | Self::Simpo { .. } => LearnsFrom::Pairs,
-            Self::Kto { .. } => LearnsFrom::Labels,
+            Self::Kto { .. } => LearnsFrom::Labelled,
         }
     }
 
-    /// Whether an example has what the loss looks at, and nothing else.
+    /// Whether it learns from examples of this kind.
     pub fn fits(self, example: &Example) -> bool {
-        let (pairwise, labelled) = match self.learns_from() {
-            LearnsFrom::Completions => (false, false),
-            LearnsFrom::Pairs => (true, false),
-            LearnsFrom::Labels => (true, true),
-        };
-        example.rejected.is_some() == pairwise && example.label.is_some() == labelled
+        self.learns_from()
+            == match example {
+                Example::Completion(_) => LearnsFrom::Completions,
+                Example::Pair(_) => LearnsFrom::Pairs,
+                Example::Labelled(_) => LearnsFrom::Labelled,
+            }
+    }
+
+    /// Fails on the first example that does not fit.
+    pub(crate) fn check<'a>(
+        self,
+        examples: impl IntoIterator<Item = &'a Example>,
+    ) -> Result<(), TrainError> {
+        let mut examples = examples.into_iter();
+        match examples.find(|example| !self.fits(example)) {
+            Some(example) => Err(TrainError::Unfit {
+                id: example.id().to_owned(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Whether the examples' weights are read.
@@ -183,7 +197,7 @@ impl Objective {
     pub(crate) fn share(self, example: &Example) -> usize {
         match self.learns_from() {
             LearnsFrom::Completions => example.completion_tokens(),
-            LearnsFrom::Pairs | LearnsFrom::Labels => 1,
+            LearnsFrom::Pairs | LearnsFrom::Labelled => 1,
         }
     }
 
@@ -388,7 +402,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::example::Sequence;
+    use crate::example::{Completion, Labelled, Pair, Sequence};
 
     const DPO: Objective = Objective::Dpo {
         loss_type: LossType::Sigmoid,
@@ -465,22 +479,27 @@ mod tests {
     #[test]
     fn examples_fit_the_objectives_that_can_learn_from_them() {
         let sft = Objective::Sft { weighted: false };
-        let sequence = Sequence::completion(&[1], &[2]);
-        let completion = Example {
-            id: String::new(),
-            chosen: sequence.clone(),
-            rejected: None,
+        let sequence = || Sequence::completion(&[1], &[2]);
+        let completion = Example::Completion(Completion {
+            id: "a".to_owned(),
             weight: 1.0,
-            label: None,
-        };
-        let pair = Example {
-            rejected: Some(sequence),
-            ..completion.clone()
-        };
-        let labelled = Example {
-            label: Some(false),
-            ..pair.clone()
-        };
+            sequence: sequence(),
+        });
+        let pair = Example::Pair(Pair {
+            id: "b".to_owned(),
+            weight: 1.0,
+            chosen: sequence(),
+            rejected: sequence(),
+        });
+        let labelled = Example::Labelled(Labelled {
+            id: "c".to_owned(),
+            weight: 1.0,
+            own: sequence(),
+            mismatched: sequence(),
+            desirable: false,
+        });
+        let error = DPO.check([&pair, &completion]).unwrap_err();
+        assert!(matches!(error, TrainError::Unfit { id } if id == "a"));
         for (objective, fitting) in [(sft, 0), (DPO, 1), (KTO, 2)] {
             for (i, example) in [&completion, &pair, &labelled].into_iter().enumerate() {
                 assert_eq!(objective.fits(example), i == fitting, "{objective:?}, {i}");

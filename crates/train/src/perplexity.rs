@@ -4,7 +4,7 @@ use rarebit_models::causal_lm::CausalLm;
 
 use crate::batch::{by_length, read_logps};
 use crate::error::TrainError;
-use crate::example::{Example, Sequence};
+use crate::example::{Completion, Example, Sequence};
 
 /// Perplexity of each completion given its prompt, `exp(-1/|y| log p(y | x))`, from 1; 1 for one
 /// without tokens. The model is read as it is: one without autodiff keeps no graph.
@@ -18,7 +18,7 @@ pub fn perplexities(
     pad: u32,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<f64>, TrainError> {
-    let examples: Vec<Example> = sequences.into_iter().map(alone).collect();
+    let examples: Vec<Example> = sequences.into_iter().map(unweighted).collect();
     let lengths: Vec<usize> = examples.iter().map(Example::length).collect();
     let mut perplexities = vec![0.0; examples.len()];
     let mut done = 0;
@@ -34,12 +34,10 @@ pub fn perplexities(
     Ok(perplexities)
 }
 
-fn alone(chosen: Sequence) -> Example {
-    Example {
+fn unweighted(sequence: Sequence) -> Example {
+    Example::Completion(Completion {
         id: String::new(),
-        chosen,
-        rejected: None,
         weight: 1.0,
-        label: None,
-    }
+        sequence,
+    })
 }

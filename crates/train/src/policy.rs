@@ -39,7 +39,7 @@ pub struct Item<'a> {
 
 impl Sample for Item<'_> {
     fn id(&self) -> &str {
-        &self.example.id
+        self.example.id()
     }
 
     fn length(&self) -> usize {
@@ -62,6 +62,7 @@ impl Task for PolicyTask {
         device: &Device,
     ) -> Result<Losses, TrainError> {
         let examples: Vec<&Example> = items.iter().map(|item| item.example).collect();
+        self.objective.check(examples.iter().copied())?;
         let batch = match self.objective.reads_sequences() {
             true => Batch::with_prompts(&examples, self.pad, device),
             false => Batch::new(&examples, self.pad, device),
@@ -162,10 +163,10 @@ impl PolicyRun<'_> {
     pub(crate) fn fingerprint(&self) -> String {
         let mut data = Vec::new();
         for example in self.train.iter().chain(self.eval) {
-            data.extend(example.weight.to_le_bytes());
-            data.extend(example.label.map(u8::from));
+            data.extend(example.weight().to_le_bytes());
+            data.extend(example.desirable().map(u8::from));
             for sequence in example.sequences() {
-                for span in &sequence.labels {
+                for span in &sequence.loss_spans {
                     data.extend((span.start as u64).to_le_bytes());
                     data.extend((span.end as u64).to_le_bytes());
                 }
@@ -250,11 +251,7 @@ pub fn train_on(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
     trainer::check(run.arguments, run.train.len(), run.eval.len())?;
-    let mut examples = run.train.iter().chain(run.eval);
-    if let Some(example) = examples.find(|example| !run.objective.fits(example)) {
-        let id = example.id.clone();
-        return Err(TrainError::Unfit { id });
-    }
+    run.objective.check(run.train.iter().chain(run.eval))?;
     if run.round.is_some() && !run.eval.is_empty() {
         return Err(TrainError::EvaluatedRound);
     }

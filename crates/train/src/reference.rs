@@ -30,7 +30,7 @@ impl ReferenceCache {
         let mut ids = Vec::new();
         for sequence in examples.iter().flat_map(Example::sequences) {
             ids.extend((sequence.ids.len() as u64).to_le_bytes());
-            for span in &sequence.labels {
+            for span in &sequence.loss_spans {
                 ids.extend((span.start as u64).to_le_bytes());
                 ids.extend((span.end as u64).to_le_bytes());
             }

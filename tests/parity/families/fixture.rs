@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::lora::Adaptable;
-use rarebit_train::{Example, Objective};
+use rarebit_train::{Example, Objective, Pair};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::fixture::{Array, Tensors, json, path};
-use super::super::pairs::examples_of;
+use super::super::pairs::pairs_of;
 use super::super::training::objective;
 
 /// What all variants share.
@@ -119,8 +119,13 @@ pub(super) fn load(folder: &Path, device: &Device) -> CausalLm {
 }
 
 /// The pairs that every variant is trained on.
+pub(super) fn pairs() -> Vec<Pair> {
+    pairs_of("families/pairs.json")
+}
+
+/// The same as training examples.
 pub(super) fn examples() -> Vec<Example> {
-    examples_of("families/pairs.json")
+    pairs().into_iter().map(Example::Pair).collect()
 }
 
 /// The batch of `io.safetensors` whose keys start so, padded on the right and on the left.

@@ -2,10 +2,13 @@
 
 use burn::tensor::Device;
 use rarebit_models::causal_lm::CausalLm;
-use rarebit_train::{AdamW, Item, Learner, LearnsFrom, PolicyTask, StepReport, reference_logps};
+use rarebit_train::{
+    AdamW, Example, Item, Learner, LearnsFrom, PolicyTask, StepReport, reference_logps,
+};
 
 use super::super::fixture::{TOLERANCE, assert_close};
-use super::fixture::{Settings, Variant, examples};
+use super::super::pairs::chosen;
+use super::fixture::{Settings, Variant, examples, pairs};
 
 /// What the runs of `families.py` train for.
 pub(super) const OBJECTIVES: [&str; 5] = ["sft", "dpo", "ddpo", "orpo", "dorpo"];
@@ -68,12 +71,10 @@ fn walk(
     reference: &[[f32; 2]],
 ) -> (Vec<StepReport>, CausalLm) {
     let objective = settings.objective(objective);
-    let mut examples = examples();
-    if objective.learns_from() == LearnsFrom::Completions {
-        examples
-            .iter_mut()
-            .for_each(|example| example.rejected = None);
-    }
+    let examples: Vec<Example> = match objective.learns_from() {
+        LearnsFrom::Completions => pairs().into_iter().map(chosen).collect(),
+        _ => examples(),
+    };
     let adam = AdamW {
         adam_beta1: 0.9,
         adam_beta2: 0.999,

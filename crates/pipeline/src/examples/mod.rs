@@ -9,7 +9,7 @@ use std::path::Path;
 use rarebit_data::steps::label::labels;
 use rarebit_data::{Group, PairRow, Shape, Source, SourceOptions, Text, read_pairs};
 use rarebit_deviation::renormalise;
-use rarebit_train::{Example, ExampleTokenizer, LearnsFrom, SftTokens};
+use rarebit_train::{Completion, Example, ExampleTokenizer, Labelled, LearnsFrom, Pair, SftTokens};
 
 use crate::error::{Context as _, Result, bail, ensure};
 use crate::event::{Events, Stage};
@@ -30,7 +30,7 @@ pub(crate) fn read(
 ) -> Result<TrainingData> {
     let table = match config.objective().learns_from() {
         LearnsFrom::Pairs => "pairs",
-        LearnsFrom::Completions | LearnsFrom::Labels => "groups",
+        LearnsFrom::Completions | LearnsFrom::Labelled => "groups",
     };
     let (train_file, eval_file) = match (&config.model.dataset_name, &config.model.train_file) {
         (Some(folder), _) => {
@@ -89,8 +89,8 @@ fn examples(
         }
         (LearnsFrom::Completions, false) => sft_tokens(config, shape, encoder)
             .and_then(|tokens| reading.completions(&source, tokens)),
-        (LearnsFrom::Labels, true) => reading.unpaired(),
-        (LearnsFrom::Labels, false) => reading.labelled(&source),
+        (LearnsFrom::Labelled, true) => reading.unpaired(),
+        (LearnsFrom::Labelled, false) => reading.labelled(&source),
     }
     .with_context(|| format!("cannot train on {}", path.display()))?;
     let read = examples.len();
@@ -165,8 +165,8 @@ struct Reading<'a> {
     weights: Weights,
 }
 
-/// A completion with a label.
-struct Labelled {
+/// A labelled completion as text.
+struct LabelledText {
     id: String,
     prompt_id: String,
     prompt: Text,
@@ -185,17 +185,15 @@ impl Reading<'_> {
                 let id = format!("{}#{}", group.id, response.id);
                 let completion = response.beside(&group.prompt);
                 let weight = self.weights.of(&group.id, response.id, response.weight)?;
-                let example = Example {
-                    chosen: self
-                        .encoder
-                        .supervised(&group.prompt, &completion, tokens)
-                        .with_context(|| format!("in {id}"))?,
+                let sequence = self
+                    .encoder
+                    .supervised(&group.prompt, &completion, tokens)
+                    .with_context(|| format!("in {id}"))?;
+                examples.push(Example::Completion(Completion {
                     id,
-                    rejected: None,
                     weight: weight as f32,
-                    label: None,
-                };
-                examples.push(example);
+                    sequence,
+                }));
             }
         }
         self.renormalised(&mut examples);
@@ -206,17 +204,15 @@ impl Reading<'_> {
     fn chosen(&self, tokens: SftTokens) -> Result<Vec<Example>> {
         let mut examples = Vec::new();
         for row in self.rows()? {
-            let example = Example {
+            let sequence = self
+                .encoder
+                .supervised(&row.prompt, &row.chosen, tokens)
+                .with_context(|| format!("in {}", id(&row)))?;
+            examples.push(Example::Completion(Completion {
                 id: id(&row),
-                chosen: self
-                    .encoder
-                    .supervised(&row.prompt, &row.chosen, tokens)
-                    .with_context(|| format!("in {}", id(&row)))?,
-                rejected: None,
                 weight: self.weight(&row)?,
-                label: None,
-            };
-            examples.push(example);
+                sequence,
+            }));
         }
         self.renormalised(&mut examples);
         Ok(examples)
@@ -229,14 +225,12 @@ impl Reading<'_> {
                 .encoder
                 .pair(&row.prompt, &row.chosen, &row.rejected)
                 .with_context(|| format!("in {}", id(&row)))?;
-            let example = Example {
+            examples.push(Example::Pair(Pair {
                 id: id(&row),
-                chosen,
-                rejected: Some(rejected),
                 weight: self.weight(&row)?,
-                label: None,
-            };
-            examples.push(example);
+                chosen,
+                rejected,
+            }));
         }
         self.renormalised(&mut examples);
         Ok(examples)
@@ -246,12 +240,12 @@ impl Reading<'_> {
     /// ones. The weight of a pair is that of both, unless it is made anew for each.
     fn unpaired(&self) -> Result<Vec<Example>> {
         let rows = self.rows()?;
-        let side = |row: &PairRow, desirable: bool| -> Result<Labelled> {
+        let side = |row: &PairRow, desirable: bool| -> Result<LabelledText> {
             let (response, completion) = match desirable {
                 true => (row.chosen_id, &row.chosen),
                 false => (row.rejected_id, &row.rejected),
             };
-            Ok(Labelled {
+            Ok(LabelledText {
                 id: format!("{}#{response}", row.prompt_id),
                 prompt_id: row.prompt_id.clone(),
                 prompt: row.prompt.clone(),
@@ -287,7 +281,7 @@ impl Reading<'_> {
             };
             for (response, label) in group.responses.iter().zip(known) {
                 let Some(desirable) = label else { continue };
-                labelled.push(Labelled {
+                labelled.push(LabelledText {
                     id: format!("{}#{}", group.id, response.id),
                     prompt_id: group.id.clone(),
                     prompt: group.prompt.clone(),
@@ -305,23 +299,23 @@ impl Reading<'_> {
     ///
     /// TRL turns completions by one within stretches of a batch. Here all are turned, by as many as a
     /// prompt has, so that a completion never meets another one's prompt that is its own.
-    fn mismatched(&self, labelled: Vec<Labelled>) -> Result<Vec<Example>> {
+    fn mismatched(&self, labelled: Vec<LabelledText>) -> Result<Vec<Example>> {
         let turn = longest_run(labelled.iter().map(|one| &one.prompt_id));
         let n = labelled.len();
         let mut examples = Vec::with_capacity(n);
         for (i, one) in labelled.iter().enumerate() {
             let other = &labelled[(i + n - turn % n) % n].completion;
-            let [chosen, mismatched] = self
+            let [own, mismatched] = self
                 .encoder
                 .pair(&one.prompt, &one.completion, other)
                 .with_context(|| format!("in {}", one.id))?;
-            examples.push(Example {
+            examples.push(Example::Labelled(Labelled {
                 id: one.id.clone(),
-                chosen,
-                rejected: Some(mismatched),
                 weight: one.weight as f32,
-                label: Some(one.desirable),
-            });
+                own,
+                mismatched,
+                desirable: one.desirable,
+            }));
         }
         self.renormalised(&mut examples);
         Ok(examples)
@@ -334,10 +328,10 @@ impl Reading<'_> {
 
     fn renormalised(&self, examples: &mut [Example]) {
         if self.config.weights.renormalise {
-            let weights = examples.iter().map(|example| f64::from(example.weight));
+            let weights = examples.iter().map(|example| f64::from(example.weight()));
             let weights = renormalise(&weights.collect::<Vec<_>>());
             for (example, weight) in examples.iter_mut().zip(weights) {
-                example.weight = weight as f32;
+                *example.weight_mut() = weight as f32;
             }
         }
     }

@@ -402,7 +402,7 @@ impl Rounds<'_> {
             reward: mean(scores).context("the policy wrote nothing")?,
             deviation_semantic: mean(deviations.iter().filter_map(|it| it.deviation_semantic)),
             deviation_style: mean(deviations.iter().filter_map(|it| it.deviation_style)),
-            weight: mean(pairs.iter().map(|pair| f64::from(pair.weight))).unwrap_or(1.0),
+            weight: mean(pairs.iter().map(|pair| f64::from(pair.weight()))).unwrap_or(1.0),
             kl,
             loss: mean(losses),
         };

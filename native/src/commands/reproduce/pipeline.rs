@@ -252,7 +252,7 @@ impl Pipeline<'_> {
             config.arguments.max_steps = Some(steps);
             let table = match config.objective().learns_from() {
                 LearnsFrom::Completions => GROUPS,
-                LearnsFrom::Pairs | LearnsFrom::Labels => PAIRS,
+                LearnsFrom::Pairs | LearnsFrom::Labelled => PAIRS,
             };
             config.model.dataset_name = None;
             config.model.train_file = Some(data.path(table));
