@@ -201,6 +201,14 @@ impl Objective {
         }
     }
 
+    /// The objective's part of [`Task::finish_metrics`](crate::Task::finish_metrics).
+    pub(crate) fn finish_metrics(self, means: &mut BTreeMap<String, f64>) {
+        match self {
+            Self::Kto { .. } => means_by_label(means),
+            Self::Sft { .. } | Self::Dpo { .. } | Self::Orpo { .. } | Self::Simpo { .. } => {}
+        }
+    }
+
     pub(crate) fn losses(self, inputs: Inputs<'_>) -> Result<Losses, TrainError> {
         let Inputs {
             completions,
@@ -315,8 +323,8 @@ fn orpo(
     Losses { per_example, sums }
 }
 
-/// Rewards and log-probabilities are means over the desirable and over the undesirable, once
-/// [`by_label`] has divided them. The second sides are the mismatched completions that the KL divergence is estimated from.
+/// The second completions are the mismatched ones, from which the KL divergence is estimated. Rewards
+/// and log-probabilities are summed by label and counted: [`means_by_label`] divides them.
 fn kto(
     completions: &CompletionLogps,
     reference: &PairLogps,
@@ -348,9 +356,9 @@ fn kto(
     }
 }
 
-/// Divides what KTO sums over desirable (`chosen`) and over undesirable examples (`rejected`) by how
-/// many there were, and puts the margin beside; other objectives' values stay. TRL's names.
-pub(crate) fn by_label(values: &mut BTreeMap<String, f64>) {
+/// Divides KTO's sums over desirable (`chosen`) and undesirable (`rejected`) examples by their
+/// numbers and adds the margin between them. TRL's names.
+fn means_by_label(values: &mut BTreeMap<String, f64>) {
     for side in ["chosen", "rejected"] {
         let Some(count) = values.remove(&format!("count/{side}")) else {
             return;
@@ -436,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_over_labels_become_means_and_others_stay() {
+    fn ktos_sums_by_label_become_means_and_others_stay() {
         let values = |pairs: &[(&str, f64)]| -> BTreeMap<String, f64> {
             pairs
                 .iter()
@@ -452,7 +460,7 @@ mod tests {
             ("count/chosen", 0.25),
             ("count/rejected", 0.75),
         ]);
-        by_label(&mut kto);
+        KTO.finish_metrics(&mut kto);
         let expected = values(&[
             ("kl", 0.3),
             ("rewards/chosen", 2.0),
@@ -464,15 +472,15 @@ mod tests {
         assert_eq!(kto, expected);
         let mut dpo = values(&[("rewards/chosen", 0.5), ("rewards/rejected", 0.1)]);
         let before = dpo.clone();
-        by_label(&mut dpo);
+        DPO.finish_metrics(&mut dpo);
         assert_eq!(dpo, before);
-        // Nothing was desirable: there is no mean to tell.
+        // No example was desirable, so there is no mean.
         let mut none = values(&[
             ("rewards/chosen", 0.0),
             ("count/chosen", 0.0),
             ("count/rejected", 1.0),
         ]);
-        by_label(&mut none);
+        KTO.finish_metrics(&mut none);
         assert!(none.is_empty(), "{none:?}");
     }
 

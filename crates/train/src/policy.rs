@@ -1,5 +1,6 @@
 //! Learning to write: a policy, pairs or completions, an objective.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::optim::ModuleOptimizer;
@@ -91,6 +92,10 @@ impl Task for PolicyTask {
     fn is_separable(&self) -> bool {
         // KTO estimates the policy's divergence from all of a micro-batch.
         !matches!(self.objective, Objective::Kto { .. })
+    }
+
+    fn finish_metrics(&self, means: &mut BTreeMap<String, f64>) {
+        self.objective.finish_metrics(means);
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Learner<T: Task> {
     /// The model, on an autodiff device.
     pub model: T::Model,
     pub(crate) optimizer: ModuleOptimizer,
-    task: T,
+    pub(crate) task: T,
     max_grad_norm: Option<f64>,
     /// About as many tokens are computed at a time on a core of the CPU.
     part_tokens: usize,

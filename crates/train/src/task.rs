@@ -1,5 +1,7 @@
 //! What a run learns, as the loop sees it: a model, things to learn from, a loss over micro-batches.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Tensor};
 use rarebit_models::lora::Adaptable;
 
@@ -29,11 +31,15 @@ pub trait Task: Sync {
         1
     }
 
-    /// Whether an item's loss is the same whatever else is in the micro-batch: parts of it may then
-    /// be computed side by side.
+    /// Whether an item's loss does not depend on the rest of its micro-batch, so that the batch may be
+    /// computed in parts.
     fn is_separable(&self) -> bool {
         true
     }
+
+    /// Turns the means of [`Losses::sums`] over items into the metrics that are logged, in place. By
+    /// default they are logged as they are.
+    fn finish_metrics(&self, _means: &mut BTreeMap<String, f64>) {}
 }
 
 /// One thing to learn from, as the order of batches and the messages need to know it.

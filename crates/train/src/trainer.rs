@@ -13,7 +13,6 @@ use crate::batch::{by_length, epoch_batches};
 use crate::checkpoint::{Checkpoints, RunState};
 use crate::error::TrainError;
 use crate::event::{Event, Outcome};
-use crate::objective::by_label;
 use crate::run_log::RunLog;
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::{Learner, StepReport};
@@ -312,7 +311,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let steps = self.state.pending_steps as f64;
         let mut values = std::mem::take(&mut self.state.pending);
         values.values_mut().for_each(|sum| *sum /= steps);
-        by_label(&mut values);
+        self.learner.task.finish_metrics(&mut values);
         self.state.pending_steps = 0;
         let seconds = self.since_log.0.elapsed().as_secs_f64().max(1e-9);
         values.insert(
@@ -357,7 +356,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let mut metrics = metrics
             .map(|(name, value)| ((*name).to_owned(), *value))
             .collect();
-        by_label(&mut metrics);
+        self.learner.task.finish_metrics(&mut metrics);
         values.extend(
             metrics
                 .into_iter()
