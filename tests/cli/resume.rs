@@ -213,7 +213,7 @@ fn a_run_folder_of_other_settings_is_refused() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_run_and_says_where() {
+fn a_non_finite_loss_stops_the_run_and_says_where() {
     let sandbox = sandbox();
     let arguments = ddpo("--save-steps 1 --learning-rate 1e30")
         .replace("--save-steps 5", "")

@@ -2,8 +2,8 @@
 //!
 //! Every loss is one pure function in one file of [`loss`]: it takes log-probabilities and returns
 //! one value per example (`[batch]`). Reduction, batching, models and devices are elsewhere, so
-//! that a loss can be read beside its equation. Weights come from outside: whoever computed
-//! them, the loss only multiplies.
+//! that a loss can be read beside its equation. Weights are an input like any other: a
+//! loss only multiplies by them.
 //!
 //! # Example
 //! ```

@@ -51,14 +51,14 @@ impl CompletionLogps {
         }
     }
 
-    /// Splits a batch that holds all chosen completions first and all rejected ones after.
-    /// `mean` takes the averaged log-probabilities instead of the summed ones.
+    /// Splits a batch of all chosen completions followed by all rejected ones. `mean` selects the
+    /// averaged log-probabilities instead of the summed ones.
     pub fn pairs(&self, mean: bool) -> PairLogps {
         split(if mean { &self.mean_logps } else { &self.logps })
     }
 
-    /// Summed log-probabilities of the same batch, say the reference's, averaged over the
-    /// completions' tokens.
+    /// Divides summed log-probabilities of the same batch, such as the reference's, by the lengths
+    /// of the completions.
     pub fn averaged(&self, summed: &PairLogps) -> PairLogps {
         let lengths = split(&self.lengths);
         PairLogps {

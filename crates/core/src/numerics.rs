@@ -1,4 +1,4 @@
-//! The logarithms and exponentials that losses need, finite where the naive form is not.
+//! Logarithms and exponentials for losses, finite where the naive form is not.
 
 use burn::tensor::{Tensor, activation};
 
@@ -10,9 +10,9 @@ pub fn log_sigmoid<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `log(1 - exp(m))` for log-probabilities `m < 0`.
 ///
-/// Neither end cancels: `1 - exp(m) = tanh(-m/2) · (1 + exp(m))`. A log-probability of 0 (a model
-/// that is certain) is taken as the nearest one below that `f32` resolves, so that the result and
-/// its gradient stay finite.
+/// Computed without cancellation at either end, as `1 - exp(m) = tanh(-m/2) · (1 + exp(m))`. A
+/// log-probability of 0 (a model that is certain) is clamped to `-f32::EPSILON`, so that the result
+/// and its gradient stay finite.
 pub fn log1mexp<const D: usize>(m: Tensor<D>) -> Tensor<D> {
     let m = m.clamp_max(-f32::EPSILON);
     (m.clone() * -0.5).tanh().log() + m.exp().log1p()

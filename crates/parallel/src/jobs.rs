@@ -14,8 +14,8 @@ pub fn worker_threads(jobs: usize) -> usize {
     rayon::current_num_threads().clamp(1, jobs.max(1))
 }
 
-/// Runs the jobs on [`worker_threads`] threads, each with its own clone of `worker`, and calls `take`
-/// with the results in the order of the jobs.
+/// Runs the jobs on [`worker_threads`] threads, each with its own clone of `worker`, and calls
+/// `take` with the results in the order of the jobs.
 ///
 /// # Errors
 /// The first error to arrive; jobs that have not started by then are skipped.

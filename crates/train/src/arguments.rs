@@ -149,7 +149,7 @@ fn plateau(json: &str) -> Result<PlateauSettings, serde_json::Error> {
 
 impl TrainingArguments {
     /// # Errors
-    /// The first setting that nothing can be trained with.
+    /// The first setting out of range.
     pub fn validate(&self) -> Result<(), TrainError> {
         let wrong = |key, value: String, reason| Err(TrainError::Setting { key, value, reason });
         for (key, value) in [
@@ -216,12 +216,12 @@ impl TrainingArguments {
         (self.max_grad_norm > 0.0).then_some(self.max_grad_norm)
     }
 
-    /// The length limit, if there is one.
+    /// The sequence length limit, if there is one.
     pub fn max_length(&self) -> Option<usize> {
         (self.max_length > 0).then_some(self.max_length)
     }
 
-    /// The arguments that decide where a run goes: how often it is saved does not.
+    /// The arguments with those neutralised that do not affect results: how often a run is saved.
     pub(crate) fn affecting_results(&self) -> Self {
         Self {
             save_steps: 0,
@@ -230,19 +230,19 @@ impl TrainingArguments {
         }
     }
 
-    /// Where a learning rate that falls on plateaus starts.
+    /// The initial state of `reduce_lr_on_plateau`.
     pub(crate) fn plateau(&self) -> Option<Plateau> {
         (self.lr_scheduler_type == LrSchedulerType::ReduceLrOnPlateau)
             .then(|| Plateau::new(self.learning_rate))
     }
 
-    /// Optimizer steps of one pass over the data.
+    /// Optimizer steps per pass over the data.
     pub fn steps_per_epoch(&self, examples: usize) -> u64 {
         let batches = examples.div_ceil(self.per_device_train_batch_size);
         batches.div_ceil(self.gradient_accumulation_steps) as u64
     }
 
-    /// Steps of the whole run.
+    /// Optimizer steps of the whole run.
     pub fn total_steps(&self, examples: usize) -> u64 {
         self.max_steps.unwrap_or_else(|| {
             (self.num_train_epochs * self.steps_per_epoch(examples) as f64).ceil() as u64

@@ -166,8 +166,8 @@ pub(crate) fn read_logps(
 
 /// The batches of one epoch as indices into `lengths`, in training order.
 ///
-/// Examples are shuffled, then sorted by length within buckets of a few batches, so that the rows of
-/// a batch are similarly long; then the batches are shuffled. The order depends on the arguments
+/// Examples are shuffled, then sorted by length within buckets of a few batches, so that the rows
+/// of a batch are similarly long; then the batches are shuffled. The order depends on the arguments
 /// alone, so a resumed run finds its place again.
 pub fn epoch_batches(
     lengths: &[usize],

@@ -1,4 +1,5 @@
-//! The state of a run on disk: whatever instant it is killed at, the last whole checkpoint is there.
+//! The state of a run on disk: a run may be killed at any moment and its last complete checkpoint
+//! is still there.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,29 +21,29 @@ const OPTIMIZER: &str = "optimizer.burnpack";
 const PREFIX: &str = "step-";
 const PARTIAL: &str = "partial-";
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunState {
-    /// What must be equal for the run to go on: see [`fingerprint`].
+    /// Must match for the run to resume: see [`fingerprint`].
     pub(crate) fingerprint: String,
-    /// Finished steps.
+    /// Completed steps.
     pub(crate) step: u64,
-    /// Steps whose metrics wait for the next line of the log, and their sums.
+    /// Steps since the last log line.
     pub(crate) pending_steps: u64,
-    /// Sums of the metrics of those steps.
+    /// Sums of those steps' metrics.
     pub(crate) pending: BTreeMap<String, f64>,
     /// Tokens trained on so far.
     pub(crate) num_tokens: u64,
-    /// The lowest evaluation loss and its step.
+    /// Step and value of the lowest evaluation loss.
     pub(crate) best: Option<(u64, f64)>,
-    /// Evaluations since the lowest.
+    /// Evaluations since then.
     pub(crate) evaluations_since_best: u64,
-    /// Where a learning rate that falls on plateaus stands.
+    /// State of `reduce_lr_on_plateau`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plateau: Option<Plateau>,
 }
 
-/// A short hash of everything that determines the course of a run.
+/// A short hash of everything that a run's results depend on.
 pub fn fingerprint(parts: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
@@ -65,7 +66,7 @@ impl Checkpoints {
         }
     }
 
-    /// Refuses the checkpoints of another run.
+    /// Fails if the checkpoints belong to another run.
     pub(crate) fn check(&self, fingerprint: &str) -> Result<(), TrainError> {
         let Some(&step) = self.steps().last() else {
             return Ok(());
@@ -83,28 +84,28 @@ impl Checkpoints {
         self.folder.join(format!("{PREFIX}{step:08}"))
     }
 
-    /// Writes a whole checkpoint beside its place, then renames the folder into it.
+    /// Writes a checkpoint to a temporary folder, then renames the folder.
     pub(crate) fn save(
         &self,
         state: &RunState,
         parameters: &NamedValues,
         optimizer: &ModuleOptimizer,
     ) -> Result<PathBuf, TrainError> {
-        let place = self.path(state.step);
+        let path = self.path(state.step);
         let partial = self.folder.join(format!("{PARTIAL}{}", state.step));
         let written = clear(&partial)
             .and_then(|()| write(&partial, state, parameters, optimizer))
-            .and_then(|()| clear(&place));
+            .and_then(|()| clear(&path));
         if let Err(error) = written {
-            // On a full disk, half a checkpoint only makes matters worse; the error tells the rest.
+            // Half a checkpoint would only keep a full disk full; `error` is the one to report.
             let _ = clear(&partial);
             return Err(error);
         }
-        fs::rename(&partial, &place).map_err(TrainError::write(&place))?;
-        Ok(place)
+        fs::rename(&partial, &path).map_err(TrainError::write(&path))?;
+        Ok(path)
     }
 
-    /// The steps of all whole checkpoints, ascending.
+    /// The steps of all complete checkpoints, ascending.
     pub(crate) fn steps(&self) -> Vec<u64> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut steps: Vec<u64> = entries
@@ -151,8 +152,8 @@ impl Checkpoints {
         })
     }
 
-    /// Removes all but the newest `limit` checkpoints and the best one, and what a killed run left
-    /// half written.
+    /// Removes all checkpoints but the newest `limit` and the best one, and the incomplete ones of
+    /// killed runs.
     pub(crate) fn prune(&self, limit: usize, best: Option<u64>) -> Result<(), TrainError> {
         let steps = self.steps();
         let old = steps.len().saturating_sub(limit.max(1));
@@ -169,7 +170,7 @@ impl Checkpoints {
     }
 }
 
-/// Fills a folder and brings it to disk.
+/// Writes a checkpoint's files and syncs them to disk.
 fn write(
     folder: &Path,
     state: &RunState,
@@ -206,7 +207,7 @@ fn write(
     Ok(())
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder if it exists.
 fn clear(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -1,11 +1,11 @@
-//! The norm of all gradients together, and cutting them down to a largest one.
+//! The global gradient norm, and clipping to it.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Scales gradients so that their joint norm is at most `max_norm`, as torch's
-/// `clip_grad_norm_`, and returns the norm before, `[1]`. Nothing is read from the device.
+/// Scales gradients so that their global norm is at most `max_norm`, like torch's
+/// `clip_grad_norm_`, and returns the norm before clipping, `[1]`. Nothing is read from the device.
 pub(crate) fn clip_grad_norm<M: Module>(
     module: &M,
     gradients: &mut GradientsParams,

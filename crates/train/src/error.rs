@@ -8,7 +8,7 @@ use rarebit_models::ModelError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A setting has a value that nothing can be trained with.
+    /// A setting is out of range.
     #[error("`{key}` is {value}: {reason}")]
     Setting {
         /// The setting's name in configuration files.
@@ -18,32 +18,33 @@ pub enum TrainError {
         /// What it should be.
         reason: &'static str,
     },
-    /// There is nothing to learn from.
-    #[error("there are no training examples: every pair was dropped or the file is empty")]
+    /// There is no training data.
+    #[error("there are no training examples: the file is empty, or all of its rows were dropped")]
     NoExamples,
-    /// An example has no rejected completion, or no label, though the objective looks at it, or has
-    /// one though it does not.
+    /// An example is not of the kind that the objective learns from.
     #[error(
-        "the example {id} does not fit the objective: preference objectives learn from pairs, sft from completions, \
+        "example {id} does not fit the objective: preference objectives learn from pairs, sft from completions, \
          kto from labelled completions"
     )]
     Unfit {
         /// The example.
         id: String,
     },
-    /// An objective with a reference was asked for on examples without its log-probabilities.
-    #[error("an example has no reference log-probabilities, which the objective compares with")]
+    /// The objective needs reference log-probabilities, and the examples come without.
+    #[error("the objective needs reference log-probabilities, and the examples come without")]
     NoReference,
-    /// A round of several was given evaluation data, of which it knows no reference.
-    #[error("a round is not evaluated: what it learns from is its own")]
+    /// Evaluation data was given to a round of online training, which has no reference for it.
+    #[error("a round of online training takes no evaluation data")]
     EvaluatedRound,
-    /// ORPO over whole sequences was asked for without their likelihoods.
-    #[error("the likelihood of prompts and completions is missing, which the objective reads")]
+    /// ORPO over whole sequences was computed on a batch without their log-probabilities.
+    #[error(
+        "the objective needs log-probabilities of prompts and completions, and the batch has none of prompts"
+    )]
     NoSequences,
-    /// The loss is not a number any more.
+    /// The loss or the gradient is not finite.
     #[error(
         "the loss became {loss} (gradient norm {grad_norm}) at step {step}, on the examples {ids}; {last_good}. \
-         A lower learning_rate or a max_grad_norm may help, and so may a look at those examples",
+         Try a lower learning_rate or a max_grad_norm, and look at these examples",
         ids = ids.join(", ")
     )]
     NotFinite {
@@ -51,30 +52,32 @@ pub enum TrainError {
         step: u64,
         /// Its loss.
         loss: f64,
-        /// Its gradients' norm.
+        /// Its gradient norm.
         grad_norm: f64,
         /// The examples of its batch.
         ids: Vec<String>,
-        /// Where to go on from.
+        /// Where to resume from.
         last_good: String,
     },
-    /// The parameters, or the loss in evaluation, are no numbers any more.
+    /// The parameters or the evaluation loss are not finite.
     #[error(
-        "the model is no longer finite after step {step}; {last_good}. A lower learning_rate or a \
-         max_grad_norm may help"
+        "the model is not finite after step {step}; {last_good}. Try a lower learning_rate or a max_grad_norm"
     )]
     Diverged {
-        /// The step that did it, or a later one.
+        /// The step that caused it, or a later one.
         step: u64,
-        /// Where to go on from.
+        /// Where to resume from.
         last_good: String,
     },
-    /// A checkpoint does not belong to this run.
-    #[error("{} was made with other settings ({what}): give another output_dir, or remove it to start anew", path.display())]
+    /// A checkpoint belongs to another run.
+    #[error(
+        "{} was made with other settings ({what}): choose another output_dir, or remove this one to start over",
+        path.display()
+    )]
     OtherRun {
         /// The checkpoint.
         path: PathBuf,
-        /// What differs.
+        /// What may differ.
         what: &'static str,
     },
     /// A file of the run folder could not be read or written.
@@ -84,22 +87,22 @@ pub enum TrainError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
     /// A file of a checkpoint is damaged.
-    #[error("{} is damaged: {reason}; remove its folder to go on from the checkpoint before it", path.display())]
+    #[error("{} is damaged: {reason}; remove its folder to resume from the checkpoint before it", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not parse.
+        /// What is wrong with it.
         reason: String,
     },
     /// Results could not be read back from the device.
     #[error("cannot read results back from the device: {reason}")]
     Device {
-        /// What the device said.
+        /// The device's error.
         reason: String,
     },
     /// The model or its tokenizer failed.

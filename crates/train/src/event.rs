@@ -1,4 +1,4 @@
-//! What a run tells while it goes on, and how it ends.
+//! What a run reports as it proceeds, and how it ends.
 
 use std::path::Path;
 
@@ -7,47 +7,47 @@ use rarebit_models::causal_lm::CausalLm;
 
 use crate::step::StepReport;
 
-/// What a run tells while it goes on.
+/// Progress of a run.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// Reference log-probabilities are being computed.
     Reference {
         /// Examples done.
         done: usize,
-        /// Examples in all.
+        /// Total number of examples.
         total: usize,
     },
-    /// The run goes on from a checkpoint.
+    /// The run resumes from a checkpoint.
     Resumed {
-        /// Its step.
+        /// The checkpoint's step.
         step: u64,
     },
-    /// A step was taken.
+    /// A step was completed.
     Step {
         /// Steps taken so far.
         step: u64,
-        /// Steps in all.
+        /// Total number of steps.
         total: u64,
-        /// What it did.
+        /// Its loss and metrics.
         report: &'a StepReport,
-        /// Speed since the last line of the log, padding left out.
+        /// Throughput since the last log line, padding excluded.
         tokens_per_second: f64,
     },
-    /// Examples held back are being read.
+    /// Evaluation is in progress.
     Evaluating {
         /// Examples done.
         done: usize,
-        /// Examples in all.
+        /// Total number of examples.
         total: usize,
     },
-    /// They have been.
+    /// Evaluation is complete.
     Evaluated {
         /// Steps taken so far.
         step: u64,
         /// Loss and metrics.
         report: &'a StepReport,
     },
-    /// A checkpoint is whole.
+    /// A checkpoint was written.
     Saved {
         /// Its folder.
         path: &'a Path,
@@ -56,16 +56,17 @@ pub enum Event<'a> {
 
 /// How a run ended.
 pub struct Outcome<M = CausalLm> {
-    /// What was trained: the last, or the best evaluated one if the settings ask for it.
+    /// The trained model: the last one, or the one with the lowest evaluation loss if the settings
+    /// say so.
     pub model: M,
-    /// The optimizer as the last step left it.
+    /// The optimizer after the last step.
     pub optimizer: ModuleOptimizer,
     /// Steps taken.
     pub steps: u64,
     /// Whether evaluation stopped improving before the last step.
     pub stopped_early: bool,
-    /// The lowest evaluation loss and its step.
+    /// Step and value of the lowest evaluation loss.
     pub best: Option<(u64, f64)>,
-    /// Loss of the last step taken by this process; none when the run was finished before.
+    /// Loss of the last step in this process; none if the run had been complete already.
     pub last_loss: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! From texts to token ids that a run learns from.
+//! From texts to the token ids of training examples.
 
 use rarebit_data::Text;
 use rarebit_models::ModelError;
@@ -7,26 +7,26 @@ use rarebit_models::tokenizer::Tokenizer;
 
 use crate::example::{Sequence, TruncationMode};
 
-/// Turns texts into sequences of token ids.
+/// Turns prompts and completions into sequences of token ids.
 #[derive(Debug)]
 pub struct ExampleTokenizer<'a> {
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The model's chat template.
     pub template: &'a ChatTemplate,
-    /// Longest sequence.
+    /// Maximum sequence length.
     pub max_length: Option<usize>,
-    /// Which end of a longer one is kept.
+    /// Which end of longer sequences is kept.
     pub truncation_mode: TruncationMode,
 }
 
-/// Which tokens supervised fine-tuning learns, under TRL's names; with both set, those that both
-/// name.
+/// Which tokens supervised fine-tuning computes the loss on, under TRL's names; with both set, the
+/// intersection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SftTokens {
-    /// Those after the prompt; else all.
+    /// Only the completion's; otherwise all.
     pub completion_only_loss: bool,
-    /// Those that the assistant wrote, in every turn of a conversation.
+    /// Only the assistant's, in every turn of a conversation.
     pub assistant_only_loss: bool,
 }
 
@@ -34,7 +34,8 @@ impl ExampleTokenizer<'_> {
     /// Both completions of a pair, each with the prompt.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails, or a conversation meets a model without template.
+    /// When the template or the tokenizer fails, or the texts are conversations and the model has
+    /// no chat template.
     pub fn pair(
         &self,
         prompt: &Text,
@@ -42,8 +43,8 @@ impl ExampleTokenizer<'_> {
         rejected: &Text,
     ) -> Result<[Sequence; 2], ModelError> {
         let mut sides = [self.encode(prompt, chosen)?, self.encode(prompt, rejected)?];
-        // Where the template changes what it wrote of the prompt, both completions begin where the
-        // first of them parts from it, as in TRL.
+        // Where the template renders the prompt differently once a completion follows, both
+        // completions start where the first of them diverges from the prompt, as in TRL.
         let start = sides.iter().map(completion_start).min().unwrap_or(0);
         for side in &mut sides {
             side.loss_spans = std::iter::once(start..side.ids.len()).collect();
@@ -54,7 +55,8 @@ impl ExampleTokenizer<'_> {
     /// A prompt and its completion, or a conversation split before its last turn.
     ///
     /// # Errors
-    /// As for [`Self::pair`], and when the assistant's tokens are asked for and cannot be told.
+    /// As for [`Self::pair`], and when the loss is restricted to the assistant's tokens and the
+    /// template does not mark them.
     pub fn supervised(
         &self,
         prompt: &Text,
@@ -109,8 +111,8 @@ impl ExampleTokenizer<'_> {
             .collect();
         if loss_spans.is_empty() {
             return Err(ModelError::Prompt {
-                reason: "assistant_only_loss leaves nothing to learn: the chat template marks no token as the \
-                         assistant's; look at its {% generation %}"
+                reason: "assistant_only_loss leaves no token to learn from: the chat template marks none as the \
+                         assistant's; check its {% generation %} block"
                     .to_owned(),
             });
         }
@@ -133,7 +135,7 @@ fn completion_start(sequence: &Sequence) -> usize {
         .map_or(sequence.ids.len(), |span| span.start)
 }
 
-/// Turns for a chat template: plain text is what `role` says.
+/// Messages for a chat template; plain text becomes one message of `role`.
 pub fn messages(text: &Text, role: &str) -> Vec<Message> {
     match text {
         Text::Plain(text) => vec![Message::new(role, text)],

@@ -1,8 +1,8 @@
 //! The training loop: one loop for policies, whose objective is an enum, and for reward models.
 //!
-//! Token ids and weights come in, a trained policy goes out; everything between lives in the run
-//! folder: checkpoints from which a killed run goes on, `metrics.jsonl`, TensorBoard events.
-//! Progress is told through a callback; nothing is printed.
+//! Token ids and weights go in, a trained model comes out. State lives in the run folder:
+//! checkpoints from which a killed run resumes, `metrics.jsonl`, TensorBoard events. Progress is
+//! reported through a callback; nothing is printed.
 //!
 //! # Example
 //! ```

@@ -1,4 +1,4 @@
-//! What is trained for: one enum, each objective with its own settings.
+//! Training objectives: one enum, each objective with its own settings.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::task::Losses;
 
 /// The training objective.
 ///
-/// A weighted objective is its plain sibling times the example's weight; plain ones see weight 1.
+/// A weighted objective multiplies each example's loss by its weight; otherwise the weight is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Objective {
     /// Supervised fine-tuning on completions.
@@ -23,11 +23,11 @@ pub enum Objective {
     },
     /// Direct preference optimisation and its variants; weighted, it is DDPO.
     Dpo {
-        /// What is made of the margin.
+        /// The loss as a function of the margin.
         loss_type: LossType,
-        /// Strength of the pull toward the reference policy.
+        /// Strength of the regularisation towards the reference policy.
         beta: f32,
-        /// The coefficient of the policy's log-ratio where it is another one: soft preference
+        /// The coefficient of the policy's log-ratio if it differs from `beta`: soft preference
         /// learning.
         policy_beta: Option<f32>,
         /// Whether pairs are weighted.
@@ -37,23 +37,23 @@ pub enum Objective {
     Orpo {
         /// Weight of the odds-ratio term.
         lambda: f32,
-        /// Over which tokens the likelihood of the chosen response is taken.
+        /// Which tokens the NLL of the chosen response covers.
         nll: OrpoNll,
-        /// Whether pairs are weighted, and where the weight stands.
+        /// Whether pairs are weighted, and where the weight enters.
         weight: OrpoWeight,
     },
     /// Simple preference optimisation.
     Simpo {
         /// Scale of the margin between mean log-probabilities.
         beta: f32,
-        /// The margin that is asked for.
+        /// The target margin.
         gamma: f32,
         /// Whether pairs are weighted.
         weighted: bool,
     },
     /// Kahneman-Tversky optimisation on labelled completions.
     Kto {
-        /// How fast the value of a gain levels off.
+        /// How quickly the value of a gain saturates.
         beta: f32,
         /// Weight of desirable completions.
         desirable_weight: f32,
@@ -64,7 +64,7 @@ pub enum Objective {
     },
 }
 
-/// What is made of DPO's margin, under TRL's names.
+/// DPO's loss as a function of the margin, under TRL's names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -80,49 +80,49 @@ pub enum LossType {
     Hinge,
 }
 
-/// Over which tokens ORPO takes the likelihood of the chosen response.
+/// Which tokens ORPO's NLL of the chosen response covers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum OrpoNll {
-    /// Those of the completion, as the paper has it.
+    /// The completion's, as in the paper.
     #[default]
     Completion,
-    /// Those of prompt and completion, as TRL has it.
+    /// Those of prompt and completion, as in TRL.
     Sequence,
 }
 
-/// Where DORPO's weight stands.
+/// Where DORPO's weight enters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrpoWeight {
-    /// Nowhere: ORPO.
+    /// Nowhere: plain ORPO.
     None,
-    /// Before the whole loss, as the paper prints it.
+    /// As a factor of the whole loss, as in the paper.
     Paper,
-    /// Before the NLL and inside the sigmoid, as the authors' code has it.
+    /// As a factor of the NLL and inside the sigmoid, as in the authors' code.
     Reference,
 }
 
 /// What an objective learns from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LearnsFrom {
-    /// Completions, each for itself.
+    /// Single completions.
     Completions,
     /// Pairs of a chosen and a rejected completion.
     Pairs,
-    /// Completions with a binary label each.
+    /// Completions with a binary label.
     Labelled,
 }
 
 /// What the losses of a micro-batch are computed from.
 pub(crate) struct Inputs<'a> {
-    /// Of the policy: of chosen and rejected, or of own and mismatched completions.
+    /// Of the policy, in the order of [`Example::sequences`].
     pub(crate) completions: &'a CompletionLogps,
-    /// The policy's mean log-probability of prompt and chosen completion, `[examples]`; there when
+    /// The policy's mean log-probability of prompt and chosen completion, `[examples]`; present if
     /// [`Objective::reads_sequences`].
     pub(crate) sequences: Option<Tensor<1>>,
-    /// The reference's summed log-probabilities of the same completions; there when
+    /// The reference's summed log-probabilities of the same completions; present if
     /// [`Objective::needs_reference`].
     pub(crate) reference: Option<&'a PairLogps>,
     /// 1 where the completion is desirable, `[examples]`.
@@ -181,7 +181,7 @@ impl Objective {
         }
     }
 
-    /// Whether it reads the likelihood of whole sequences.
+    /// Whether it reads log-probabilities of prompts, too.
     pub(crate) fn reads_sequences(self) -> bool {
         matches!(
             self,
@@ -192,8 +192,8 @@ impl Objective {
         )
     }
 
-    /// An example's share of what the losses of a step are divided by: 1, but the number of
-    /// completion tokens in supervised fine-tuning, whose loss is the mean over tokens.
+    /// An example's share of the divisor of a step's losses: 1, or in supervised fine-tuning, whose
+    /// loss is a mean over tokens, its number of completion tokens.
     pub(crate) fn share(self, example: &Example) -> usize {
         match self.learns_from() {
             LearnsFrom::Completions => example.completion_tokens(),
@@ -273,8 +273,8 @@ impl Objective {
     }
 }
 
-/// Rewards and log-probabilities are logged of whole completions, whatever the loss looks at, as
-/// TRL does.
+/// Logged rewards and log-probabilities are summed over tokens even if the loss averages them, as
+/// in TRL.
 fn dpo(
     completions: &CompletionLogps,
     reference: &PairLogps,
@@ -312,7 +312,7 @@ fn orpo(
     let plain = detached(policy);
     let log_odds = loss::log_odds(plain.chosen.clone()) - loss::log_odds(plain.rejected.clone());
     let mut sums = pair_metrics(&scaled(&plain, lambda), &plain);
-    // TRL's names: the ratio is what its sigmoid makes of the log odds.
+    // TRL's names: its `log_odds_ratio` is the log-sigmoid of the difference of log-odds.
     sums.push(("log_odds_ratio", log_sigmoid(log_odds.clone()).sum()));
     sums.push(("log_odds_chosen", log_odds.sum()));
     sums.push(("nll_loss", nll.clone().detach().sum()));
@@ -323,8 +323,8 @@ fn orpo(
     Losses { per_example, sums }
 }
 
-/// The second completions are the mismatched ones, from which the KL divergence is estimated. Rewards
-/// and log-probabilities are summed by label and counted: [`means_by_label`] divides them.
+/// The second completions are the mismatched ones, from which the KL divergence is estimated.
+/// Rewards and log-probabilities are summed by label and counted: [`means_by_label`] divides them.
 fn kto(
     completions: &CompletionLogps,
     reference: &PairLogps,
@@ -426,7 +426,7 @@ mod tests {
     };
 
     #[test]
-    fn what_compares_with_a_reference_needs_one() {
+    fn objectives_with_a_reference_fail_without_one() {
         let device = Device::flex();
         let completions =
             CompletionLogps::new(Tensor::zeros([2], &device), Tensor::ones([2, 2], &device));

@@ -1,4 +1,4 @@
-//! How little a model expected a completion.
+//! Perplexity of completions.
 
 use rarebit_models::causal_lm::CausalLm;
 
@@ -6,8 +6,8 @@ use crate::batch::{by_length, read_logps};
 use crate::error::TrainError;
 use crate::example::{Completion, Example, Sequence};
 
-/// Perplexity of each completion given its prompt, `exp(-1/|y| log p(y | x))`, from 1; 1 for one
-/// without tokens. The model is read as it is: one without autodiff keeps no graph.
+/// Perplexity of each completion given its prompt, `exp(-1/|y| log p(y | x))`; 1 for an empty
+/// completion. The model should be one without autodiff: no graph is needed.
 ///
 /// # Errors
 /// When the device fails.

@@ -1,13 +1,13 @@
-//! An optimizer that reads its state back to where the parameters are.
+//! An optimizer that loads its state onto a given device.
 
 use burn::optim::{AdamW, DynOptimizer, DynState, LearningRate, StateSink, StateSource};
 use burn::tensor::Device;
 use burn::tensor::kind::BridgeTensor;
 
-/// AdamW whose state goes to `device` when it is read from a checkpoint.
+/// AdamW whose state is loaded onto `device` when it is read from a checkpoint.
 ///
-/// Burn 0.22 materialises it on the default device first, which is a GPU: a run on the CPU would
-/// wake one up, and stop where there is none.
+/// Burn 0.22 loads it onto the default device first, which is a GPU: a run on the CPU would
+/// initialise one, and fail where there is none.
 pub(crate) struct PinnedOptimizer {
     pub(crate) optimizer: AdamW,
     pub(crate) device: Device,

@@ -1,26 +1,26 @@
-//! A learning rate that falls when evaluation stops improving, as torch's `ReduceLROnPlateau`
-//! lowers it (PyTorch 2.15, in its modes `min` and `rel`).
+//! A learning rate that is reduced when the evaluation loss stops improving, as by torch's
+//! `ReduceLROnPlateau` (PyTorch 2.15, modes `min` and `rel`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
-/// Smaller changes of the learning rate are not made, as in torch.
+/// Smaller reductions are skipped, as in torch.
 const EPSILON: f64 = 1e-8;
 
-/// When the learning rate falls, and by how much, under torch's names and with its defaults.
+/// When the learning rate is reduced and by how much, with torch's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlateauSettings {
-    /// What the learning rate is multiplied by.
+    /// Factor of each reduction.
     pub factor: f64,
-    /// Evaluations without improvement that are waited for.
+    /// Evaluations without improvement before a reduction.
     pub patience: u64,
-    /// The share of the lowest loss by which another must be lower to count as better.
+    /// Relative improvement on the lowest loss that counts as one.
     pub threshold: f64,
-    /// Evaluations after a fall during which nothing is counted.
+    /// Evaluations after a reduction that do not count.
     pub cooldown: u64,
-    /// The learning rate never falls below it.
+    /// Lower bound of the learning rate.
     pub min_lr: f64,
 }
 
@@ -37,7 +37,7 @@ impl Default for PlateauSettings {
 }
 
 impl PlateauSettings {
-    /// Whether they are the defaults, of which a configuration need not speak.
+    /// Whether they are the defaults, which a saved configuration omits.
     pub(crate) fn are_default(&self) -> bool {
         *self == Self::default()
     }
@@ -67,21 +67,21 @@ impl PlateauSettings {
     }
 }
 
-/// Where the learning rate of a run stands; part of its checkpoints.
+/// The state of the reductions in a run; part of its checkpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plateau {
-    /// The learning rate now.
+    /// The current learning rate.
     pub learning_rate: f64,
     /// The lowest loss so far.
     best: Option<f64>,
-    /// Evaluations since it, cooldowns left out.
+    /// Evaluations since then, cooldowns excluded.
     bad: u64,
-    /// Evaluations of a cooldown that are left.
+    /// Evaluations left of a cooldown.
     cooling: u64,
 }
 
 impl Plateau {
-    /// The start of a run.
+    /// The state at the start of a run.
     pub fn new(learning_rate: f64) -> Self {
         Self {
             learning_rate,
@@ -91,7 +91,7 @@ impl Plateau {
         }
     }
 
-    /// Takes note of an evaluation's loss.
+    /// Records an evaluation loss.
     pub fn step(&mut self, loss: f64, settings: &PlateauSettings) {
         let is_better = |best: f64| loss < best * (1.0 - settings.threshold);
         if self.best.is_none_or(is_better) {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_cannot_lower_a_rate_are_refused() {
+    fn settings_out_of_range_are_refused() {
         for (settings, key) in [
             (
                 PlateauSettings {

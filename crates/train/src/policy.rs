@@ -1,4 +1,4 @@
-//! Learning to write: a policy, pairs or completions, an objective.
+//! Training a policy for an objective.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use crate::reference::{ReferenceCache, reference_logps};
 use crate::task::{Losses, Sample, Task};
 use crate::trainer::{self, Plan, Segment};
 
-/// A policy that learns an objective.
+/// Training a policy for an objective.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyTask {
     /// The objective.
     pub objective: Objective,
-    /// Fills batches.
+    /// The padding token.
     pub pad: u32,
 }
 
@@ -34,7 +34,7 @@ pub struct PolicyTask {
 pub struct Item<'a> {
     /// The example.
     pub example: &'a Example,
-    /// Of chosen and rejected, summed; needed by DPO.
+    /// Summed log-probabilities of its two completions; needed if the objective has a reference.
     pub reference: Option<[f32; 2]>,
 }
 
@@ -90,7 +90,7 @@ impl Task for PolicyTask {
     }
 
     fn is_separable(&self) -> bool {
-        // KTO estimates the policy's divergence from all of a micro-batch.
+        // KTO estimates the KL divergence from the whole micro-batch.
         !matches!(self.objective, Objective::Kto { .. })
     }
 
@@ -99,7 +99,7 @@ impl Task for PolicyTask {
     }
 }
 
-/// Reference log-probabilities of a micro-batch, if its items carry them.
+/// Reference log-probabilities of a micro-batch, if all of its items have them.
 fn reference(items: &[Item<'_>], device: &Device) -> Option<PairLogps> {
     let column = |which: usize| {
         let values: Vec<f32> = items
@@ -117,54 +117,54 @@ fn reference(items: &[Item<'_>], device: &Device) -> Option<PairLogps> {
     })
 }
 
-/// One of several rounds, each of which is a run that goes on from the one before it: what a policy
-/// learns in it was written by the policy itself.
+/// One round of online training: a run on responses that the policy itself wrote, continuing from
+/// the round before it.
 #[derive(Clone)]
 pub struct Round {
-    /// Its place among them, from 0.
+    /// Its index, from 0.
     pub index: u64,
-    /// How many there are: the learning rate's schedule spans them all, as if each had as many steps
-    /// as this one.
+    /// The number of rounds. The learning rate schedule spans all of them, as if each had as many
+    /// steps as this one.
     pub of: u64,
-    /// The log-probabilities of the training pairs under the policy that the first round started
-    /// from, in the order of the pairs; empty for an objective without reference.
+    /// Log-probabilities of the training pairs under the initial policy of the first round, in the
+    /// order of the pairs; empty for an objective without reference.
     pub reference: Vec<[f32; 2]>,
 }
 
-/// Which policy is trained, on what, and where the run is kept.
+/// The training run of a policy.
 pub struct PolicyRun<'a> {
     /// The run folder.
     pub output_dir: &'a Path,
-    /// Settings of the loop.
+    /// Settings of the training loop.
     pub arguments: &'a TrainingArguments,
     /// The objective.
     pub objective: Objective,
-    /// Examples to learn from.
+    /// Training examples.
     pub train: &'a [Example],
-    /// Examples to be judged by; may be none.
+    /// Evaluation examples; may be empty.
     pub eval: &'a [Example],
-    /// Fills batches.
+    /// The padding token.
     pub pad: u32,
-    /// A hash of the files that the starting policy was read from.
+    /// A hash of the initial policy's files.
     pub policy: String,
-    /// The settings of the adapter that is trained, if one is.
+    /// The settings of the adapter to train, if any.
     pub adapter: Option<&'a LoraConfig>,
-    /// Keeps reference log-probabilities between runs.
+    /// Folder of the cache of reference log-probabilities, if they are cached.
     pub reference_cache: Option<PathBuf>,
-    /// Which of several rounds it is, if it is one.
+    /// The round, in online training.
     pub round: Option<Round>,
 }
 
 impl PolicyRun<'_> {
-    /// Refuses a run folder whose checkpoints are of another run.
+    /// Checks that checkpoints in the run folder belong to this run.
     ///
     /// # Errors
-    /// When they are, or cannot be read.
+    /// When they do not, or cannot be read.
     pub fn check_folder(&self) -> Result<(), TrainError> {
         Checkpoints::new(self.output_dir).check(&self.fingerprint())
     }
 
-    /// Everything that determines the course of the run, hashed.
+    /// A hash of everything that the results depend on.
     pub(crate) fn fingerprint(&self) -> String {
         let mut data = Vec::new();
         for example in self.train.iter().chain(self.eval) {
@@ -230,13 +230,13 @@ impl PolicyRun<'_> {
     }
 }
 
-/// Trains a policy, going on from the run folder's last checkpoint if there is one.
+/// Trains a policy, resuming from the run folder's last checkpoint if there is one.
 ///
-/// On the CPU a run that was killed and started again takes the same steps to the last bit.
+/// On the CPU a killed and resumed run takes bit for bit the same steps as an uninterrupted one.
 ///
 /// # Errors
-/// When settings are out of range, there is nothing to learn from, the run folder belongs to
-/// another run or cannot be written, the device fails, or the loss is no number any more.
+/// When settings are out of range, there are no examples or they do not fit the objective, the run
+/// folder belongs to another run or cannot be written, the device fails, or the loss is not finite.
 pub fn train(
     model: CausalLm,
     run: &PolicyRun<'_>,
@@ -245,7 +245,7 @@ pub fn train(
     train_on(model, None, run, on_event)
 }
 
-/// [`train`] with the optimizer that an earlier run of the same policy left.
+/// [`train`] with the optimizer state of an earlier run of the same policy.
 ///
 /// # Errors
 /// As for [`train`].
@@ -261,7 +261,7 @@ pub fn train_on(
         return Err(TrainError::EvaluatedRound);
     }
     run.check_folder()?;
-    // The reference policy is the policy as it starts, so its log-probs come before any step.
+    // The reference is the initial policy, so its log-probs are computed before the first step.
     let [train, eval] = run.reference(&model, on_event)?;
     let plan = Plan {
         output_dir: run.output_dir,
@@ -282,7 +282,7 @@ pub fn train_on(
     trainer::run(model, plan, on_event)
 }
 
-/// Examples with their references, as far as there are any.
+/// Examples with their reference log-probabilities, where there are any.
 fn items<'a>(examples: &'a [Example], references: &[[f32; 2]]) -> Vec<Item<'a>> {
     let item = |(i, example)| Item {
         example,

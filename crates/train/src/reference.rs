@@ -1,4 +1,4 @@
-//! The reference policy's log-probabilities: they never change, so they are computed once.
+//! The reference policy's log-probabilities. They never change, so they are computed once.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::example::Example;
 
 const NAME: &str = "reference_logps";
 
-/// Where reference log-probabilities are kept between runs, and which policy they are of.
+/// Where reference log-probabilities are cached between runs, and of which policy.
 #[derive(Debug, Clone)]
 pub struct ReferenceCache {
     /// The folder of the cache.
@@ -41,8 +41,8 @@ impl ReferenceCache {
     }
 }
 
-/// Summed log-probabilities of each example's completions, chosen and rejected, under the policy
-/// as it is now; from the cache if it has them.
+/// Summed log-probabilities under the policy as it is now, from the cache if it has them: of chosen
+/// and rejected, or of own and mismatched completions. Single completions have no reference.
 ///
 /// # Errors
 /// When the device fails or the cache cannot be written.
@@ -77,7 +77,7 @@ pub fn reference_logps(
     Ok(logps)
 }
 
-/// Whatever cannot be read is computed anew.
+/// The cached values; `None` if they are missing or unreadable, so that they are computed again.
 fn read(path: &Path, examples: usize) -> Option<Vec<[f32; 2]>> {
     let values = TensorFile::open(path)
         .ok()?

@@ -1,4 +1,4 @@
-//! Learning to judge: a reward model and texts with scores.
+//! Training a reward model on texts with scores.
 
 use std::path::Path;
 
@@ -14,14 +14,14 @@ use crate::event::{Event, Outcome};
 use crate::task::{Losses, Sample, Task};
 use crate::trainer::{self, Plan, Segment};
 
-/// A text and the score that a reward model should give it.
+/// A text and the score that the reward model should predict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredExample {
-    /// Leads back to the row it comes from; named when training fails on it.
+    /// Identifies the row it was read from; named when training fails on it.
     pub id: String,
-    /// Token ids of prompt and response.
+    /// Token ids of the prompt and the response.
     pub ids: Vec<u32>,
-    /// The score, on the scale that is learned.
+    /// The score on the scale of the reward model.
     pub score: f32,
 }
 
@@ -39,8 +39,8 @@ impl Sample for &ScoredExample {
     }
 }
 
-/// A reward model that learns scores: the mean of `|reward - score|` (arXiv 2503.17126, appendix
-/// on the reward model).
+/// Regression of scores: the mean of `|reward - score|` (arXiv 2503.17126, appendix on the reward
+/// model).
 #[derive(Debug, Clone, Copy)]
 pub struct RewardTask;
 
@@ -69,28 +69,27 @@ impl Task for RewardTask {
     }
 }
 
-/// Which reward model is trained, on what, and where the run is kept.
+/// The training run of a reward model.
 pub struct RewardRun<'a> {
     /// The run folder.
     pub output_dir: &'a Path,
-    /// Settings of the loop.
+    /// Settings of the training loop.
     pub arguments: &'a TrainingArguments,
-    /// Texts to learn from.
+    /// Training data.
     pub train: &'a [ScoredExample],
-    /// Texts to be judged by; may be none.
+    /// Evaluation data; may be empty.
     pub eval: &'a [ScoredExample],
-    /// What the model starts as: a hash of its files, and the seed of a fresh head.
+    /// Identifies the initial model: a hash of its files, and the seed of a newly initialised head.
     pub start: String,
-    /// The settings of the adapter that is trained, if one is.
+    /// The settings of the adapter to train, if any.
     pub adapter: Option<&'a LoraConfig>,
 }
 
 impl RewardRun<'_> {
-    /// Refuses settings and data that make no run, and a run folder whose checkpoints are of another
-    /// one.
+    /// Checks settings and data, and that checkpoints in the run folder belong to this run.
     ///
     /// # Errors
-    /// When they are, or cannot be read.
+    /// When a check fails or a checkpoint cannot be read.
     pub fn check(&self) -> Result<(), TrainError> {
         trainer::check(self.arguments, self.train.len(), self.eval.len())?;
         Checkpoints::new(self.output_dir).check(&self.fingerprint())
@@ -112,7 +111,7 @@ impl RewardRun<'_> {
     }
 }
 
-/// Trains a reward model, going on from the run folder's last checkpoint if there is one.
+/// Trains a reward model, resuming from the run folder's last checkpoint if there is one.
 ///
 /// # Errors
 /// As for [`crate::train`].

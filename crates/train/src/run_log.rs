@@ -1,4 +1,4 @@
-//! The run folder's log: one line of JSON per logged step, and the same for TensorBoard.
+//! The log of a run: one line of JSON per logged step, and the same values for TensorBoard.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,21 +11,21 @@ use serde_json::{Map, Value};
 use crate::error::TrainError;
 use crate::tensorboard::EventWriter;
 
-/// File of the log.
+/// The name of the log file.
 pub const METRICS: &str = "metrics.jsonl";
 
 pub(crate) struct RunLog {
     path: PathBuf,
     lines: File,
-    /// Opened by the first line, so that a finished run that is started again leaves no empty file.
+    /// Opened with the first line, so that restarting a finished run leaves no empty file.
     events: Option<EventWriter>,
     folder: PathBuf,
     resumed_at: u64,
 }
 
 impl RunLog {
-    /// Opens the log of a run that has finished `step` steps; later lines are of steps that were
-    /// lost and will be taken again.
+    /// Opens the log of a run that has completed `step` steps. Lines of later steps are dropped, as
+    /// these steps were lost and will be repeated.
     pub(crate) fn open(output_dir: &Path, step: u64) -> Result<Self, TrainError> {
         let path = output_dir.join(METRICS);
         keep_until(&path, step)?;
@@ -91,7 +91,7 @@ fn now() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Drops the lines of steps after `step`, and a last line that was cut off.
+/// Drops the lines of steps after `step`, and an incomplete last line.
 fn keep_until(path: &Path, step: u64) -> Result<(), TrainError> {
     if !path.is_file() {
         return Ok(());

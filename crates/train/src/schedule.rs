@@ -17,17 +17,17 @@ pub enum LrSchedulerType {
     Linear,
     /// Half a cosine from the peak to 0 at the last step.
     Cosine,
-    /// The peak from the first step on: the warm-up is ignored, as in transformers.
+    /// The peak throughout: the warm-up is ignored, as in transformers.
     Constant,
-    /// The peak from the end of the warm-up on.
+    /// The peak after the warm-up.
     ConstantWithWarmup,
-    /// The peak until evaluation stops improving, then less and less: see [`crate::PlateauSettings`].
-    /// There is no warm-up, as in transformers.
+    /// The peak until the evaluation loss stops improving, then reduced step by step, as
+    /// `lr_scheduler_kwargs` says. There is no warm-up, as in transformers.
     ReduceLrOnPlateau,
 }
 
 impl LrSchedulerType {
-    /// Every type, in the order in which help texts list them.
+    /// All types, in the order of help texts.
     pub const ALL: [Self; 5] = [
         Self::Linear,
         Self::Cosine,
@@ -36,7 +36,7 @@ impl LrSchedulerType {
         Self::ReduceLrOnPlateau,
     ];
 
-    /// The name in configs and on the command line.
+    /// Its name in configuration files and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -54,7 +54,7 @@ impl fmt::Display for LrSchedulerType {
     }
 }
 
-/// A scheduler name that rarebit does not have.
+/// An unknown scheduler name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown learning rate schedule `{0}`: use linear, cosine, constant, constant_with_warmup or \
@@ -73,10 +73,10 @@ impl FromStr for LrSchedulerType {
     }
 }
 
-/// The learning rate of every optimiser step of a run.
+/// The learning rate at every optimizer step of a run.
 ///
-/// It holds no state: a resumed run asks for the step it is at. What a learning rate that falls on
-/// plateaus depends on is no function of the step; here it is the peak.
+/// It holds no state, so a resumed run continues where it was. `reduce_lr_on_plateau` is not a
+/// function of the step: here it stays at the peak, and [`Plateau`](crate::Plateau) reduces it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
     kind: LrSchedulerType,
@@ -86,8 +86,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A schedule that rises to `learning_rate` in `warmup_steps` and ends at `total_steps`, all
-    /// counted in optimiser steps.
+    /// A schedule that rises to `learning_rate` over `warmup_steps` and ends at `total_steps`, in
+    /// optimizer steps.
     pub fn new(
         kind: LrSchedulerType,
         learning_rate: f64,
@@ -102,9 +102,9 @@ impl Schedule {
         }
     }
 
-    /// The learning rate of the optimiser step that comes after `step` finished ones.
+    /// The learning rate after `step` completed optimizer steps.
     ///
-    /// As in transformers, the first step of a warm-up (`step` = 0) has learning rate 0.
+    /// As in transformers, the first step of a warm-up (`step` 0) has learning rate 0.
     pub fn lr(&self, step: u64) -> f64 {
         self.learning_rate * self.factor(step)
     }
@@ -123,8 +123,8 @@ impl Schedule {
         match self.kind {
             LrSchedulerType::Linear => self.total_steps.saturating_sub(step) as f64 / decay_steps,
             LrSchedulerType::Cosine => {
-                // Past the last step transformers lets the cosine rise again; a run never gets
-                // there, and 0 is the value a step too many should have.
+                // In transformers the cosine rises again past the last step. A run never gets
+                // there; 0 is the safe value.
                 let progress = ((step - self.warmup_steps) as f64 / decay_steps).min(1.0);
                 0.5 * (1.0 + (PI * progress).cos())
             }

@@ -1,7 +1,7 @@
 //! Parts of a batch for the cores of a CPU.
 //!
-//! How a batch is split depends on the batch and the model alone, and results are taken in the order
-//! of the parts: a run takes the same steps on any number of cores.
+//! How a batch is split depends on the batch and the model alone, and results are taken in the
+//! order of the parts: a run takes the same steps on any number of cores.
 
 use burn::tensor::Device;
 use rarebit_models::splits_batches;
@@ -29,8 +29,8 @@ pub(crate) fn part_tokens(gradients: usize) -> usize {
     }
 }
 
-/// Splits a batch into parts of neighbouring items with about `part_tokens` tokens each. Off the CPU
-/// the batch stays whole.
+/// Splits a batch into parts of neighbouring items with about `part_tokens` tokens each. Off the
+/// CPU the batch stays whole.
 pub(crate) fn parts<'a, S: Sample>(
     batch: &'a [S],
     part_tokens: usize,

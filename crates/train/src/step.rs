@@ -1,4 +1,4 @@
-//! One optimizer step: micro-batches forward and backward, clip, update, read what happened.
+//! One optimizer step: forward and backward over micro-batches, clipping, update, metrics.
 
 use std::collections::BTreeMap;
 
@@ -14,40 +14,40 @@ use crate::pinned_optimizer::PinnedOptimizer;
 use crate::split::{part_tokens, parts};
 use crate::task::{Sample, Task};
 
-/// Settings of AdamW, under transformers' names and with its defaults.
+/// Settings of AdamW, under transformers' names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
-    /// Decay of the gradients' mean.
+    /// β₁, the decay of the first moment.
     pub adam_beta1: f32,
-    /// Decay of the gradients' square.
+    /// β₂, the decay of the second moment.
     pub adam_beta2: f32,
-    /// Added to the denominator.
+    /// ε, added to the denominator.
     pub adam_epsilon: f32,
-    /// Decoupled decay of matrices; norms and biases are not decayed, as in transformers.
+    /// Decoupled weight decay of matrices; norms and biases are not decayed, as in transformers.
     pub weight_decay: f32,
 }
 
-/// What a step did.
+/// Loss and metrics of a step or an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Mean over the examples (over the completion tokens in supervised fine-tuning).
     pub loss: f64,
-    /// Joint norm of the gradients before clipping.
+    /// Global gradient norm before clipping.
     pub grad_norm: f64,
     /// Means over the examples, under TRL's names.
     pub metrics: BTreeMap<&'static str, f64>,
-    /// Tokens that went through the model, padding left out.
+    /// Tokens that went through the model, padding excluded.
     pub tokens: usize,
 }
 
-/// A model, what it learns, and its optimizer.
+/// A model, its task and its optimizer.
 pub struct Learner<T: Task> {
     /// The model, on an autodiff device.
     pub model: T::Model,
     pub(crate) optimizer: ModuleOptimizer,
     pub(crate) task: T,
     max_grad_norm: Option<f64>,
-    /// About as many tokens are computed at a time on a core of the CPU.
+    /// Approximate number of tokens per part of a batch on the CPU.
     part_tokens: usize,
 }
 
@@ -67,7 +67,7 @@ impl<T: Task> Learner<T> {
             optimizer,
             device: device.clone(),
         };
-        // Of the groups that a parameter is in, the last one counts.
+        // The last group that holds a parameter applies to it.
         let mut optimizer = ModuleOptimizer::from(with_decay(adam.weight_decay)).with_group(
             ParamGroup::all(),
             pinned(with_decay(adam.weight_decay)),
@@ -77,7 +77,7 @@ impl<T: Task> Learner<T> {
             optimizer = optimizer.with_group(vectors(&model), pinned(with_decay(0.0)), None);
         }
         Self {
-            part_tokens: part_tokens(trained(&model)),
+            part_tokens: part_tokens(trainable(&model)),
             model,
             optimizer,
             task,
@@ -85,15 +85,15 @@ impl<T: Task> Learner<T> {
         }
     }
 
-    /// The device that batches go to.
+    /// The device of the model and its batches.
     pub fn device(&self) -> Device {
         device_of(&self.model)
     }
 
-    /// Takes one step on the mean loss of all micro-batches together.
+    /// Takes one step on the mean loss over all micro-batches.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails or an item does not fit the task.
     pub fn step(
         &mut self,
         micro_batches: &[Vec<T::Item<'_>>],
@@ -105,12 +105,12 @@ impl<T: Task> Learner<T> {
         let mut tally = Tally::default();
         for items in micro_batches {
             let learn = |model: &T::Model, part: &[T::Item<'_>]| {
-                let (loss, counted) = Counted::of(task, model, part, &device)?;
+                let (loss, part_sums) = PartSums::of(task, model, part, &device)?;
                 let gradients = (loss * share).backward();
-                Ok((counted, GradientsParams::from_grads(gradients, model)))
+                Ok((part_sums, GradientsParams::from_grads(gradients, model)))
             };
-            self.in_parts(&self.model, items, learn, |(counted, of_part)| {
-                tally.add(counted);
+            self.in_parts(&self.model, items, learn, |(part_sums, of_part)| {
+                tally.add(part_sums);
                 gradients.accumulate(&self.model, of_part);
             })?;
         }
@@ -122,10 +122,11 @@ impl<T: Task> Learner<T> {
         tally.report(share, norm)
     }
 
-    /// The loss and metrics of examples, without learning from them.
+    /// Loss and metrics over micro-batches, without training; `done` is called with the number of
+    /// items in each.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails or an item does not fit the task.
     pub fn evaluate(
         &self,
         micro_batches: &[Vec<T::Item<'_>>],
@@ -136,10 +137,10 @@ impl<T: Task> Learner<T> {
         let mut tally = Tally::default();
         for items in micro_batches {
             let look = |model: &T::Model, part: &[T::Item<'_>]| {
-                Ok(Counted::of(task, model, part, &device)?.1)
+                Ok(PartSums::of(task, model, part, &device)?.1)
             };
-            self.in_parts(&model, items, look, |counted| {
-                tally.add(counted);
+            self.in_parts(&model, items, look, |part_sums| {
+                tally.add(part_sums);
             })?;
             tally.settle(None)?;
             done(items.len());
@@ -170,7 +171,7 @@ impl<T: Task> Learner<T> {
         run_jobs_on(models, parts, work, take)
     }
 
-    /// What the summed losses are divided by.
+    /// The divisor of the summed losses.
     fn normaliser(&self, micro_batches: &[Vec<T::Item<'_>>]) -> f64 {
         let items = micro_batches.iter().flatten();
         let count: usize = items.map(|item| self.task.share(item)).sum();
@@ -178,8 +179,8 @@ impl<T: Task> Learner<T> {
     }
 }
 
-/// What is counted of a part of a micro-batch, still on the device.
-struct Counted {
+/// Sums over a part of a micro-batch, still on the device.
+struct PartSums {
     names: Vec<&'static str>,
     /// `[names]`
     sums: Tensor<1>,
@@ -187,8 +188,8 @@ struct Counted {
     tokens: usize,
 }
 
-impl Counted {
-    /// The summed loss, `[1]`, and what is counted beside it.
+impl PartSums {
+    /// The summed loss with its graph, `[1]`, and all sums without.
     fn of<T: Task>(
         task: &T,
         model: &T::Model,
@@ -201,17 +202,17 @@ impl Counted {
         let names = std::iter::once("loss").chain(names).collect();
         let mut sums = vec![loss.clone().detach()];
         sums.extend(losses.sums.into_iter().map(|(_, sum)| sum));
-        let counted = Self {
+        let part_sums = Self {
             names,
             sums: Tensor::cat(sums.into_iter().map(Tensor::without_autodiff).collect(), 0),
             examples: items.len(),
             tokens: items.iter().map(Sample::tokens).sum(),
         };
-        Ok((loss, counted))
+        Ok((loss, part_sums))
     }
 }
 
-/// Sums of a step's micro-batches, kept on the device until the step is over.
+/// Sums over a step's micro-batches, kept on the device until the step is complete.
 #[derive(Default)]
 struct Tally {
     names: Vec<&'static str>,
@@ -222,14 +223,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, counted: Counted) {
-        self.names = counted.names;
-        self.pending.push(counted.sums);
-        self.examples += counted.examples;
-        self.tokens += counted.tokens;
+    fn add(&mut self, part: PartSums) {
+        self.names = part.names;
+        self.pending.push(part.sums);
+        self.examples += part.examples;
+        self.tokens += part.tokens;
     }
 
-    /// Reads what is pending, and `extra` with it: the one wait for the device.
+    /// Reads the pending sums and `extra` with them: the only synchronisation with the device.
     fn settle(&mut self, extra: Option<Tensor<1>>) -> Result<Option<f64>, TrainError> {
         let has_extra = extra.is_some();
         let mut parts = std::mem::take(&mut self.pending);
@@ -286,13 +287,13 @@ pub(crate) fn read(tensor: Tensor<1>) -> Result<Vec<f32>, TrainError> {
         })
 }
 
-/// Where a model lives. Of an associated type, only a bound brings the method into scope.
+/// The device of a model. For an associated type, only a bound brings the method into scope.
 fn device_of<M: Adaptable>(model: &M) -> Device {
     model.device()
 }
 
-/// How many numbers training changes.
-fn trained<M: Module>(model: &M) -> usize {
+/// Number of trainable parameters.
+fn trainable<M: Module>(model: &M) -> usize {
     struct Count(usize);
     impl ModuleVisitor for Count {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

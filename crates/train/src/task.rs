@@ -1,4 +1,4 @@
-//! What a run learns, as the loop sees it: a model, things to learn from, a loss over micro-batches.
+//! A training task as the loop sees it: a model, items to learn from, a loss over micro-batches.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use rarebit_models::lora::Adaptable;
 
 use crate::error::TrainError;
 
-/// What a run learns. The loop, the optimizer and the run folder know no more of it.
+/// A training task: all that the loop, the optimizer and the run folder know of what is trained.
 pub trait Task: Sync {
-    /// What is trained.
+    /// The model that is trained.
     type Model: Adaptable;
-    /// One thing to learn from, with whatever its loss compares it with.
+    /// One item to learn from, with everything that its loss needs.
     type Item<'a>: Sample;
 
     /// The losses of a micro-batch.
     ///
     /// # Errors
-    /// When an item lacks what the loss compares with.
+    /// When an item lacks something that the loss needs.
     fn losses(
         &self,
         model: &Self::Model,
@@ -25,36 +25,36 @@ pub trait Task: Sync {
         device: &Device,
     ) -> Result<Losses, TrainError>;
 
-    /// An item's share of what the summed losses of a step are divided by. The loss is the mean
-    /// over the items unless a task says otherwise.
+    /// An item's share of the divisor of a step's summed losses. With the default of 1 the loss is
+    /// the mean over items.
     fn share(&self, _item: &Self::Item<'_>) -> usize {
         1
     }
 
-    /// Whether an item's loss does not depend on the rest of its micro-batch, so that the batch may be
-    /// computed in parts.
+    /// Whether an item's loss does not depend on the rest of its micro-batch, so that the batch may
+    /// be computed in parts.
     fn is_separable(&self) -> bool {
         true
     }
 
-    /// Turns the means of [`Losses::sums`] over items into the metrics that are logged, in place. By
-    /// default they are logged as they are.
+    /// Turns the means of [`Losses::sums`] over items into the metrics that are logged, in place.
+    /// By default they are logged as they are.
     fn finish_metrics(&self, _means: &mut BTreeMap<String, f64>) {}
 }
 
-/// One thing to learn from, as the order of batches and the messages need to know it.
+/// What batching and error messages need to know of an item.
 pub trait Sample: Copy + Send + Sync {
-    /// Leads back to the row it comes from; named when training fails on it.
+    /// Identifies the row it was read from; named when training fails on it.
     fn id(&self) -> &str;
 
-    /// What a batch that holds it is padded to.
+    /// The length to which a batch pads it at least.
     fn length(&self) -> usize;
 
-    /// Tokens that go through the model.
+    /// Tokens that go through the model, padding excluded.
     fn tokens(&self) -> usize;
 }
 
-/// The losses of a micro-batch and what is worth logging of it.
+/// The losses of a micro-batch and its metrics.
 #[derive(Debug)]
 pub struct Losses {
     /// `[items]`

@@ -1,4 +1,4 @@
-//! Scalars as TensorBoard event files.
+//! A writer of scalars to TensorBoard event files.
 //!
 //! A file is a sequence of TFRecords, each one serialised `tensorflow.Event`. The two messages
 //! used here have five scalar fields between them, so the protobuf is written by hand:
@@ -18,8 +18,8 @@ const PREFIX: &str = "events.out.tfevents.";
 
 /// Appends scalars to one event file of a run folder.
 ///
-/// Times are seconds since the Unix epoch and come from the caller, so that a test's file is the
-/// same on every run.
+/// The caller passes times, in seconds since the Unix epoch, so that tests write the same file
+/// every time.
 #[derive(Debug)]
 pub struct EventWriter {
     file: BufWriter<File>,
@@ -42,8 +42,8 @@ impl EventWriter {
 
     /// Starts a new event file in `dir` for a run that continues after `step` finished steps.
     ///
-    /// Steps after `step` that an earlier file of the run holds belong to the part that was lost:
-    /// the file opens with a `SessionLog` START, at which TensorBoard forgets them.
+    /// Later steps in an earlier file of the run were lost: the new file begins with a `SessionLog`
+    /// START, which makes TensorBoard discard them.
     pub fn resume(dir: &Path, wall_time: f64, step: u64) -> io::Result<Self> {
         let mut writer = Self::create(dir, wall_time)?;
         let mut event = event(step + 1, wall_time);
@@ -65,12 +65,12 @@ impl EventWriter {
         self.record(&event)
     }
 
-    /// Hands everything appended so far to the operating system.
+    /// Flushes everything appended so far to the operating system.
     pub fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 
-    /// The file that is written.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -86,7 +86,7 @@ impl EventWriter {
 }
 
 /// TensorBoard reads the event files of a folder in the order of their names, so a new name must
-/// sort after every existing one, also within one second or after the clock was set back.
+/// sort after all existing ones, even within the same second or after the clock was set back.
 fn create_file(dir: &Path, wall_time: f64) -> io::Result<(File, PathBuf)> {
     let mut seconds = wall_time.max(0.0) as u64;
     for entry in fs::read_dir(dir)? {
@@ -111,7 +111,7 @@ const FIXED64: u8 = 1;
 const LENGTH_DELIMITED: u8 = 2;
 const FIXED32: u8 = 5;
 
-/// The fields that every event has; protobuf leaves out a step of 0.
+/// The fields of every event; protobuf omits a step of 0.
 fn event(step: u64, wall_time: f64) -> Vec<u8> {
     let mut out = vec![1 << 3 | FIXED64];
     out.extend(wall_time.to_le_bytes());
@@ -136,7 +136,7 @@ fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// CRC32C, rotated and offset so that a CRC of data that holds CRCs stays sound.
+/// TFRecord's masked CRC32C: rotated and offset, since a CRC of data that holds CRCs is weak.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data)
         .rotate_right(15)

@@ -1,4 +1,4 @@
-//! The loop: one for everything that is learned.
+//! The training loop, for every task.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,22 +18,22 @@ use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::{Learner, StepReport};
 use crate::task::{Sample, Task};
 
-/// A run, ready to be followed, whatever is learned.
+/// Everything that a run of the loop needs besides the model.
 pub(crate) struct Plan<'a, T: Task> {
     pub(crate) output_dir: &'a Path,
     pub(crate) arguments: &'a TrainingArguments,
     pub(crate) task: T,
     pub(crate) train: Vec<T::Item<'a>>,
     pub(crate) eval: Vec<T::Item<'a>>,
-    /// Everything that determines the course of the run, hashed.
+    /// A hash of everything that the results depend on.
     pub(crate) fingerprint: String,
-    /// Which part of a longer course it is.
+    /// The segment of the learning rate schedule that the run covers.
     pub(crate) segment: Segment,
-    /// The optimizer to begin with; by default a fresh one.
+    /// The initial optimizer; by default a new one.
     pub(crate) optimizer: Option<ModuleOptimizer>,
 }
 
-/// One of several equal parts of a course over which the learning rate changes.
+/// One of several equally long segments of a learning rate schedule.
 #[derive(Clone, Copy)]
 pub(crate) struct Segment {
     pub(crate) index: u64,
@@ -41,11 +41,11 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// The whole of it.
+    /// The whole schedule.
     pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
 }
 
-/// Whether settings and data make a run, before anything is computed for it.
+/// Checks settings and data before anything is computed.
 pub(crate) fn check(
     arguments: &TrainingArguments,
     train: usize,
@@ -61,27 +61,27 @@ pub(crate) fn check(
         return needs(
             "early_stopping_patience",
             arguments.early_stopping_patience.to_string(),
-            "stopping early needs evaluation data and eval_steps",
+            "early stopping needs evaluation data and eval_steps",
         );
     }
     if arguments.lr_scheduler_type == LrSchedulerType::ReduceLrOnPlateau && !evaluates_on_the_way {
         return needs(
             "lr_scheduler_type",
             arguments.lr_scheduler_type.to_string(),
-            "seeing a plateau needs evaluation data and eval_steps",
+            "it needs evaluation data and eval_steps",
         );
     }
     if arguments.load_best_model_at_end && eval == 0 {
         return needs(
             "load_best_model_at_end",
             "true".to_owned(),
-            "finding the best model needs evaluation data",
+            "it needs evaluation data",
         );
     }
     Ok(())
 }
 
-/// Trains, going on from the run folder's last checkpoint if there is one.
+/// Trains, resuming from the run folder's last checkpoint if there is one.
 pub(crate) fn run<T: Task>(
     model: T::Model,
     plan: Plan<'_, T>,
@@ -90,36 +90,36 @@ pub(crate) fn run<T: Task>(
     let output_dir = plan.output_dir;
     std::fs::create_dir_all(output_dir).map_err(TrainError::write(output_dir))?;
     let mut trainer = Trainer::start(model, plan, on_event)?;
-    while trainer.state.step < trainer.total && !trainer.is_stuck() {
+    while trainer.state.step < trainer.total && !trainer.is_out_of_patience() {
         trainer.advance(on_event)?;
     }
     trainer.finish(on_event)
 }
 
-/// Batches of places as batches of items.
-fn batches<I: Copy>(items: &[I], places: &[Vec<usize>]) -> Vec<Vec<I>> {
-    let batch = |places: &Vec<usize>| places.iter().map(|&i| items[i]).collect();
-    places.iter().map(batch).collect()
+/// Batches of indices as batches of items.
+fn batches<I: Copy>(items: &[I], indices: &[Vec<usize>]) -> Vec<Vec<I>> {
+    let batch = |indices: &Vec<usize>| indices.iter().map(|&i| items[i]).collect();
+    indices.iter().map(batch).collect()
 }
 
-/// A run under way.
+/// A run in progress.
 struct Trainer<'a, T: Task> {
     arguments: &'a TrainingArguments,
     train: Vec<T::Item<'a>>,
     eval: Vec<T::Item<'a>>,
     learner: Learner<T>,
     schedule: Schedule,
-    /// Steps of the schedule that lie before this run.
+    /// Steps of the schedule before this run.
     steps_before: u64,
     total: u64,
     state: RunState,
     checkpoints: Checkpoints,
     log: RunLog,
-    /// The batches of the epoch under way.
+    /// The current epoch and its batches.
     epoch: Option<(u64, Vec<Vec<usize>>)>,
     since_log: (Instant, u64),
     last_loss: Option<f64>,
-    /// The last step that is on disk.
+    /// Step of the last checkpoint.
     saved: Option<u64>,
     evaluated: Option<u64>,
 }
@@ -189,14 +189,15 @@ impl<'a, T: Task> Trainer<'a, T> {
         })
     }
 
-    /// One step and whatever is due after it.
+    /// One step and whatever is due after it: logging, evaluation, a checkpoint.
     fn advance(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
         let micro_batches = self.micro_batches();
         let learning_rate = match &self.state.plateau {
             Some(plateau) => plateau.learning_rate,
             None => self.schedule.lr(self.steps_before + self.state.step),
         };
-        // Dropout draws from the device's generator: seeded by the step, a resumed run draws the same.
+        // Dropout draws from the device's generator. With a seed per step, a resumed run draws the
+        // same.
         self.learner
             .device()
             .seed(self.arguments.seed.wrapping_add(self.state.step));
@@ -222,7 +223,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let (log, evaluate, save) = (
             due(arguments.logging_steps),
             due(arguments.eval_steps),
-            // The last checkpoint comes after the last evaluation: whoever finds it has both.
+            // The final checkpoint is written after the final evaluation, so that it implies both.
             due(arguments.save_steps) && self.state.step < self.total,
         );
         if log || self.state.step == self.total {
@@ -330,8 +331,8 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
         let started = Instant::now();
         let lengths: Vec<usize> = self.eval.iter().map(Sample::length).collect();
-        let places = by_length(&lengths, self.arguments.per_device_eval_batch_size);
-        let items = batches(&self.eval, &places);
+        let indices = by_length(&lengths, self.arguments.per_device_eval_batch_size);
+        let items = batches(&self.eval, &indices);
         let mut done = 0;
         let report = self.learner.evaluate(&items, |count| {
             done += count;
@@ -367,7 +368,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             step: self.state.step,
             report: &report,
         });
-        // The clock of tokens per second stood still while no token was trained on.
+        // The time spent on evaluation does not count towards tokens per second.
         self.since_log.0 += started.elapsed();
         if let Some(plateau) = &mut self.state.plateau {
             plateau.step(report.loss, &self.arguments.lr_scheduler_kwargs);
@@ -382,8 +383,8 @@ impl<'a, T: Task> Trainer<'a, T> {
         Ok(())
     }
 
-    /// Whether evaluation has not improved for as long as patience lasts.
-    fn is_stuck(&self) -> bool {
+    /// Whether early stopping's patience is exhausted.
+    fn is_out_of_patience(&self) -> bool {
         let patience = self.arguments.early_stopping_patience;
         patience > 0 && self.state.evaluations_since_best >= patience
     }
@@ -393,7 +394,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             return Ok(());
         }
         let parameters = self.learner.model.trained_values();
-        // A step's loss is of the parameters before it: what it made of them shows here first.
+        // A step's loss is computed before its update: a broken update shows here first.
         let finite = |values: &Values| values.read().as_slice().is_ok_and(all_finite);
         if !parameters.iter().all(|(_, values)| finite(values)) {
             return Err(TrainError::Diverged {

@@ -1,7 +1,8 @@
 use burn::tensor::{Tensor, assert_shape};
 
 use super::margin::{Betas, margin};
-use crate::{PairLogps, numerics::log_sigmoid};
+use crate::logps::PairLogps;
+use crate::numerics::log_sigmoid;
 
 /// Direct preference optimisation, weighted by the deviation of the chosen response (DDPO):
 ///
@@ -33,7 +34,7 @@ pub fn dpo(
 
 #[cfg(test)]
 mod tests {
-    use super::super::dpo_rewards;
+    use super::super::margin::dpo_rewards;
     use super::*;
     use burn::tensor::Device;
 
@@ -73,7 +74,7 @@ mod tests {
 
     /// `-log σ(α (π_w - π_l) - β (ref_w - ref_l))`: here 0.3 · 3 - 0.1 · 2 = 0.7.
     #[test]
-    fn two_coefficients_weigh_policy_and_reference_apart() {
+    fn two_coefficients_weight_policy_and_reference_separately() {
         let device = Device::flex();
         let (policy, reference) = (pair(&device, -5.0, -8.0), pair(&device, -6.0, -8.0));
         let betas = Betas {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn finite_at_extreme_margins_and_zero_weight_teaches_nothing() {
+    fn finite_at_extreme_margins_and_zero_weight_has_no_gradient() {
         for h in [1e4, -1e4, 1e8, -1e8] {
             let device = Device::flex().autodiff();
             let chosen = Tensor::<1>::from_floats([h], &device).require_grad();

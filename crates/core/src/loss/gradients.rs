@@ -2,8 +2,15 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Betas, KtoSettings, dpo, hinge, ipo, kto, orpo, orpo_weight_inside, sft, simpo};
-use crate::PairLogps;
+use super::dpo::dpo;
+use super::hinge::hinge;
+use super::ipo::ipo;
+use super::kto::{KtoSettings, kto};
+use super::margin::Betas;
+use super::orpo::{orpo, orpo_weight_inside};
+use super::sft::sft;
+use super::simpo::simpo;
+use crate::logps::PairLogps;
 
 /// The truncation error grows with the square of the step, the rounding error with its inverse: in
 /// f32 both are near 1e-5 here.
@@ -66,7 +73,7 @@ const LOSSES: [(&str, Loss); 9] = [
     ("simpo", |logps, weight| simpo(logps, weight, 2.0, 0.5)),
 ];
 
-/// Moderate values: where the odds bend sharply (near 0) central differences are no measure.
+/// Moderate values: near 0 the odds bend too sharply for central differences.
 const CHOSEN: [f32; 4] = [-0.8, -2.0, -0.5, -6.0];
 const REJECTED: [f32; 4] = [-1.7, -0.5, -0.4, -5.0];
 const WEIGHT: [f32; 4] = [1.0, 1.6, 0.3, 0.0];
@@ -97,7 +104,7 @@ fn gradients_are_the_slopes_of_the_losses() {
         let gradients = loss(&logps, Tensor::from_floats(WEIGHT, &device))
             .sum()
             .backward();
-        // SFT and KTO do not see the rejected completion.
+        // SFT and KTO do not read the rejected completion.
         let gradient = |side: &Tensor<1>| match side.grad(&gradients) {
             Some(gradient) => gradient.into_data().try_to_vec().expect("f32"),
             None => vec![0.0; 4],
@@ -109,7 +116,7 @@ fn gradients_are_the_slopes_of_the_losses() {
                 .map(|(up, down)| (up - down) / (2.0 * STEP))
                 .collect()
         };
-        // The pairs do not see each other, so all are shifted at once.
+        // The pairs are independent of each other, so all are shifted at once.
         let of_chosen = slopes(
             losses(loss, shifted(CHOSEN, STEP), REJECTED),
             losses(loss, shifted(CHOSEN, -STEP), REJECTED),

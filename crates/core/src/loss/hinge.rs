@@ -1,14 +1,15 @@
 use burn::tensor::{Tensor, activation::relu, assert_shape};
 
 use super::margin::{Betas, margin};
-use crate::PairLogps;
+use crate::logps::PairLogps;
 
-/// The hinge loss of sequence likelihood calibration on DPO's margin:
+/// The hinge loss of sequence likelihood calibration (SLiC) on DPO's margin:
 ///
 /// `w · max(0, 1 - β · h)`,  `h = (log π_w - log π_l) - (log ref_w - log ref_l)`
 ///
-/// Zhao et al., arXiv 2305.10425, with the likelihoods over the reference's as in Liu et al., arXiv
-/// 2309.06657 (`hinge-norm`); TRL: `hinge`. A pair whose margin is 1 or more teaches nothing.
+/// Zhao et al., arXiv 2305.10425, with likelihoods relative to the reference as in Liu et al.,
+/// arXiv 2309.06657 (`hinge-norm`); TRL: `hinge`. A pair with a margin of 1 or more has no
+/// gradient.
 ///
 /// # Shapes
 /// - `policy`, `reference`: log-probabilities summed over completion tokens, `[batch]`
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn it_falls_in_a_straight_line_to_nothing() {
+    fn it_falls_linearly_to_zero() {
         let expected = [
             (0.0, 1.0, -0.1),
             (3.0, 0.7, -0.1),

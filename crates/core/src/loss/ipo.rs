@@ -1,14 +1,14 @@
 use burn::tensor::{Tensor, assert_shape};
 
 use super::margin::{Betas, margin};
-use crate::PairLogps;
+use crate::logps::PairLogps;
 
 /// Identity preference optimisation:
 ///
 /// `w · (h - 1/(2β))²`,  `h = (log π_w - log π_l) - (log ref_w - log ref_l)`
 ///
-/// Azar et al., arXiv 2310.12036, eq. 17, where β is called τ; TRL: `ipo`. Unlike DPO it has a
-/// margin that is best, so that it does not go on pulling pairs apart.
+/// Azar et al., arXiv 2310.12036, eq. 17, where β is called τ; TRL: `ipo`. Unlike DPO's, the
+/// loss has its minimum at a finite margin, so it stops pulling pairs apart.
 ///
 /// # Shapes
 /// - `policy`, `reference`: log-probabilities *averaged* over completion tokens, `[batch]`
@@ -16,8 +16,8 @@ use crate::PairLogps;
 /// - output: `[batch]`
 ///
 /// # Departures
-/// The paper writes whole log-probabilities. Averages are what its authors computed with, as they
-/// told TRL, whose form this is.
+/// The paper has summed log-probabilities. Its authors averaged them, as they confirmed to TRL,
+/// whose form this is.
 pub fn ipo(
     policy: &PairLogps,
     reference: &PairLogps,
@@ -47,11 +47,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_parabola_around_its_margin() {
+    fn it_is_a_parabola_around_its_target_margin() {
         assert!(value((-1.0, -6.0), (-2.0, -2.0), 1.0, 0.1).abs() < 1e-6);
         assert!((value((-2.0, -2.0), (-3.0, -3.0), 1.0, 0.1) - 25.0).abs() < 1e-4);
         assert!((value((-1.0, -8.0), (-2.0, -2.0), 1.0, 0.1) - 4.0).abs() < 1e-5);
-        // A margin that is too wide costs what one that is as much too narrow costs.
+        // A margin that is too wide costs as much as one that is too narrow by the same amount.
         assert!((value((-1.0, -4.0), (-2.0, -2.0), 1.0, 0.1) - 4.0).abs() < 1e-5);
         assert!((value((-1.0, -8.0), (-2.0, -2.0), 1.6, 0.1) - 6.4).abs() < 1e-5);
         assert_eq!(value((-1.0, -8.0), (-2.0, -2.0), 0.0, 0.1), 0.0);

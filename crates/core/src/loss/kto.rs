@@ -1,17 +1,17 @@
 use burn::tensor::{Tensor, activation::sigmoid, assert_shape};
 
-/// The numbers of KTO, under TRL's names.
+/// KTO's hyperparameters, under TRL's names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KtoSettings {
-    /// β, how fast the value of a gain levels off.
+    /// β, how quickly the value of a gain saturates.
     pub beta: f32,
-    /// λ_D, of desirable completions.
+    /// λ_D, the weight of desirable completions.
     pub desirable_weight: f32,
-    /// λ_U, of undesirable ones.
+    /// λ_U, the weight of undesirable ones.
     pub undesirable_weight: f32,
 }
 
-/// Kahneman-Tversky optimisation, on completions with a label in the place of pairs:
+/// Kahneman-Tversky optimisation, on labelled completions instead of pairs:
 ///
 /// `w · λ_D · (1 - σ( β · (h - z) ))` where desirable, `w · λ_U · (1 - σ( β · (z - h) ))` where not,
 /// `h = log π - log ref`
@@ -26,7 +26,7 @@ pub struct KtoSettings {
 /// - output: `[batch]`
 ///
 /// # Departures
-/// `λ - λ σ(x)` in the paper is `λ (1 - σ(x))` here, as in TRL: the same.
+/// `λ - λ σ(x)` in the paper is written `λ (1 - σ(x))` here, as in TRL; the two are equal.
 pub fn kto(
     log_ratio: Tensor<1>,
     kl: Tensor<1>,
@@ -40,14 +40,14 @@ pub fn kto(
     let sign = desirable.clone() * 2.0 - 1.0;
     let (good, bad) = (settings.desirable_weight, settings.undesirable_weight);
     let lambda = desirable * (good - bad) + bad;
-    // 1 - σ(x) = σ(-x), without the loss of what is small beside 1.
+    // 1 - σ(x) = σ(-x), which does not cancel where σ(x) is close to 1.
     sigmoid((kl - log_ratio) * sign * settings.beta) * lambda * weight
 }
 
-/// The reference point of [`kto`]: the KL divergence of the policy from the reference, estimated by
-/// TRL from completions that answer other prompts, `max(0, mean(log π - log ref))`.
+/// The reference point of [`kto`]: the KL divergence of the policy from the reference, estimated as
+/// in TRL from completions of other prompts, `max(0, mean(log π - log ref))`.
 ///
-/// No gradient is to flow through it: the caller detaches.
+/// No gradient may flow through it: the caller detaches it.
 ///
 /// # Shapes
 /// - `log_ratio`: `log π - log ref` of each prompt with a completion of another prompt, `[batch]`
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_reference_point_it_is_half_of_what_weighs() {
+    fn at_the_reference_point_it_is_half_the_weights() {
         let settings = KtoSettings {
             desirable_weight: 1.2,
             undesirable_weight: 0.8,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn gains_and_losses_mirror_each_other_and_level_off() {
+    fn gains_and_losses_mirror_each_other_and_saturate() {
         // 1 - σ(0.3).
         assert!((value(5.0, 2.0, 1.0, 1.0, SETTINGS) - 0.425_557).abs() < 1e-6);
         assert!((value(-1.0, 2.0, 0.0, 1.0, SETTINGS) - 0.425_557).abs() < 1e-6);

@@ -1,13 +1,14 @@
 use burn::tensor::Tensor;
 
-use crate::PairLogps;
+use crate::logps::PairLogps;
 
-/// The two coefficients of the DPO family: of the policy's log-probabilities and of the reference's.
+/// The two coefficients of the DPO family, of the policy's and the reference's log-probabilities.
 ///
-/// In DPO both are β, and a number stands for both. Soft preference learning (Slocum et al.,
-/// arXiv 2511.08594) takes the KL divergence to the reference apart: α weighs the policy's entropy
-/// and β its cross-entropy to the reference, so that the best policy is `ref^(β/α) · exp(r/α)`. With
-/// α above β the policy is softer than the reference, and more diverse.
+/// In DPO both are β, and a plain number converts into two equal ones. Soft preference learning
+/// (Slocum et al., arXiv 2511.08594) splits the KL divergence to the reference: α weights the
+/// policy's entropy and β its cross-entropy with the reference, so that the optimal policy is
+/// `ref^(β/α) · exp(r/α)`. With α above β the policy is softer, and more diverse, than the
+/// reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Betas {
     /// α, of the policy's log-probabilities.
@@ -25,16 +26,16 @@ impl From<f32> for Betas {
     }
 }
 
-/// `α (log π_w - log π_l) - β (log ref_w - log ref_l)`, what every loss of the DPO family looks at;
-/// with α = β it is β times DPO's log-ratio of log-ratios.
+/// `α (log π_w - log π_l) - β (log ref_w - log ref_l)`, on which every loss of the DPO family
+/// is computed; with α = β it is β times the difference of DPO's log-ratios.
 ///
 /// # Shapes
 /// `[batch]` each.
 pub(super) fn margin(policy: &PairLogps, reference: &PairLogps, betas: Betas) -> Tensor<1> {
     let own = policy.log_ratio();
     let h = own.clone() - reference.log_ratio();
-    // Not `α own - β other`: two numbers of the size of whole texts would be rounded before they
-    // cancel.
+    // Not `α own - β other`: the log-probabilities of whole texts are large, and their products
+    // would be rounded before they cancel.
     h * betas.reference + own * (betas.policy - betas.reference)
 }
 

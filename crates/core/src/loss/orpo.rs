@@ -1,9 +1,7 @@
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::{
-    PairLogps,
-    numerics::{log_sigmoid, log1mexp},
-};
+use crate::logps::PairLogps;
+use crate::numerics::{log_sigmoid, log1mexp};
 
 /// `log(p / (1 - p))` of a completion, `p = exp(m)` and `m` its mean token log-probability.
 ///
@@ -36,7 +34,7 @@ pub fn orpo(mean_logps: &PairLogps, nll: Tensor<1>, weight: Tensor<1>, lambda: f
     (nll - log_sigmoid(ratio) * lambda) * weight
 }
 
-/// DORPO as the authors' code computes it: the weight stands inside the sigmoid,
+/// DORPO as the authors' code computes it, with the weight inside the sigmoid:
 ///
 /// `w · NLL(y_w) - λ · log σ( w · (logodds(y_w) - logodds(y_l)) )`
 ///
@@ -45,7 +43,7 @@ pub fn orpo(mean_logps: &PairLogps, nll: Tensor<1>, weight: Tensor<1>, lambda: f
 ///
 /// # Departures
 /// The authors' code multiplies the mean NLL of the micro-batch by the mean weight of the
-/// micro-batch, so that weights leak between its samples; here each sample keeps its own.
+/// micro-batch, so that weights leak between its examples; here each example keeps its own.
 pub fn orpo_weight_inside(
     mean_logps: &PairLogps,
     nll: Tensor<1>,

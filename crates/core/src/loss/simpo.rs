@@ -1,12 +1,14 @@
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::{PairLogps, numerics::log_sigmoid};
+use crate::logps::PairLogps;
+use crate::numerics::log_sigmoid;
 
 /// Simple preference optimisation, which needs no reference:
 ///
 /// `-w · log σ( β · (m_w - m_l) - γ )`,  `m` the mean log-probability of a completion's tokens
 ///
-/// Meng et al., arXiv 2405.14734, eq. 6; TRL: `simpo` of CPO with `cpo_alpha` 0, `simpo_gamma` for γ.
+/// Meng et al., arXiv 2405.14734, eq. 6; TRL: CPO's `simpo` with `cpo_alpha` 0, where γ is
+/// `simpo_gamma`.
 ///
 /// # Shapes
 /// - `mean_logps`: log-probabilities averaged over completion tokens, `[batch]`
@@ -34,13 +36,13 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_is_asked_for_beyond_equality() {
+    fn equal_completions_fall_short_of_the_target_margin() {
         for weight in [0.0, 0.5, 1.0, 2.5] {
             // 2 · 0.25 - 0.5 = 0.
             let found = value(-1.0, -1.25, weight, 0.5);
             assert!((found - weight * 2f32.ln()).abs() < 1e-6, "{found}");
         }
-        // DPO's vector of method and margin 0.3: 2 · 0.4 - 0.5.
+        // The value of DPO at the same margin: 2 · 0.4 - 0.5 = 0.3.
         assert!((value(-1.0, -1.4, 1.0, 0.5) - 0.554_355).abs() < 1e-6);
         assert!(value(-1.0, -1.0, 1.0, 0.5) > value(-1.0, -1.0, 1.0, 0.0));
         for margin in [1e8, -1e8] {
