@@ -6,16 +6,17 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use serde_json::Value;
 
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::decoder::{Decoder, DecoderConfig, families::FAMILIES};
 use crate::error::ModelError;
 use crate::gpt2::{Gpt2Config, Gpt2Model};
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
-use crate::parts::Part;
+use crate::parameters::NamedValues;
 use crate::rope::RopeScaling;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Weights};
+use crate::tunable::TunableLayer;
 
 /// The value of `model_type` that [`Gpt2Model`] computes.
 const GPT2: &str = "gpt2";
@@ -156,13 +157,18 @@ pub(crate) enum Backbone {
 
 impl Backbone {
     /// Reads the backbone, whether the file's keys start with its prefix or not.
-    pub(crate) fn load(weights: &Weights<'_>, config: BackboneConfig) -> Result<Self, ModelError> {
-        let prefix = config.prefix_in(weights.file);
+    pub(crate) fn load(
+        checkpoint: &Checkpoint<'_>,
+        config: BackboneConfig,
+    ) -> Result<Self, ModelError> {
+        let prefix = config.prefix_in(checkpoint.file);
         Ok(match config {
             BackboneConfig::Decoder(config) => {
-                Self::Decoder(Decoder::load(weights, prefix, config)?)
+                Self::Decoder(Decoder::load(checkpoint, prefix, config)?)
             }
-            BackboneConfig::Gpt2(config) => Self::Gpt2(Gpt2Model::load(weights, prefix, config)?),
+            BackboneConfig::Gpt2(config) => {
+                Self::Gpt2(Gpt2Model::load(checkpoint, prefix, config)?)
+            }
         })
     }
 
@@ -172,17 +178,17 @@ impl Backbone {
 
     /// Calls `f` with the name and the part, for every part. The names are the full ones, whatever
     /// the file left out.
-    pub(crate) fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
+    pub(crate) fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
         match self {
             Self::Decoder(decoder) => {
                 f(
                     "model.embed_tokens",
-                    Part::Embedding(&mut decoder.embed_tokens),
+                    TunableLayer::Embedding(&mut decoder.embed_tokens),
                 );
             }
-            Self::Gpt2(gpt2) => f("transformer.wte", Part::Embedding(&mut gpt2.wte)),
+            Self::Gpt2(gpt2) => f("transformer.wte", TunableLayer::Embedding(&mut gpt2.wte)),
         }
-        self.for_each_linear(&mut |name, linear| f(name, Part::Linear(linear)));
+        self.for_each_linear(&mut |name, linear| f(name, TunableLayer::Linear(linear)));
     }
 
     /// The token embeddings, `[vocab, hidden]`.

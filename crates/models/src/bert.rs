@@ -14,11 +14,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::encoder_attention::unseen_padding;
 use crate::error::ModelError;
 use crate::linear::Linear;
-use crate::weights::Weights;
 
 /// `BertConfig` of transformers, as far as inference reads it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -126,11 +126,11 @@ impl BertConfig {
 
 /// Reads a norm; checkpoints older than transformers 1.0 call its parameters gamma and beta.
 fn layer_norm(
-    weights: &Weights<'_>,
+    checkpoint: &Checkpoint<'_>,
     name: &str,
     config: &BertConfig,
 ) -> Result<LayerNorm, ModelError> {
-    let old = weights.file.contains(&format!("{name}.gamma"));
+    let old = checkpoint.file.contains(&format!("{name}.gamma"));
     let (scale, shift) = if old {
         ("gamma", "beta")
     } else {
@@ -138,9 +138,9 @@ fn layer_norm(
     };
     let hidden = config.hidden_size;
     let norm = LayerNormConfig::new(hidden).with_epsilon(config.layer_norm_eps);
-    let mut norm = norm.init(weights.device);
-    norm.gamma = weights.param(&format!("{name}.{scale}"), [hidden])?;
-    norm.beta = Some(weights.param(&format!("{name}.{shift}"), [hidden])?);
+    let mut norm = norm.init(checkpoint.device);
+    norm.gamma = checkpoint.param(&format!("{name}.{scale}"), [hidden])?;
+    norm.beta = Some(checkpoint.param(&format!("{name}.{shift}"), [hidden])?);
     Ok(norm)
 }
 
@@ -159,15 +159,19 @@ pub struct BertEmbeddings {
 }
 
 impl BertEmbeddings {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let table = |part: &str, rows| {
-            weights.param(&format!("{name}.{part}.weight"), [rows, config.hidden_size])
+            checkpoint.param(&format!("{name}.{part}.weight"), [rows, config.hidden_size])
         };
         Ok(Self {
             word_embeddings: table("word_embeddings", config.vocab_size)?,
             position_embeddings: table("position_embeddings", config.max_position_embeddings)?,
             token_type_embeddings: table("token_type_embeddings", config.type_vocab_size)?,
-            layer_norm: layer_norm(weights, &format!("{name}.LayerNorm"), config)?,
+            layer_norm: layer_norm(checkpoint, &format!("{name}.LayerNorm"), config)?,
             padding: config.padding(),
         })
     }
@@ -201,11 +205,15 @@ pub struct BertAttention {
 }
 
 impl BertAttention {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         let linear = |part: &str| {
             Linear::load(
-                weights,
+                checkpoint,
                 &format!("{name}.self.{part}"),
                 [hidden, hidden],
                 true,
@@ -215,7 +223,7 @@ impl BertAttention {
             query: linear("query")?,
             key: linear("key")?,
             value: linear("value")?,
-            output: BertOutput::load(weights, &format!("{name}.output"), hidden, config)?,
+            output: BertOutput::load(checkpoint, &format!("{name}.output"), hidden, config)?,
             n_heads: config.num_attention_heads,
         })
     }
@@ -249,15 +257,15 @@ pub struct BertOutput {
 
 impl BertOutput {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         input: usize,
         config: &BertConfig,
     ) -> Result<Self, ModelError> {
         let shape = [config.hidden_size, input];
         Ok(Self {
-            dense: Linear::load(weights, &format!("{name}.dense"), shape, true)?,
-            layer_norm: layer_norm(weights, &format!("{name}.LayerNorm"), config)?,
+            dense: Linear::load(checkpoint, &format!("{name}.dense"), shape, true)?,
+            layer_norm: layer_norm(checkpoint, &format!("{name}.LayerNorm"), config)?,
         })
     }
 
@@ -277,13 +285,17 @@ pub struct BertLayer {
 }
 
 impl BertLayer {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let dense = format!("{name}.intermediate.dense");
         Ok(Self {
-            attention: BertAttention::load(weights, &format!("{name}.attention"), config)?,
-            intermediate: Linear::load(weights, &dense, [inner, hidden], true)?,
-            output: BertOutput::load(weights, &format!("{name}.output"), inner, config)?,
+            attention: BertAttention::load(checkpoint, &format!("{name}.attention"), config)?,
+            intermediate: Linear::load(checkpoint, &dense, [inner, hidden], true)?,
+            output: BertOutput::load(checkpoint, &format!("{name}.output"), inner, config)?,
             act: config.hidden_act,
         })
     }
@@ -307,15 +319,22 @@ pub struct BertModel {
 impl BertModel {
     /// Builds the encoder from a checkpoint, whether its keys start with `bert.` (or `roberta.`) or
     /// not. Weights that the encoder does not have are left alone.
-    pub(crate) fn load(weights: &Weights<'_>, config: &BertConfig) -> Result<Self, ModelError> {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint<'_>,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let word_embeddings = "embeddings.word_embeddings.weight";
         let prefix = ["", "bert.", "roberta."]
             .into_iter()
-            .find(|prefix| weights.file.contains(&format!("{prefix}{word_embeddings}")))
+            .find(|prefix| {
+                checkpoint
+                    .file
+                    .contains(&format!("{prefix}{word_embeddings}"))
+            })
             .unwrap_or("");
-        let layer = |i| BertLayer::load(weights, &format!("{prefix}encoder.layer.{i}"), config);
+        let layer = |i| BertLayer::load(checkpoint, &format!("{prefix}encoder.layer.{i}"), config);
         Ok(Self {
-            embeddings: BertEmbeddings::load(weights, &format!("{prefix}embeddings"), config)?,
+            embeddings: BertEmbeddings::load(checkpoint, &format!("{prefix}embeddings"), config)?,
             layer: (0..config.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,

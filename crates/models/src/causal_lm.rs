@@ -6,14 +6,15 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::backbone::{Backbone, BackboneConfig};
+use crate::checkpoint::Checkpoint;
 use crate::decoder::soft_cap;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::lora::LoraConfig;
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedTensors, NamedValues};
 use crate::safetensors_file::{Precision, TensorFile, save_model};
-use crate::weights::{NamedTensors, NamedValues, Weights};
+use crate::tunable::{TunableLayer, TunableModel};
 
 /// A decoder with its language-modelling head: transformers' `AutoModelForCausalLM`.
 #[derive(Module, Debug)]
@@ -48,14 +49,14 @@ impl CausalLm {
         config: BackboneConfig,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let weights = Weights { file, device };
+        let checkpoint = Checkpoint { file, device };
         let lm_head = if config.tie_word_embeddings() && !holds_another_head(file, &config)? {
             None
         } else {
             let shape = [config.vocab_size(), config.hidden_size()];
-            Some(Linear::load(&weights, "lm_head", shape, false)?)
+            Some(Linear::load(&checkpoint, "lm_head", shape, false)?)
         };
-        let backbone = Backbone::load(&weights, config.clone())?;
+        let backbone = Backbone::load(&checkpoint, config.clone())?;
         file.check_all_read(config.model_type(), |_| false)?;
         Ok(Self {
             backbone,
@@ -135,7 +136,7 @@ impl CausalLm {
 
     /// The model's parameters under Hugging Face's names and in its layout.
     pub fn named_tensors(&self) -> NamedTensors {
-        Parts::named_tensors(self)
+        TunableModel::named_tensors(self)
     }
 
     /// Writes the weights as one file into a folder.
@@ -158,14 +159,14 @@ fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool
     Ok(!file.are_equal(head, &embedding)?)
 }
 
-impl Parts for CausalLm {
+impl TunableModel for CausalLm {
     const TASK_TYPE: &'static str = "CAUSAL_LM";
     const TRAINED_WHOLE: &'static [&'static str] = &[];
 
-    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
-        self.backbone.for_each_part(f);
+    fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
+        self.backbone.for_each_tunable(f);
         if let Some(head) = &mut self.lm_head {
-            f("lm_head", Part::Head(head));
+            f("lm_head", TunableLayer::Head(head));
         }
     }
 

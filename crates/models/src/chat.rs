@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
-use crate::jinja::{environment, has_marks, render};
+use crate::jinja::{environment, has_generation_tags, render};
 use crate::tokenizer::Tokenizer;
 pub use assistant::Conversation;
 pub use encode::Encoded;
@@ -177,8 +177,8 @@ impl ChatTemplate {
     }
 
     /// Whether the template marks what the assistant writes, by `{% generation %}`.
-    pub fn marks_assistant(&self) -> bool {
-        self.source().is_some_and(has_marks)
+    pub fn has_generation_spans(&self) -> bool {
+        self.source().is_some_and(has_generation_tags)
     }
 
     /// The text of a conversation.

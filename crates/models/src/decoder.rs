@@ -8,12 +8,13 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, module::embedding};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::parameters::{NamedValues, Values};
 use crate::rope::Rotation;
-use crate::weights::{NamedValues, Values, Weights};
 
 mod attention;
 mod config;
@@ -25,7 +26,7 @@ pub use config::{DecoderConfig, LayerKind};
 
 pub(crate) use attention::soft_cap;
 use layer::DecoderLayer;
-pub(crate) use mask::hidden_keys;
+pub(crate) use mask::causal_mask;
 
 /// The decoder without a head: what a checkpoint holds under `model.`.
 #[derive(Module, Debug)]
@@ -41,33 +42,33 @@ pub struct Decoder {
 /// What the layers of one forward pass share.
 struct Context {
     rotations: Vec<Rotation>,
-    /// Which keys a query of a layer without window must not see, `[batch or 1, 1, seq, total]`; none
-    /// where it sees all.
-    hidden: Option<Tensor<4, Bool>>,
-    /// The same for a layer with a window.
-    hidden_by_window: Option<Tensor<4, Bool>>,
+    /// Mask of layers with full attention, `[batch or 1, 1, seq, total]`, true where a key is masked
+    /// out; `None` if no key is.
+    causal_mask: Option<Tensor<4, Bool>>,
+    /// Mask of layers with sliding-window attention.
+    sliding_window_mask: Option<Tensor<4, Bool>>,
 }
 
 impl Decoder {
     /// `prefix` is what the file puts before the keys: `model.`, or nothing where the decoder was
     /// saved without a head.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         prefix: &str,
         config: DecoderConfig,
     ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         let layers = (0..config.layers.len())
-            .map(|i| DecoderLayer::load(weights, &format!("{prefix}layers.{i}"), &config, i))
+            .map(|i| DecoderLayer::load(checkpoint, &format!("{prefix}layers.{i}"), &config, i))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            embed_tokens: weights.param(
+            embed_tokens: checkpoint.param(
                 &format!("{prefix}embed_tokens.weight"),
                 [config.vocab_size, hidden],
             )?,
             layers,
             norm: RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{prefix}norm"),
                 hidden,
                 config.rms_norm_eps,
@@ -144,15 +145,15 @@ impl Decoder {
         let device = self.device();
         let config = &self.config;
         let has = |sliding| config.layers.iter().any(|layer| layer.sliding == sliding);
-        let hidden = |window| hidden_keys(past, seq, window, attention_mask.clone(), &device);
+        let mask = |window| causal_mask(past, seq, window, attention_mask.clone(), &device);
         Context {
             rotations: config
                 .ropes
                 .iter()
                 .map(|rope| Rotation::new(past, seq, rope, &device))
                 .collect(),
-            hidden: has(false).then(|| hidden(None)).flatten(),
-            hidden_by_window: has(true).then(|| hidden(config.sliding_window)).flatten(),
+            causal_mask: has(false).then(|| mask(None)).flatten(),
+            sliding_window_mask: has(true).then(|| mask(config.sliding_window)).flatten(),
         }
     }
 

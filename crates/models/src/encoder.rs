@@ -6,14 +6,14 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use serde_json::Value;
 
 use crate::bert::{BertConfig, BertModel};
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::decoder::{Decoder, DecoderConfig, families::FAMILIES};
 use crate::error::ModelError;
-use crate::jina_v3::{Adapter, Checkpoint, JinaV3Config, JinaV3Model};
+use crate::jina_v3::{Adapter, JinaCheckpoint, JinaV3Config, JinaV3Model};
 use crate::modernbert::{ModernBertConfig, ModernBertModel};
 use crate::pooling::{Pooling, PoolingMode};
 use crate::safetensors_file::TensorFile;
-use crate::weights::Weights;
 
 /// What makes a vector of every token of a text.
 #[derive(Debug)]
@@ -58,24 +58,26 @@ impl Encoder {
         let (path, value) = config_file::read(folder)?;
         let file = TensorFile::open(folder)?;
         let device = device.clone().inner();
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device: &device,
         };
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let rotary = text("position_embedding_type") == Some("rotary");
         let mut encoder = match text("model_type") {
-            Some("jina_embeddings_v3") => Self::jina_v3(folder, &path, &value, &weights, task),
-            Some("xlm-roberta") if rotary => Self::jina_v3(folder, &path, &value, &weights, task),
+            Some("jina_embeddings_v3") => Self::jina_v3(folder, &path, &value, &checkpoint, task),
+            Some("xlm-roberta") if rotary => {
+                Self::jina_v3(folder, &path, &value, &checkpoint, task)
+            }
             Some(_) if task.is_some_and(|task| task != "none") => {
                 let reason = "this architecture has no task adapters".to_owned();
                 Err(config_file::wrong(folder, "task", reason))
             }
             Some("bert" | "roberta" | "xlm-roberta" | "camembert") => {
-                Self::bert(&path, &value, &weights)
+                Self::bert(&path, &value, &checkpoint)
             }
-            Some("modernbert") => Self::modernbert(&path, &value, &weights),
-            Some(family) if FAMILIES.contains(&family) => Self::decoder(&path, &value, &weights),
+            Some("modernbert") => Self::modernbert(&path, &value, &checkpoint),
+            Some(family) if FAMILIES.contains(&family) => Self::decoder(&path, &value, &checkpoint),
             other => {
                 let what = match other {
                     Some(other) => format!("the architecture `{other}` as a sentence embedder"),
@@ -93,20 +95,24 @@ impl Encoder {
         Ok(encoder)
     }
 
-    fn bert(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn bert(path: &Path, value: &Value, checkpoint: &Checkpoint<'_>) -> Result<Self, ModelError> {
         let config = BertConfig::from_json(path, value)?;
         Ok(Self {
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
             max_tokens: config.max_tokens(),
             pad_token_id: config.pad_token_id,
-            ..Self::plain(Architecture::Bert(BertModel::load(weights, &config)?))
+            ..Self::plain(Architecture::Bert(BertModel::load(checkpoint, &config)?))
         })
     }
 
-    fn modernbert(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn modernbert(
+        path: &Path,
+        value: &Value,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Self, ModelError> {
         let config = ModernBertConfig::from_json(path, value)?;
-        let model = ModernBertModel::load(weights, &config)?;
+        let model = ModernBertModel::load(checkpoint, &config)?;
         Ok(Self {
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
@@ -120,13 +126,13 @@ impl Encoder {
         folder: &Path,
         path: &Path,
         value: &Value,
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         task: Option<&str>,
     ) -> Result<Self, ModelError> {
         let config = JinaV3Config::from_json(path, value)?;
         let (task, adapter) = Adapter::choose(folder, &config, task)?.unzip();
-        let checkpoint = Checkpoint::open(weights, adapter.as_ref())?;
-        let model = JinaV3Model::load(&checkpoint, &config)?;
+        let jina = JinaCheckpoint::open(checkpoint, adapter.as_ref())?;
+        let model = JinaV3Model::load(&jina, &config)?;
         let instruction = task.as_deref().and_then(|task| config.instruction(task));
         Ok(Self {
             vocab_size: config.vocab_size,
@@ -141,9 +147,13 @@ impl Encoder {
         })
     }
 
-    fn decoder(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn decoder(
+        path: &Path,
+        value: &Value,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Self, ModelError> {
         let config = DecoderConfig::from_json(path, value)?;
-        let prefix = match weights.file.contains("model.embed_tokens.weight") {
+        let prefix = match checkpoint.file.contains("model.embed_tokens.weight") {
             true => "model.",
             false => "",
         };
@@ -163,7 +173,7 @@ impl Encoder {
             pad_token_id: id("pad_token_id").unwrap_or(0),
             default_pooling: pooling,
             ..Self::plain(Architecture::Decoder(Decoder::load(
-                weights, prefix, config,
+                checkpoint, prefix, config,
             )?))
         })
     }

@@ -12,13 +12,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, check_sizes, wrong};
-use crate::decoder::hidden_keys;
+use crate::decoder::causal_mask;
 use crate::error::ModelError;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::Linear;
 use crate::norm::{collect_layer_norm, layer_norm};
-use crate::weights::{NamedValues, Values, Weights};
+use crate::parameters::{NamedValues, Values};
 
 /// `GPT2Config` of transformers. Its dropouts are not applied: TRL's preference trainers switch them
 /// off as well.
@@ -112,21 +113,21 @@ impl Gpt2Model {
     /// `prefix` is what the file puts before the keys: `transformer.`, or nothing, as in the first
     /// checkpoints.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         prefix: &str,
         config: Gpt2Config,
     ) -> Result<Self, ModelError> {
         let width = config.n_embd;
         let table =
-            |name: &str, rows| weights.param(&format!("{prefix}{name}.weight"), [rows, width]);
+            |name: &str, rows| checkpoint.param(&format!("{prefix}{name}.weight"), [rows, width]);
         Ok(Self {
             wte: table("wte", config.vocab_size)?,
             wpe: table("wpe", config.n_positions)?,
             h: (0..config.n_layer)
-                .map(|i| Block::load(weights, &format!("{prefix}h.{i}"), &config, i))
+                .map(|i| Block::load(checkpoint, &format!("{prefix}h.{i}"), &config, i))
                 .collect::<Result<_, _>>()?,
             ln_f: layer_norm(
-                weights,
+                checkpoint,
                 &format!("{prefix}ln_f"),
                 width,
                 config.layer_norm_epsilon,
@@ -175,12 +176,12 @@ impl Gpt2Model {
                 .narrow(1, past, seq),
             None => Tensor::<1, Int>::arange(past as i64..(past + seq) as i64, &device).unsqueeze(),
         };
-        let hidden = hidden_keys(past, seq, None, attention_mask, &device);
+        let mask = causal_mask(past, seq, None, attention_mask, &device);
         let mut x = embedding(self.wte.val(), input_ids) + embedding(self.wpe.val(), positions); // [batch, seq, n_embd]
         visit(&x);
         for (i, block) in self.h.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| (&mut cache.layers[i], past));
-            x = block.forward(x, hidden.as_ref(), cache);
+            x = block.forward(x, mask.as_ref(), cache);
             visit(&x);
         }
         if let Some(cache) = cache {
@@ -232,14 +233,14 @@ struct Block {
 
 impl Block {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &Gpt2Config,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let norm = |part: &str| {
             layer_norm(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 config.n_embd,
                 config.layer_norm_epsilon,
@@ -247,7 +248,7 @@ impl Block {
             )
         };
         let linear =
-            |part: &str, shape| Linear::load_conv1d(weights, &format!("{name}.{part}"), shape);
+            |part: &str, shape| Linear::load_conv1d(checkpoint, &format!("{name}.{part}"), shape);
         let (width, inner) = (config.n_embd, config.inner());
         let mut divisor = match config.scale_attn_weights {
             true => ((width / config.n_head) as f64).sqrt(),
@@ -276,10 +277,10 @@ impl Block {
     fn forward(
         &self,
         x: Tensor<3>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
-        let x = x.clone() + self.attn.forward(self.ln_1.forward(x), hidden, cache);
+        let x = x.clone() + self.attn.forward(self.ln_1.forward(x), mask, cache);
         x.clone() + self.mlp.forward(self.ln_2.forward(x))
     }
 }
@@ -298,7 +299,7 @@ impl Attention {
     fn forward(
         &self,
         x: Tensor<3>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
         let [batch, seq, width] = x.dims();
@@ -315,10 +316,10 @@ impl Attention {
             None => (key, value),
         };
         let scores = query.matmul(key.transpose()) / self.divisor; // [batch, n_head, seq, total]
-        let scores = match hidden {
-            Some(hidden) => {
+        let scores = match mask {
+            Some(mask) => {
                 let shape = scores.dims();
-                scores.mask_fill(hidden.clone().expand(shape), f32::MIN)
+                scores.mask_fill(mask.clone().expand(shape), f32::MIN)
             }
             None => scores,
         };

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::decoder::DecoderConfig;
-use crate::weights::NamedTensors;
+use crate::parameters::NamedTensors;
 
 /// Standard deviation of transformers' `initializer_range`.
 pub(crate) const DEVIATION: f32 = 0.02;

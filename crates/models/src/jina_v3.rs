@@ -18,13 +18,13 @@ use crate::config_file;
 use crate::encoder_attention::{RotaryAttention, check_heads, unseen_padding};
 use crate::error::ModelError;
 use crate::linear::Linear;
+use crate::parameters::param;
 use crate::rope::{RopeConfig, RopeScaling, Rotation};
-use crate::weights::param;
 
 mod checkpoint;
 mod tasks;
 
-pub(crate) use checkpoint::Checkpoint;
+pub(crate) use checkpoint::JinaCheckpoint;
 use checkpoint::LowRank;
 pub(crate) use tasks::Adapter;
 pub use tasks::TASK_FOLDERS;
@@ -142,7 +142,7 @@ struct JinaV3Layer {
 
 impl JinaV3Layer {
     fn load(
-        checkpoint: &Checkpoint<'_>,
+        checkpoint: &JinaCheckpoint<'_>,
         i: usize,
         config: &JinaV3Config,
     ) -> Result<Self, ModelError> {
@@ -191,7 +191,7 @@ struct WordEmbeddings {
 }
 
 impl WordEmbeddings {
-    fn load(checkpoint: &Checkpoint<'_>, config: &JinaV3Config) -> Result<Self, ModelError> {
+    fn load(checkpoint: &JinaCheckpoint<'_>, config: &JinaV3Config) -> Result<Self, ModelError> {
         let name = "embeddings.word_embeddings";
         let shape = [config.vocab_size, config.hidden_size];
         let (lora_a, lora_b) = match checkpoint.embedding_adapter(name, shape)? {
@@ -232,7 +232,7 @@ pub struct JinaV3Model {
 impl JinaV3Model {
     /// Builds the encoder from a checkpoint with its adapter, if it has one.
     pub(crate) fn load(
-        checkpoint: &Checkpoint<'_>,
+        checkpoint: &JinaCheckpoint<'_>,
         config: &JinaV3Config,
     ) -> Result<Self, ModelError> {
         let segments = [config.type_vocab_size, config.hidden_size];

@@ -4,9 +4,9 @@
 //! by its fuel or else by the bounds of the thread that it is read and rendered on.
 
 mod bounded;
+mod generation_spans;
 mod json;
 mod limits;
-mod marks;
 mod methods;
 
 use std::path::Path;
@@ -18,7 +18,7 @@ use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
 
 use crate::error::ModelError;
 use bounded::bounded;
-pub(crate) use marks::{has_marks, marked_stretches, marks};
+pub(crate) use generation_spans::{has_generation_tags, sentinels, split_sentinels};
 
 /// The name under which an environment holds its only template.
 pub(crate) const CHAT: &str = "chat_template";
@@ -39,8 +39,8 @@ pub(crate) fn environment(
     if let Some(problem) = limits::problem(source) {
         return Err(refused(path, problem));
     }
-    let source =
-        marks::as_conditions(source).map_err(|problem| refused(path, problem.to_owned()))?;
+    let source = generation_spans::tags_to_conditions(source)
+        .map_err(|problem| refused(path, problem.to_owned()))?;
     let place = path.to_owned();
     // Constants are computed as a template is parsed.
     bounded(path, move || parsed(source, &place, now))

@@ -19,6 +19,7 @@ mod activation;
 mod backbone;
 pub mod causal_lm;
 pub mod chat;
+mod checkpoint;
 mod config_file;
 pub mod decoder;
 pub mod error;
@@ -32,7 +33,7 @@ mod length_batches;
 mod linear;
 pub mod lora;
 mod norm;
-mod parts;
+mod parameters;
 #[cfg(not(target_family = "wasm"))]
 pub mod ration;
 pub mod reward;
@@ -41,16 +42,16 @@ pub mod safetensors_file;
 pub mod sequence_classifier;
 mod text_stream;
 pub mod tokenizer;
-mod weights;
+mod tunable;
 
 pub use activation::Activation;
 pub use backbone::BackboneConfig;
 pub use config_file::CONFIG;
 pub use error::ModelError;
 pub use kv_cache::KvCache;
+pub use parameters::{NamedTensors, NamedValues, Values, param_id};
 pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScaling};
 pub use text_stream::TextStream;
-pub use weights::{NamedTensors, NamedValues, Values, param_id};
 
 pub mod bert;
 pub mod encoder;

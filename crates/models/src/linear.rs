@@ -4,9 +4,10 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Distribution, Tensor, module::linear};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
+use crate::parameters::{NamedValues, Values, param, replaced};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Values, Weights, param, replaced};
 
 /// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
 ///
@@ -40,29 +41,29 @@ pub(crate) struct LoraLayer {
 
 impl Linear {
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         [out, input]: [usize; 2],
         bias: bool,
     ) -> Result<Self, ModelError> {
         let bias = match bias {
-            true => Some(weights.param(&format!("{name}.bias"), [out])?),
+            true => Some(checkpoint.param(&format!("{name}.bias"), [out])?),
             false => None,
         };
         Ok(Self::new(
-            weights.transposed(&format!("{name}.weight"), [out, input])?,
+            checkpoint.transposed(&format!("{name}.weight"), [out, input])?,
             bias,
         ))
     }
 
     /// Reads a layer with a bias that is stored `[in, out]`.
     pub(crate) fn load_conv1d(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         [input, out]: [usize; 2],
     ) -> Result<Self, ModelError> {
-        let weight = weights.param(&format!("{name}.weight"), [input, out])?;
-        let bias = weights.param(&format!("{name}.bias"), [out])?;
+        let weight = checkpoint.param(&format!("{name}.weight"), [input, out])?;
+        let bias = checkpoint.param(&format!("{name}.bias"), [out])?;
         Ok(Self {
             conv1d: true,
             ..Self::new(weight, Some(bias))

@@ -8,9 +8,9 @@ use burn::tensor::Tensor;
 
 use crate::error::ModelError;
 use crate::linear::{Linear, LoraLayer};
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedTensors, NamedValues, Values, read_all, replaced, with_ids_of};
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::{NamedTensors, NamedValues, Values, read_all, replaced, with_ids_of};
+use crate::tunable::{TunableLayer, TunableModel};
 
 mod config;
 mod targets;
@@ -26,7 +26,7 @@ pub const ADAPTER_MODEL: &str = "adapter_model.safetensors";
 pub(crate) const PREFIX: &str = "base_model.model.";
 
 /// A model that can carry an adapter, whatever its architecture and its head.
-pub trait Adaptable: Parts {
+pub trait Adaptable: TunableModel {
     /// Freezes the model, adds fresh adapters to the layers that are meant, and thaws the modules
     /// that are trained whole.
     ///
@@ -99,8 +99,8 @@ pub trait Adaptable: Parts {
 
     /// Folds the adapters into the weights they adapt.
     fn merge_lora(mut self) -> Self {
-        self.for_each_part(&mut |_, part| {
-            if let Part::Linear(linear) | Part::Head(linear) = part {
+        self.for_each_tunable(&mut |_, layer| {
+            if let TunableLayer::Linear(linear) | TunableLayer::Head(linear) = layer {
                 linear.merge_lora();
             }
         });
@@ -131,8 +131,8 @@ pub trait Adaptable: Parts {
             &format_metadata(),
         )?;
         let mut fan_in_fan_out = false;
-        self.clone().for_each_part(&mut |_, part| {
-            if let Part::Linear(linear) | Part::Head(linear) = part {
+        self.clone().for_each_tunable(&mut |_, layer| {
+            if let TunableLayer::Linear(linear) | TunableLayer::Head(linear) = layer {
                 fan_in_fan_out |= linear.has_lora() && linear.is_conv1d();
             }
         });
@@ -140,13 +140,13 @@ pub trait Adaptable: Parts {
     }
 }
 
-impl<M: Parts> Adaptable for M {}
+impl<M: TunableModel> Adaptable for M {}
 
 /// What a layer of this name and `[out, in]` has to say to an adapter.
 type LayerCheck<'a> = dyn Fn(&str, &LoraLayer, [usize; 2]) -> Result<(), ModelError> + 'a;
 
 /// [`Adaptable::with_lora`], asking `check` about each layer, its adapter and its `[out, in]` first.
-fn attach<M: Parts>(
+fn attach<M: TunableModel>(
     model: M,
     config: &LoraConfig,
     check: &LayerCheck<'_>,
@@ -175,7 +175,7 @@ fn attach<M: Parts>(
         let reason = format!(
             "no layer is meant by {:?}; this model has {}",
             config.target_modules,
-            listed(&mut model, |part| matches!(part, Part::Linear(_)))
+            listed(&mut model, |layer| matches!(layer, TunableLayer::Linear(_)))
         );
         return Err(setting("target_modules", reason));
     }
@@ -193,15 +193,15 @@ enum Change<'a> {
 }
 
 /// Calls `f` with every part that the adapter changes, until it fails.
-fn for_each_change<M: Parts>(
+fn for_each_change<M: TunableModel>(
     model: &mut M,
     targets: &Targets<'_>,
     f: &mut dyn FnMut(&str, Change<'_>) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
     let mut result = Ok(());
-    model.for_each_part(&mut |name, part| {
+    model.for_each_tunable(&mut |name, layer| {
         if result.is_ok() {
-            result = change(targets, name, part).and_then(|change| match change {
+            result = change(targets, name, layer).and_then(|change| match change {
                 Some(change) => f(name, change),
                 None => Ok(()),
             });
@@ -213,12 +213,12 @@ fn for_each_change<M: Parts>(
 fn change<'a>(
     targets: &Targets<'_>,
     name: &str,
-    part: Part<'a>,
+    layer: TunableLayer<'a>,
 ) -> Result<Option<Change<'a>>, ModelError> {
-    let is_head = matches!(part, Part::Head(_));
-    Ok(match part {
-        Part::Embedding(table) if targets.saves(name) => Some(Change::WholeTable(table)),
-        Part::Embedding(_) => match targets.means_table(name)? {
+    let is_head = matches!(layer, TunableLayer::Head(_));
+    Ok(match layer {
+        TunableLayer::Embedding(table) if targets.saves(name) => Some(Change::WholeTable(table)),
+        TunableLayer::Embedding(_) => match targets.means_table(name)? {
             true => {
                 return Err(ModelError::Unsupported {
                     path: ADAPTER_CONFIG.into(),
@@ -227,18 +227,18 @@ fn change<'a>(
             }
             false => None,
         },
-        Part::Linear(linear) | Part::Head(linear) if targets.saves(name) => {
+        TunableLayer::Linear(linear) | TunableLayer::Head(linear) if targets.saves(name) => {
             Some(Change::Whole(linear))
         }
-        Part::Linear(linear) | Part::Head(linear) => {
-            let layer = targets.layer(name, is_head)?;
-            layer.map(|layer| Change::Adapter(linear, layer))
+        TunableLayer::Linear(linear) | TunableLayer::Head(linear) => {
+            let adapter = targets.layer(name, is_head)?;
+            adapter.map(|adapter| Change::Adapter(linear, adapter))
         }
     })
 }
 
 /// The adapter's parameters as peft holds them, and those that are trained whole.
-fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValues {
+fn changes<M: TunableModel>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValues {
     let mut tensors = Vec::new();
     // A handle of every tensor, not its values.
     let mut model = model.clone();
@@ -263,7 +263,7 @@ fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValue
 }
 
 /// Reads what [`changes`] gave.
-fn read_changes<M: Parts>(
+fn read_changes<M: TunableModel>(
     model: &mut M,
     file: &TensorFile,
     prefix: &str,
@@ -286,7 +286,7 @@ fn read_changes<M: Parts>(
 }
 
 /// The modules to train whole: those that were asked for, and those that peft always adds.
-fn trained_whole<M: Parts>(config: &LoraConfig) -> Option<Vec<String>> {
+fn trained_whole<M: TunableModel>(config: &LoraConfig) -> Option<Vec<String>> {
     let mut modules = config.modules_to_save.clone().unwrap_or_default();
     for &module in M::TRAINED_WHOLE {
         if !modules.iter().any(|known| known == module) {
@@ -298,12 +298,15 @@ fn trained_whole<M: Parts>(config: &LoraConfig) -> Option<Vec<String>> {
 
 /// Refuses modules to save that the model does not have, and the embedding where it is the head,
 /// too: peft trains a copy of it then, and the two part.
-fn check_modules_to_save<M: Parts>(model: &mut M, targets: &Targets<'_>) -> Result<(), ModelError> {
+fn check_modules_to_save<M: TunableModel>(
+    model: &mut M,
+    targets: &Targets<'_>,
+) -> Result<(), ModelError> {
     let is_tied = model.is_tied();
     let mut names = Vec::new();
     let mut tied = None;
-    model.for_each_part(&mut |name, part| {
-        if is_tied && targets.saves(name) && matches!(part, Part::Embedding(_)) {
+    model.for_each_tunable(&mut |name, layer| {
+        if is_tied && targets.saves(name) && matches!(layer, TunableLayer::Embedding(_)) {
             tied = Some(name.to_owned());
         }
         names.push(name.to_owned());
@@ -330,10 +333,10 @@ fn check_modules_to_save<M: Parts>(model: &mut M, targets: &Targets<'_>) -> Resu
 }
 
 /// The last words of the names of some parts, each once.
-fn listed<M: Parts>(model: &mut M, is_meant: impl Fn(&Part<'_>) -> bool) -> String {
+fn listed<M: TunableModel>(model: &mut M, is_meant: impl Fn(&TunableLayer<'_>) -> bool) -> String {
     let mut words = BTreeSet::new();
-    model.for_each_part(&mut |name, part| {
-        if is_meant(&part) {
+    model.for_each_tunable(&mut |name, layer| {
+        if is_meant(&layer) {
             words.insert(name.rsplit('.').next().unwrap_or(name).to_owned());
         }
     });

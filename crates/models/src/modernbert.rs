@@ -9,12 +9,12 @@ use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Int, Tensor, module};
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::encoder_attention::{RotaryAttention, unseen_padding};
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::norm::layer_norm;
 use crate::rope::Rotation;
-use crate::weights::Weights;
 
 mod config;
 
@@ -22,12 +22,12 @@ pub use config::{LayerType, ModernBertConfig};
 
 /// A norm of the encoder's width.
 fn norm(
-    weights: &Weights<'_>,
+    checkpoint: &Checkpoint<'_>,
     name: &str,
     config: &ModernBertConfig,
 ) -> Result<LayerNorm, ModelError> {
     layer_norm(
-        weights,
+        checkpoint,
         name,
         config.hidden_size,
         config.norm_eps,
@@ -67,15 +67,16 @@ struct ModernBertEncoderLayer {
 
 impl ModernBertEncoderLayer {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &ModernBertConfig,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let linear =
-            |part: &str, shape, bias| Linear::load(weights, &format!("{name}.{part}"), shape, bias);
-        let norm = |part: &str| norm(weights, &format!("{name}.{part}"), config);
+        let linear = |part: &str, shape, bias| {
+            Linear::load(checkpoint, &format!("{name}.{part}"), shape, bias)
+        };
+        let norm = |part: &str| norm(checkpoint, &format!("{name}.{part}"), config);
         Ok(Self {
             attn_norm: match layer {
                 0 => None,
@@ -133,24 +134,24 @@ impl ModernBertModel {
     /// Builds the encoder from a checkpoint, whether its keys start with `model.` or not. Weights
     /// that the encoder does not have are left alone.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         config: &ModernBertConfig,
     ) -> Result<Self, ModelError> {
         let embedding = "embeddings.tok_embeddings.weight";
-        let prefix = match weights.file.contains(&format!("model.{embedding}")) {
+        let prefix = match checkpoint.file.contains(&format!("model.{embedding}")) {
             true => "model.",
             false => "",
         };
         let layer =
-            |i| ModernBertEncoderLayer::load(weights, &format!("{prefix}layers.{i}"), config, i);
+            |i| ModernBertEncoderLayer::load(checkpoint, &format!("{prefix}layers.{i}"), config, i);
         let table = [config.vocab_size, config.hidden_size];
         Ok(Self {
-            tok_embeddings: weights.param(&format!("{prefix}{embedding}"), table)?,
-            norm: norm(weights, &format!("{prefix}embeddings.norm"), config)?,
+            tok_embeddings: checkpoint.param(&format!("{prefix}{embedding}"), table)?,
+            norm: norm(checkpoint, &format!("{prefix}embeddings.norm"), config)?,
             layers: (0..config.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
-            final_norm: norm(weights, &format!("{prefix}final_norm"), config)?,
+            final_norm: norm(checkpoint, &format!("{prefix}final_norm"), config)?,
             config: config.clone(),
         })
     }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Tensor, activation};
 use serde::Deserialize;
 
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::safetensors_file::TensorFile;
-use crate::weights::Weights;
 
 /// The one vector that modules after the pooling read and write.
 const SENTENCE_EMBEDDING: &str = "sentence_embedding";
@@ -138,14 +138,14 @@ impl Dense {
         let named = &config.activation_function;
         let act = DenseActivation::from_path(named)
             .ok_or_else(|| unsupported(format!("the activation `{named}`")))?;
-        let weights = Weights { file, device };
+        let checkpoint = Checkpoint { file, device };
         let shape = [out, input];
         Ok(Self {
-            linear: Linear::load(&weights, "linear", shape, config.bias)?,
+            linear: Linear::load(&checkpoint, "linear", shape, config.bias)?,
             act,
             use_residual: config.use_residual,
             residual: match config.use_residual && input != out {
-                true => Some(Linear::load(&weights, "residual", shape, false)?),
+                true => Some(Linear::load(&checkpoint, "residual", shape, false)?),
                 false => None,
             },
         })

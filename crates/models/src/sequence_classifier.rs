@@ -11,15 +11,16 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::backbone::{Backbone, BackboneConfig};
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
 use crate::init;
 use crate::length_batches::length_batches;
 use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, Adaptable, LoraConfig, PREFIX};
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedValues, param};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Weights, param};
+use crate::tunable::{TunableLayer, TunableModel};
 
 /// The checkpoint key of the head.
 const SCORE: &str = "score.weight";
@@ -50,13 +51,13 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(folder)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(folder)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
         let shape = [labels(&file, SCORE), config.hidden_size()];
-        let score = Linear::load(&weights, "score", shape, false)?;
-        Self::build(&weights, config, &value, score)
+        let score = Linear::load(&checkpoint, "score", shape, false)?;
+        Self::build(&checkpoint, config, &value, score)
     }
 
     /// Reads a base and the adapter upon it, its settings with it. The head is the adapter's; the
@@ -72,7 +73,7 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(base)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(base)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
@@ -81,7 +82,7 @@ impl SequenceClassifier {
             &format!("{PREFIX}{SCORE}"),
         );
         let score = Linear::zeros("score", [labels, config.hidden_size()], device);
-        Self::build(&weights, config, &value, score)?.with_adapter(adapter)
+        Self::build(&checkpoint, config, &value, score)?.with_adapter(adapter)
     }
 
     /// Reads a language model as the beginning of a reward model: its head for words gives way to a
@@ -100,7 +101,7 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(folder)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(folder)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
@@ -112,20 +113,20 @@ impl SequenceClassifier {
         );
         let head = Tensor::<2>::from_data(head, device).transpose();
         let score = Linear::new(param(SCORE, head), None);
-        let mut model = Self::build(&weights, config, &value, score)?;
+        let mut model = Self::build(&checkpoint, config, &value, score)?;
         model.pad_token_id.get_or_insert(i64::from(pad));
         Ok(model)
     }
 
     fn build(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         config: BackboneConfig,
         value: &Value,
         score: Linear,
     ) -> Result<Self, ModelError> {
-        let backbone = Backbone::load(weights, config.clone())?;
+        let backbone = Backbone::load(checkpoint, config.clone())?;
         // A base may have a head that the adapter, or a fresh one, replaces.
-        weights
+        checkpoint
             .file
             .check_all_read(config.model_type(), |name| name == SCORE || name == LM_HEAD)?;
         Ok(Self {
@@ -315,13 +316,13 @@ fn labels(file: &TensorFile, head: &str) -> usize {
     }
 }
 
-impl Parts for SequenceClassifier {
+impl TunableModel for SequenceClassifier {
     const TASK_TYPE: &'static str = "SEQ_CLS";
     const TRAINED_WHOLE: &'static [&'static str] = &["classifier", "score"];
 
-    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
-        self.backbone.for_each_part(f);
-        f("score", Part::Head(&mut self.score));
+    fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
+        self.backbone.for_each_tunable(f);
+        f("score", TunableLayer::Head(&mut self.score));
     }
 
     fn is_tied(&self) -> bool {
@@ -357,13 +358,13 @@ impl Parts for SequenceClassifier {
 
     fn reload(&self, file: &TensorFile) -> Result<Self, ModelError> {
         let device = self.device();
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file,
             device: &device,
         };
         Ok(Self {
-            backbone: Backbone::load(&weights, self.config.clone())?,
-            score: Linear::load(&weights, "score", self.score.shape(), false)?,
+            backbone: Backbone::load(&checkpoint, self.config.clone())?,
+            score: Linear::load(&checkpoint, "score", self.score.shape(), false)?,
             ..self.clone()
         })
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::encode::end_turn;
 use super::{ChatTemplate, Message};
 use crate::error::ModelError;
-use crate::jinja::{marked_stretches, marks};
+use crate::jinja::{sentinels, split_sentinels};
 use crate::tokenizer::Tokenizer;
 
 /// A conversation as token ids.
@@ -13,7 +13,7 @@ use crate::tokenizer::Tokenizer;
 pub struct Conversation {
     /// All turns.
     pub ids: Vec<u32>,
-    /// The stretches of `ids` that are the assistant's, in order.
+    /// The spans of `ids` that are the assistant's, in order.
     pub assistant: Vec<Range<usize>>,
 }
 
@@ -32,12 +32,12 @@ impl ChatTemplate {
         messages: &[Message],
     ) -> Result<Conversation, ModelError> {
         let whole = self.render(messages, false)?;
-        let marked = self.marks_assistant();
-        let stretches = match marked {
+        let marked = self.has_generation_spans();
+        let spans = match marked {
             true => self.marked(messages, &whole)?,
             false => self.by_prefix(messages, &whole)?,
         };
-        let (mut ids, mut assistant) = tokenizer.encode_spans(&whole, &stretches)?;
+        let (mut ids, mut assistant) = tokenizer.encode_spans(&whole, &spans)?;
         if !marked {
             for span in &mut assistant {
                 let tokens = &ids[span.clone()];
@@ -64,9 +64,9 @@ impl ChatTemplate {
     }
 
     fn marked(&self, messages: &[Message], whole: &str) -> Result<Vec<Range<usize>>, ModelError> {
-        let shown = self.render_with(messages, false, marks())?;
-        match marked_stretches(&shown) {
-            Some((text, stretches)) if text == whole => Ok(stretches),
+        let shown = self.render_with(messages, false, sentinels())?;
+        match split_sentinels(&shown) {
+            Some((text, spans)) if text == whole => Ok(spans),
             _ => Err(self.refused(
                 "its {% generation %} marks stand where they change what is written: \
                  put them into the loop over the messages, around what the assistant says"
@@ -80,7 +80,7 @@ impl ChatTemplate {
         messages: &[Message],
         whole: &str,
     ) -> Result<Vec<Range<usize>>, ModelError> {
-        let mut stretches = Vec::new();
+        let mut spans = Vec::new();
         for (i, message) in messages.iter().enumerate() {
             if message.role != "assistant" {
                 continue;
@@ -101,8 +101,8 @@ impl ChatTemplate {
                     i + 1
                 )));
             }
-            stretches.push(before.len()..after.len());
+            spans.push(before.len()..after.len());
         }
-        Ok(stretches)
+        Ok(spans)
     }
 }

@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::tensor::{Bool, Tensor, activation};
 
 use super::{Context, DecoderConfig};
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::parameters::NamedValues;
 use crate::rope::Rotation;
-use crate::weights::{NamedValues, Weights};
 
 /// Attention (Vaswani et al., arXiv 1706.03762) whose query heads share key heads in groups
 /// (Ainslie et al., arXiv 2305.13245).
@@ -52,7 +53,7 @@ struct Separate {
 
 impl Attention {
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &DecoderConfig,
         layer: usize,
@@ -60,8 +61,9 @@ impl Attention {
         let (hidden, head_dim) = (config.hidden_size, config.head_dim);
         let q = config.num_attention_heads * head_dim;
         let kv = config.num_key_value_heads * head_dim;
-        let linear =
-            |part: &str, shape, bias| Linear::load(weights, &format!("{name}.{part}"), shape, bias);
+        let linear = |part: &str, shape, bias| {
+            Linear::load(checkpoint, &format!("{name}.{part}"), shape, bias)
+        };
         let projections = if config.fused {
             Projections::Fused(linear("qkv_proj", [q + 2 * kv, hidden], config.qkv_bias)?)
         } else {
@@ -73,7 +75,7 @@ impl Attention {
         };
         let norm = |part: &str| match config.qk_norm {
             true => RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 head_dim,
                 config.rms_norm_eps,
@@ -115,11 +117,11 @@ impl Attention {
             Some((cache, past)) => cache.append(past, key, value),
             None => (key, value),
         };
-        let hidden = match self.sliding {
-            true => &context.hidden_by_window,
-            false => &context.hidden,
+        let mask = match self.sliding {
+            true => &context.sliding_window_mask,
+            false => &context.causal_mask,
         };
-        let mixed = self.mix(query, key, value, hidden.as_ref()); // [batch, n_heads, seq, head_dim]
+        let mixed = self.mix(query, key, value, mask.as_ref()); // [batch, n_heads, seq, head_dim]
         let width = self.n_heads * self.head_dim;
         self.o_proj
             .forward(mixed.swap_dims(1, 2).reshape([batch, seq, width]))
@@ -162,7 +164,7 @@ impl Attention {
         query: Tensor<4>,
         key: Tensor<4>,
         value: Tensor<4>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
     ) -> Tensor<4> {
         let [batch, _, seq, _] = query.dims();
         let [_, _, total, _] = key.dims();
@@ -175,10 +177,10 @@ impl Attention {
             None => scores,
         };
         let scores = scores.reshape([batch, self.n_heads, seq, total]);
-        let scores = match hidden {
-            Some(hidden) => {
+        let scores = match mask {
+            Some(mask) => {
                 let shape = [batch, self.n_heads, seq, total];
-                scores.mask_fill(hidden.clone().expand(shape), f32::MIN)
+                scores.mask_fill(mask.clone().expand(shape), f32::MIN)
             }
             None => scores,
         };

@@ -6,11 +6,12 @@ use burn::tensor::Tensor;
 use super::attention::Attention;
 use super::{Context, DecoderConfig};
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
-use crate::weights::{NamedValues, Weights};
+use crate::parameters::NamedValues;
 
 /// Attention and feed-forward, each behind a norm and beside the residual stream.
 #[derive(Module, Debug)]
@@ -26,14 +27,14 @@ pub(super) struct DecoderLayer {
 
 impl DecoderLayer {
     pub(super) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &DecoderConfig,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let norm = |part: &str| {
             RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 config.hidden_size,
                 config.rms_norm_eps,
@@ -46,10 +47,10 @@ impl DecoderLayer {
         };
         Ok(Self {
             input_layernorm: norm("input_layernorm")?,
-            self_attn: Attention::load(weights, &format!("{name}.self_attn"), config, layer)?,
+            self_attn: Attention::load(checkpoint, &format!("{name}.self_attn"), config, layer)?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
             pre_feedforward_layernorm: sandwich("pre_feedforward_layernorm")?,
-            mlp: Mlp::load(weights, &format!("{name}.mlp"), config)?,
+            mlp: Mlp::load(checkpoint, &format!("{name}.mlp"), config)?,
             post_feedforward_layernorm: sandwich("post_feedforward_layernorm")?,
         })
     }
@@ -128,10 +129,19 @@ struct SeparateGate {
 }
 
 impl Mlp {
-    fn load(weights: &Weights<'_>, name: &str, config: &DecoderConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &DecoderConfig,
+    ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let linear = |part: &str, shape| {
-            Linear::load(weights, &format!("{name}.{part}"), shape, config.mlp_bias)
+            Linear::load(
+                checkpoint,
+                &format!("{name}.{part}"),
+                shape,
+                config.mlp_bias,
+            )
         };
         let gate = if config.fused {
             Gate::Fused(linear("gate_up_proj", [2 * inner, hidden])?)

@@ -1,13 +1,13 @@
-//! Writing: batched sampling with a cache of keys and values.
+//! Text generation: batched sampling with a cache of keys and values.
 
 mod logits;
 mod sampler;
-mod writing;
+mod session;
 
 use serde::{Deserialize, Serialize};
 
 pub use logits::LogitsProcessors;
-pub use writing::Writing;
+pub use session::DecodingSession;
 
 use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
@@ -76,14 +76,14 @@ pub fn generate(
     config: &GenerationConfig,
     on_token: &mut dyn FnMut(usize, u32),
 ) -> Result<Vec<Generated>, ModelError> {
-    let (mut writing, mut next) = Writing::begin(model, request, config)?;
+    let (mut session, mut next) = DecodingSession::begin(model, request, config)?;
     while let Some(logits) = next {
         let logits = logits
             .try_into_vec_as::<f32>()
             .map_err(|error| ModelError::Readback {
                 reason: error.to_string(),
             })?;
-        next = writing.step(logits, on_token);
+        next = session.step(logits, on_token);
     }
-    Ok(writing.finish())
+    Ok(session.finish())
 }

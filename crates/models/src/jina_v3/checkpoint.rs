@@ -13,13 +13,14 @@ use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
 use super::tasks::{Adapter, Stack};
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, LoraConfig, read_adapter_config};
 use crate::norm::layer_norm;
+use crate::parameters::param;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{Weights, param};
 
 /// What transformers renames when it reads the flash layout, in this order.
 const FLASH_NAMES: [(&str, &str); 5] = [
@@ -76,20 +77,20 @@ struct PeftFile {
 }
 
 /// A checkpoint and one of its adapters.
-pub(crate) struct Checkpoint<'a> {
-    weights: &'a Weights<'a>,
+pub(crate) struct JinaCheckpoint<'a> {
+    checkpoint: &'a Checkpoint<'a>,
     prefix: &'static str,
     flash: bool,
     source: Source,
 }
 
-impl<'a> Checkpoint<'a> {
+impl<'a> JinaCheckpoint<'a> {
     /// Tells the layout by its keys and opens the adapter.
     pub(crate) fn open(
-        weights: &'a Weights<'a>,
+        checkpoint: &'a Checkpoint<'a>,
         adapter: Option<&Adapter>,
     ) -> Result<Self, ModelError> {
-        let has = |key: &str| weights.file.contains(key);
+        let has = |key: &str| checkpoint.file.contains(key);
         let starts = |prefix: &str, norm: &str| has(&format!("{prefix}{norm}.weight"));
         let prefix = ["", "roberta."]
             .into_iter()
@@ -99,8 +100,8 @@ impl<'a> Checkpoint<'a> {
             None => Source::None,
             Some(&Adapter::Stacked(stack)) => {
                 let first = "parametrizations.weight.0.lora_A";
-                if !weights.file.names().any(|name| name.ends_with(first)) {
-                    let path = weights.file.path().to_owned();
+                if !checkpoint.file.names().any(|name| name.ends_with(first)) {
+                    let path = checkpoint.file.path().to_owned();
                     let name = first.to_owned();
                     return Err(ModelError::MissingTensor { path, name });
                 }
@@ -113,7 +114,7 @@ impl<'a> Checkpoint<'a> {
             })),
         };
         Ok(Self {
-            weights,
+            checkpoint,
             prefix,
             flash: starts(prefix, "emb_ln"),
             source,
@@ -139,7 +140,7 @@ impl<'a> Checkpoint<'a> {
         hidden: usize,
         eps: f64,
     ) -> Result<LayerNorm, ModelError> {
-        layer_norm(self.weights, &self.key(name), hidden, eps, true)
+        layer_norm(self.checkpoint, &self.key(name), hidden, eps, true)
     }
 
     /// A linear layer with a bias, `[out, in]`.
@@ -177,7 +178,7 @@ impl<'a> Checkpoint<'a> {
 
     /// A weight without its adapter.
     pub(super) fn base(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         let key = self.key(name);
         let beside = format!("{key}.parametrizations.weight.original");
         let key = match file.contains(&beside) {
@@ -188,7 +189,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn bias(&self, name: &str, out: usize) -> Result<Tensor<1>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         file.tensor_of(&format!("{}.bias", self.key(name)), [out], device)
     }
 
@@ -273,7 +274,7 @@ impl<'a> Checkpoint<'a> {
         name: &str,
         shapes: [[usize; 2]; 2],
     ) -> Result<Option<[Tensor<2>; 2]>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         let layer = format!("{}.parametrizations.weight", self.key(name));
         // Only a weight with an adapter beside it is called original.
         if !file.contains(&format!("{layer}.original")) {
@@ -305,7 +306,7 @@ impl<'a> Checkpoint<'a> {
         };
         let read = |part: &str, shape| {
             let key = format!("{layer}.{part}");
-            let tensor = peft.file.tensor_of(&key, shape, self.weights.device);
+            let tensor = peft.file.tensor_of(&key, shape, self.checkpoint.device);
             peft.used.borrow_mut().insert(key);
             tensor
         };

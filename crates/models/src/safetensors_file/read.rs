@@ -35,7 +35,7 @@ const PASSED_OVER: [&str; 8] = [
 /// The weights of a model, open for reading.
 pub struct TensorFile {
     path: PathBuf,
-    parts: Vec<Part>,
+    shards: Vec<Shard>,
     tensors: BTreeMap<String, Place>,
 }
 
@@ -50,8 +50,8 @@ impl std::fmt::Debug for TensorFile {
 
 /// Where a tensor is.
 struct Place {
-    /// Number of its part.
-    part: usize,
+    /// Number of its shard.
+    shard: usize,
     info: TensorInfo,
     was_read: AtomicBool,
 }
@@ -82,7 +82,7 @@ impl TensorFile {
         {
             return Self::open_sharded(path);
         }
-        Self::of_one_part(path, Source::open(path))
+        Self::of_one_shard(path, Source::open(path))
     }
 
     /// Reads weights that are in memory already; `name` stands for the file in messages.
@@ -93,14 +93,14 @@ impl TensorFile {
         name: impl AsRef<Path>,
         bytes: impl AsRef<[u8]> + Send + Sync + 'static,
     ) -> Result<Self, ModelError> {
-        Self::of_one_part(name.as_ref(), Ok(Source::Memory(Box::new(bytes))))
+        Self::of_one_shard(name.as_ref(), Ok(Source::Memory(Box::new(bytes))))
     }
 
-    fn of_one_part(path: &Path, source: std::io::Result<Source>) -> Result<Self, ModelError> {
-        let (part, tensors) = Part::read(path, source)?;
+    fn of_one_shard(path: &Path, source: std::io::Result<Source>) -> Result<Self, ModelError> {
+        let (shard, tensors) = Shard::read(path, source)?;
         Ok(Self {
             path: path.to_owned(),
-            parts: vec![part],
+            shards: vec![shard],
             tensors: tensors
                 .into_iter()
                 .map(|(name, info)| (name, Place::new(0, info)))
@@ -134,7 +134,7 @@ impl TensorFile {
         for (name, file) in &weight_map {
             files.entry(file.as_str()).or_default().push(name.as_str());
         }
-        let mut parts = Vec::new();
+        let mut shards = Vec::new();
         let mut tensors = BTreeMap::new();
         for (file, names) in files {
             if !is_plain_file_name(file) {
@@ -148,7 +148,7 @@ impl TensorFile {
                 );
                 return Err(wrong(names[0], reason));
             }
-            let (part, found) = Part::read(&path, Source::open(&path))?;
+            let (shard, found) = Shard::read(&path, Source::open(&path))?;
             if let Some(name) = names.into_iter().find(|&name| !found.contains_key(name)) {
                 return Err(ModelError::MissingTensor {
                     path,
@@ -159,14 +159,14 @@ impl TensorFile {
                 // The index decides where a tensor is that two files hold. One that it does not
                 // know is kept, so that nobody takes the model for read while it is not.
                 if weight_map.get(&name).is_none_or(|place| place == file) {
-                    tensors.insert(name, Place::new(parts.len(), info));
+                    tensors.insert(name, Place::new(shards.len(), info));
                 }
             }
-            parts.push(part);
+            shards.push(shard);
         }
         Ok(Self {
             path: index.to_owned(),
-            parts,
+            shards,
             tensors,
         })
     }
@@ -178,7 +178,7 @@ impl TensorFile {
 
     /// The safetensors files behind it.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.parts.iter().map(|part| part.path.as_path())
+        self.shards.iter().map(|shard| shard.path.as_path())
     }
 
     /// The names of all tensors, sorted.
@@ -234,8 +234,10 @@ impl TensorFile {
 
     /// The free-form metadata in the header of the first file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
-        let first = self.parts.first();
-        first.map(|part| part.metadata.clone()).unwrap_or_default()
+        let first = self.shards.first();
+        first
+            .map(|shard| shard.metadata.clone())
+            .unwrap_or_default()
     }
 
     /// The values of a tensor in row-major order, as f32 whatever they are stored as.
@@ -415,12 +417,12 @@ impl TensorFile {
         scales: Option<&[f32]>,
         order: Order,
     ) -> Result<Vec<f32>, ModelError> {
-        let part = &self.parts[place.part];
-        let piece = part
+        let shard = &self.shards[place.shard];
+        let piece = shard
             .source
-            .piece(part.data_start + bytes.start, part.data_start + bytes.end)
+            .piece(shard.data_start + bytes.start, shard.data_start + bytes.end)
             .map_err(|source| ModelError::Read {
-                path: part.path.clone(),
+                path: shard.path.clone(),
                 source,
             })?;
         let dtype = place.info.dtype;
@@ -429,7 +431,7 @@ impl TensorFile {
             None => floats(dtype, &piece, order),
         };
         values.ok_or_else(|| ModelError::Dtype {
-            path: part.path.clone(),
+            path: shard.path.clone(),
             name: name.to_owned(),
             dtype: format!("{dtype:?}"),
         })
@@ -445,9 +447,9 @@ impl Place {
         }
     }
 
-    fn new(part: usize, info: TensorInfo) -> Self {
+    fn new(shard: usize, info: TensorInfo) -> Self {
         Self {
-            part,
+            shard,
             info,
             was_read: AtomicBool::new(false),
         }
@@ -455,7 +457,7 @@ impl Place {
 }
 
 /// One safetensors file, its header checked.
-struct Part {
+struct Shard {
     path: PathBuf,
     metadata: BTreeMap<String, String>,
     /// Where the first tensor starts.
@@ -463,7 +465,7 @@ struct Part {
     source: Source,
 }
 
-impl Part {
+impl Shard {
     /// The file and its tensors.
     fn read(
         path: &Path,
@@ -508,13 +510,13 @@ impl Part {
             )));
         }
         drop((field, json));
-        let part = Self {
+        let shard = Self {
             path: path.to_owned(),
             metadata: header.metadata,
             data_start,
             source,
         };
-        Ok((part, header.tensors))
+        Ok((shard, header.tensors))
     }
 }
 

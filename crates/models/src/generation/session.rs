@@ -14,7 +14,7 @@ use crate::kv_cache::KvCache;
 /// A step ends where the logits have to leave the device, so that a program reads them as it must: at
 /// once, or, in a browser, by waiting. [`super::generate`] is the loop that reads them at once.
 #[derive(Debug)]
-pub struct Writing {
+pub struct DecodingSession {
     /// Shares its tensors with the caller's.
     model: CausalLm,
     config: GenerationConfig,
@@ -38,7 +38,7 @@ struct Row {
     rng: ChaCha8Rng,
 }
 
-impl Writing {
+impl DecodingSession {
     /// Reads each prompt once, and returns the logits of the next token, `[rows, vocab]`; none if
     /// there is nothing to write.
     ///
@@ -69,7 +69,7 @@ impl Writing {
             tokens: Vec::new(),
             finish_reason: FinishReason::Length,
         };
-        let mut writing = Self {
+        let mut session = Self {
             model: model.clone(),
             config: config.clone(),
             eos: request.eos.to_vec(),
@@ -79,9 +79,9 @@ impl Writing {
             rows: rows(request, config, longest),
             done: vec![unfinished; request.prompts.len() * request.samples],
         };
-        let nothing = writing.rows.is_empty() || config.max_new_tokens == 0;
-        let logits = (!nothing).then(|| writing.read_prompts(request, longest));
-        Ok((writing, logits))
+        let nothing = session.rows.is_empty() || config.max_new_tokens == 0;
+        let logits = (!nothing).then(|| session.read_prompts(request, longest));
+        Ok((session, logits))
     }
 
     /// Reads the prompts and spreads cache and logits over their samples.

@@ -13,7 +13,7 @@ const CLOSE_NAME: &str = "__generation_ends";
 
 /// The template with its marks as conditions that hold, whose tags keep the white-space control
 /// of the marks; or what is wrong with the marks.
-pub(crate) fn as_conditions(source: &str) -> Result<String, &'static str> {
+pub(crate) fn tags_to_conditions(source: &str) -> Result<String, &'static str> {
     const UNPAIRED: &str = "{% generation %} and {% endgeneration %} do not stand in pairs";
     let mut open = 0_usize;
     let mut text = String::with_capacity(source.len());
@@ -47,38 +47,38 @@ pub(crate) fn as_conditions(source: &str) -> Result<String, &'static str> {
 }
 
 /// Whether a template marks what the assistant writes.
-pub(crate) fn has_marks(source: &str) -> bool {
+pub(crate) fn has_generation_tags(source: &str) -> bool {
     source
         .match_indices("{%")
         .any(|(at, _)| tag(&source[at..]).is_some_and(|tag| tag.opens))
 }
 
 /// The variables with which a template shows its marks.
-pub(crate) fn marks() -> [(&'static str, Value); 2] {
+pub(crate) fn sentinels() -> [(&'static str, Value); 2] {
     [
         (OPEN_NAME, Value::from(OPEN.to_string())),
         (CLOSE_NAME, Value::from(CLOSE.to_string())),
     ]
 }
 
-/// A text without the marks that it shows, and the stretches between them in bytes; none where
+/// A text without the marks that it shows, and the spans between them in bytes; none where
 /// marks do not stand in pairs.
-pub(crate) fn marked_stretches(shown: &str) -> Option<(String, Vec<Range<usize>>)> {
+pub(crate) fn split_sentinels(shown: &str) -> Option<(String, Vec<Range<usize>>)> {
     let mut text = String::with_capacity(shown.len());
-    let mut stretches = Vec::new();
+    let mut spans = Vec::new();
     let mut begun = None;
     for c in shown.chars() {
         match (c, begun) {
             (OPEN, None) => begun = Some(text.len()),
             (CLOSE, Some(start)) => {
-                stretches.push(start..text.len());
+                spans.push(start..text.len());
                 begun = None;
             }
             (OPEN | CLOSE, _) => return None,
             (c, _) => text.push(c),
         }
     }
-    begun.is_none().then_some((text, stretches))
+    begun.is_none().then_some((text, spans))
 }
 
 struct Tag<'a> {
@@ -145,15 +145,17 @@ mod tests {
             ("a\n  {%+ generation %}b{% endgeneration %}", "a\n  b"),
             ("a{%\n generation\n%}b{% endgeneration %}", "ab"),
         ] {
-            assert!(has_marks(source), "{source:?}");
+            assert!(has_generation_tags(source), "{source:?}");
             assert_eq!(render(source, context! {}), text, "{source:?}");
-            let shown = render(source, BTreeMap::from(marks()).into());
-            let (plain, stretches) = marked_stretches(&shown).expect("pairs");
+            let shown = render(source, BTreeMap::from(sentinels()).into());
+            let (plain, spans) = split_sentinels(&shown).expect("pairs");
             assert_eq!(plain, text);
-            assert_eq!(text[stretches[0].clone()].trim(), "b");
+            assert_eq!(text[spans[0].clone()].trim(), "b");
         }
-        assert!(!has_marks("{% if generation %}{{ generation }}{% endif %}"));
-        assert!(!has_marks("{% generations %}"));
+        assert!(!has_generation_tags(
+            "{% if generation %}{{ generation }}{% endif %}"
+        ));
+        assert!(!has_generation_tags("{% generations %}"));
     }
 
     #[test]
@@ -163,7 +165,7 @@ mod tests {
             "a\u{fdd1}",
             "\u{fdd0}\u{fdd0}a\u{fdd1}\u{fdd1}",
         ] {
-            assert_eq!(marked_stretches(shown), None);
+            assert_eq!(split_sentinels(shown), None);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The parts of a model that fine-tuning can change one by one, by their names.
+//! The layers of a model that fine-tuning can change individually, addressed by name.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -6,11 +6,11 @@ use burn::tensor::{Device, Tensor};
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::lora::LoraConfig;
+use crate::parameters::{NamedTensors, NamedValues, read_all};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedTensors, NamedValues, read_all};
 
-/// A part of a model, to be changed in place.
-pub enum Part<'a> {
+/// A layer that can be changed in place.
+pub enum TunableLayer<'a> {
     /// A linear layer of the decoder.
     Linear(&'a mut Linear),
     /// The linear layer on top of it.
@@ -19,15 +19,15 @@ pub enum Part<'a> {
     Embedding(&'a mut Param<Tensor<2>>),
 }
 
-/// A decoder with a head, seen as its parts: what adapters and checkpoints need to know of it.
-pub trait Parts: Module + Sized {
+/// A decoder with a head, as adapters and checkpoints see it: named layers and named parameters.
+pub trait TunableModel: Module + Sized {
     /// What peft calls a model with such a head.
     const TASK_TYPE: &'static str;
     /// Modules that peft trains whole beside every adapter of such a model.
     const TRAINED_WHOLE: &'static [&'static str];
 
-    /// Calls `f` with the name and the part, for every part.
-    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>));
+    /// Calls `f` with the name of every tunable layer and the layer.
+    fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>));
 
     /// Whether the embedding is the head's weight as well.
     fn is_tied(&self) -> bool;

@@ -1,45 +1,12 @@
-//! Parameters between a tensor file and a module.
+//! Named parameters: their ids, and their values on the way to a file.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
-use crate::error::ModelError;
-use crate::safetensors_file::{Stored, TensorFile};
-
-/// Reads parameters from a tensor file onto a device.
-///
-/// A parameter's id is a hash of its checkpoint key, so that optimizer state saved by one process
-/// finds its parameters in the next.
-pub(crate) struct Weights<'a> {
-    pub(crate) file: &'a TensorFile,
-    pub(crate) device: &'a Device,
-}
-
-impl Weights<'_> {
-    /// The parameter stored under `name`, of exactly this shape.
-    pub(crate) fn param<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-    ) -> Result<Param<Tensor<D>>, ModelError> {
-        Ok(param(name, self.file.tensor_of(name, shape, self.device)?))
-    }
-
-    /// A linear layer's weight, stored `[out, in]` and computed with as `[in, out]`.
-    pub(crate) fn transposed(
-        &self,
-        name: &str,
-        shape: [usize; 2],
-    ) -> Result<Param<Tensor<2>>, ModelError> {
-        Ok(param(
-            name,
-            self.file.transposed_of(name, shape, self.device)?,
-        ))
-    }
-}
+use crate::safetensors_file::Stored;
 
 /// A trainable parameter whose id follows from its name.
 pub(crate) fn param<const D: usize>(name: &str, value: Tensor<D>) -> Param<Tensor<D>> {
