@@ -341,7 +341,7 @@ fn layers_are_chosen_as_peft_chooses_them() {
             Ok(found) => assert_eq!(found, expected, "{config:?}"),
             Err(error) => {
                 assert_eq!(expected, 0, "{config:?}: {error}");
-                assert!(error.to_string().contains("no layer is meant"), "{error}");
+                assert!(error.to_string().contains("no layer matches"), "{error}");
             }
         }
     }

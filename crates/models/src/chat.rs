@@ -131,7 +131,7 @@ impl ChatTemplate {
         let place = self.templates.iter().position(|t| t.name == name);
         if place.is_none() {
             return Err(self.refused(format!(
-                "there is no template {name:?}; the folder has {}",
+                "there is no template `{name}`; the folder has {}",
                 self.names()
             )));
         }
@@ -147,7 +147,7 @@ impl ChatTemplate {
     pub fn with_kwargs(mut self, kwargs: Map<String, Value>) -> Result<Self, ModelError> {
         if let Some(taken) = RESERVED.iter().find(|name| kwargs.contains_key(**name)) {
             return Err(self.refused(format!(
-                "chat_template_kwargs cannot set {taken:?}, which is what the template is asked to write"
+                "chat_template_kwargs cannot set `{taken}`, which is what the template is asked to write"
             )));
         }
         self.kwargs = kwargs;
@@ -233,7 +233,7 @@ impl ChatTemplate {
             self.refused(match self.templates.is_empty() {
                 true => "is absent: a conversation needs a model with a chat template".to_owned(),
                 false => format!(
-                    "none of the templates is called {DEFAULT:?}: choose one of {}",
+                    "none of the templates is called `{DEFAULT}`: choose one of {}",
                     self.names()
                 ),
             })
@@ -272,7 +272,7 @@ impl ChatTemplate {
         let names: Vec<String> = self
             .templates
             .iter()
-            .map(|template| format!("{:?}", template.name))
+            .map(|template| format!("`{}`", template.name))
             .collect();
         match names.is_empty() {
             true => "none".to_owned(),

@@ -78,7 +78,7 @@ fn parsed(
         Err(Error::new(
             ErrorKind::InvalidOperation,
             format!(
-                "it calls for the file {name:?}; a chat template is one text and reads no files"
+                "it calls for the file `{name}`; a chat template is one text and reads no files"
             ),
         ))
     });
@@ -129,7 +129,7 @@ fn strftime(now: DateTime, format: &str) -> Result<String, Error> {
     strtime::format(&format, now).map_err(|error| {
         Error::new(
             ErrorKind::InvalidOperation,
-            format!("strftime_now cannot write {format:?}: {error}"),
+            format!("strftime_now cannot write `{format}`: {error}"),
         )
     })
 }

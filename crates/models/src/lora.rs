@@ -173,7 +173,7 @@ fn attach<M: TunableModel>(
     })?;
     if !attached {
         let reason = format!(
-            "no layer is meant by {:?}; this model has {}",
+            "no layer matches {}; this model has {}",
             config.target_modules,
             listed(&mut model, |layer| matches!(layer, TunableLayer::Linear(_)))
         );

@@ -1,5 +1,6 @@
 //! An adapter's settings, as peft reads and writes them.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -98,6 +99,17 @@ impl TargetModules {
     /// Whether it means every linear layer but the head.
     pub fn is_all_linear(&self) -> bool {
         matches!(self, Self::Word(word) if word.eq_ignore_ascii_case(Self::ALL_LINEAR))
+    }
+}
+
+impl fmt::Display for TargetModules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) if self.is_all_linear() => write!(f, "`{word}`"),
+            Self::Word(word) => write!(f, "the regular expression `{word}`"),
+            Self::Names(names) if names.is_empty() => f.write_str("an empty list"),
+            Self::Names(names) => write!(f, "`{}`", names.join("`, `")),
+        }
     }
 }
 
