@@ -12,7 +12,7 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use minijinja::Environment;
 use minijinja::value::Serde;
-use serde::{Deserialize, Serialize};
+pub use rarebit_text::{Message, Text};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
@@ -25,25 +25,6 @@ use files::{DEFAULT, Named};
 
 /// What a template is given by name and no setting may stand for.
 const RESERVED: [&str; 4] = ["messages", "tools", "documents", "add_generation_prompt"];
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-}
-
-impl Message {
-    /// What `role` says.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-        }
-    }
-}
 
 /// A prompt or a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +44,15 @@ impl<'a> From<&'a str> for Turns<'a> {
 impl<'a> From<&'a String> for Turns<'a> {
     fn from(text: &'a String) -> Self {
         Self::Plain(text)
+    }
+}
+
+impl<'a> From<&'a Text> for Turns<'a> {
+    fn from(text: &'a Text) -> Self {
+        match text {
+            Text::Plain(text) => Self::Plain(text),
+            Text::Chat(messages) => Self::Chat(messages),
+        }
     }
 }
 

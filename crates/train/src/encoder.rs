@@ -1,8 +1,7 @@
 //! From texts to token ids that a run learns from.
 
-use rarebit_data::Text;
 use rarebit_models::ModelError;
-use rarebit_models::chat::{ChatTemplate, Message};
+use rarebit_models::chat::{ChatTemplate, Text};
 use rarebit_models::tokenizer::Tokenizer;
 
 use crate::example::{Sequence, TruncationMode};
@@ -74,8 +73,7 @@ impl Encoder<'_> {
     }
 
     fn encode(&self, prompt: &Text, completion: &Text) -> Result<Sequence, ModelError> {
-        let (prompt, completion) = (messages(prompt, "user"), messages(completion, "assistant"));
-        let encoded = self.template.encode(self.tokenizer, &prompt, &completion)?;
+        let encoded = self.template.encode(self.tokenizer, prompt, completion)?;
         Ok(Sequence {
             diverges: encoded.diverges,
             ..Sequence::completion(&encoded.prompt, &encoded.completion)
@@ -88,13 +86,12 @@ impl Encoder<'_> {
         completion: &Text,
         completion_only: bool,
     ) -> Result<Sequence, ModelError> {
-        let prompt = messages(prompt, "user");
-        let mut turns = prompt.clone();
-        turns.extend(messages(completion, "assistant"));
+        let mut turns = prompt.clone().into_turns("user");
+        turns.extend(completion.clone().into_turns("assistant"));
         let conversation = self.template.encode_conversation(self.tokenizer, &turns)?;
         let (start, diverges) = match completion_only {
             true => {
-                let alone = self.template.encode_prompt(self.tokenizer, &prompt)?;
+                let alone = self.template.encode_prompt(self.tokenizer, prompt)?;
                 let both = alone.iter().zip(&conversation.ids);
                 let shared = both.take_while(|(a, b)| a == b).count();
                 (shared, shared < alone.len())
@@ -131,15 +128,4 @@ fn completion_start(sequence: &Sequence) -> usize {
         .labels
         .first()
         .map_or(sequence.ids.len(), |span| span.start)
-}
-
-/// Turns for a chat template: plain text is what `role` says.
-pub fn messages(text: &Text, role: &str) -> Vec<Message> {
-    match text {
-        Text::Plain(text) => vec![Message::new(role, text)],
-        Text::Chat(turns) => turns
-            .iter()
-            .map(|turn| Message::new(&*turn.role, &*turn.content))
-            .collect(),
-    }
 }

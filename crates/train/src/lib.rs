@@ -38,7 +38,7 @@ mod trainer;
 pub use arguments::{TrainingArguments, defaults};
 pub use batch::{Batch, BatchLogps, epoch_batches};
 pub use checkpoint::fingerprint;
-pub use encoder::{Encoder, SftTokens, messages};
+pub use encoder::{Encoder, SftTokens};
 pub use error::TrainError;
 pub use example::{Example, Sequence, TruncationMode};
 pub use objective::{LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight};

@@ -2,12 +2,11 @@
 
 use std::io;
 
-use rarebit_data::{Message, Text};
+use rarebit_data::Message;
 use rarebit_models::ModelError;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{FinishReason, Generated, GenerationConfig, Request, generate};
 use rarebit_train::lanes::{has_lanes, side_by_side};
-use rarebit_train::messages;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Usage};
@@ -100,14 +99,10 @@ impl Writer<'_> {
         let limit = self.loaded.model.config().max_position_embeddings();
         conversations
             .map(|(name, turns)| {
-                let text = match turns.as_slice() {
-                    [turn] if turn.role == "user" => turn.content.clone().into(),
-                    _ => Text::Chat(turns),
-                };
                 let ids = self
                     .loaded
                     .template
-                    .encode_prompt(&self.loaded.tokenizer, &messages(&text, "user"))?;
+                    .encode_prompt(&self.loaded.tokenizer, &turns)?;
                 ensure!(
                     ids.len() < limit,
                     "the prompt {name} has {} tokens, but the model reads {limit}: shorten it or leave it out",
