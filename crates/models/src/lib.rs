@@ -34,8 +34,6 @@ mod linear;
 pub mod lora;
 mod norm;
 mod parameters;
-#[cfg(not(target_family = "wasm"))]
-pub mod ration;
 pub mod reward;
 mod rope;
 pub mod safetensors_file;

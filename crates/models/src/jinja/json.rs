@@ -16,7 +16,7 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent = match options.get::<Option<Value>>("indent")? {
         None => None,
         Some(text) if text.kind() == ValueKind::String => Some(text.to_string()),
-        Some(width) => Some(" ".repeat(usize::try_from(width)?)),
+        Some(width) => Some(" ".repeat(usize::try_from(width)?.min(MOST_BYTES))),
     };
     let separators = options.get::<Option<Vec<String>>>("separators")?;
     let sort_keys = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
@@ -42,7 +42,7 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         level: 0,
         is_empty: true,
     };
-    let mut json = Vec::new();
+    let mut json = Limited(Vec::new());
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, python);
     if sort_keys {
         // Through serde_json's own tree, which can be sorted.
@@ -52,9 +52,30 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     } else {
         value.serialize(&mut serializer).map_err(failed)?;
     }
-    String::from_utf8(json).map_err(|error| {
+    String::from_utf8(json.0).map_err(|error| {
         Error::new(ErrorKind::InvalidOperation, "JSON is not text").with_source(error)
     })
+}
+
+/// Wide indents and long separators can make much of a small value.
+const MOST_BYTES: usize = 16 << 20;
+
+/// JSON up to a size.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> Written<usize> {
+        if self.0.len() + bytes.len() > MOST_BYTES {
+            let reason = format!("tojson writes more than {} MB", MOST_BYTES >> 20);
+            return Err(std::io::Error::other(reason));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Written<()> {
+        Ok(())
+    }
 }
 
 /// Writes as Python's `json` does.
@@ -98,7 +119,7 @@ impl Python {
             return Ok(());
         };
         writer.write_all(b"\n")?;
-        writer.write_all(indent.repeat(self.level).as_bytes())
+        (0..self.level).try_for_each(|_| writer.write_all(indent.as_bytes()))
     }
 }
 
