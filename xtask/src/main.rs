@@ -1,8 +1,10 @@
-//! `cargo xtask web`: builds the page and the npm package, and serves or tests them.
+//! `cargo xtask web` builds the page and the npm package, and serves or tests them; `cargo xtask
+//! cycles` looks for files that import each other.
 //!
-//! It has no dependencies, so that it is there in a moment.
+//! It has no dependencies, so it compiles in a moment.
 
 mod build;
+mod cycles;
 mod serve;
 mod tools;
 
@@ -17,16 +19,19 @@ const TEST_TIMEOUT_MS: u32 = 600_000;
 
 const USAGE: &str = "\
 Usage: cargo xtask web [--serve [PORT]] [--test [FILTER]]
+       cargo xtask cycles
 
   web             build the page into web/dist/site and the npm package into web/dist/package
   --serve [PORT]  then serve the page, at http://localhost:8080 unless PORT says otherwise
   --test [FILTER] then run the tests in Chromium, or those whose name matches FILTER
+  cycles          list the files of each crate that import each other, and fail if there are any
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
+        ["cycles"] => cycles::cycles(),
         ["web"] => build::web(),
         ["web", "--serve"] => web_served(8080),
         ["web", "--serve", port] => match port.parse() {
