@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Result, root};
+use crate::shell::{Result, root};
 use graph::circles;
 use source::Crate;
 

@@ -271,10 +271,6 @@ impl ChatTemplate {
     }
 
     fn refused(&self, reason: String) -> ModelError {
-        ModelError::Setting {
-            path: self.path().to_owned(),
-            key: "chat_template".to_owned(),
-            reason,
-        }
+        ModelError::chat_template(self.path(), reason)
     }
 }

@@ -14,10 +14,10 @@ use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
 use crate::parameters::{NamedValues, Values};
-use crate::rope::Rotation;
 
 mod attention;
 mod config;
+mod context;
 pub mod families;
 mod layer;
 mod mask;
@@ -25,6 +25,7 @@ mod mask;
 pub use config::{DecoderConfig, LayerKind};
 
 pub(crate) use attention::soft_cap;
+use context::Context;
 use layer::DecoderLayer;
 pub(crate) use mask::causal_mask;
 
@@ -37,16 +38,6 @@ pub struct Decoder {
     norm: RmsNorm,
     #[module(skip)]
     config: DecoderConfig,
-}
-
-/// What the layers of one forward pass share.
-struct Context {
-    rotations: Vec<Rotation>,
-    /// Mask of layers with full attention, `[batch or 1, 1, seq, total]`, true where a key is masked
-    /// out; `None` if no key is.
-    causal_mask: Option<Tensor<4, Bool>>,
-    /// Mask of layers with sliding-window attention.
-    sliding_window_mask: Option<Tensor<4, Bool>>,
 }
 
 impl Decoder {
@@ -124,7 +115,7 @@ impl Decoder {
     ) -> Tensor<3> {
         let [_, seq] = input_ids.dims();
         let past = cache.as_ref().map_or(0, |cache| cache.length);
-        let context = self.context(past, seq, attention_mask);
+        let context = Context::new(&self.config, past, seq, attention_mask, &self.device());
         let mut x = embedding(self.embed_tokens.val(), input_ids); // [batch, seq, hidden]
         if let Some(scale) = self.config.embedding_scale {
             x = x * scale;
@@ -139,22 +130,6 @@ impl Decoder {
             cache.length = past + seq;
         }
         self.norm.forward(x)
-    }
-
-    fn context(&self, past: usize, seq: usize, attention_mask: Option<Tensor<2, Bool>>) -> Context {
-        let device = self.device();
-        let config = &self.config;
-        let has = |sliding| config.layers.iter().any(|layer| layer.sliding == sliding);
-        let mask = |window| causal_mask(past, seq, window, attention_mask.clone(), &device);
-        Context {
-            rotations: config
-                .ropes
-                .iter()
-                .map(|rope| Rotation::new(past, seq, rope, &device))
-                .collect(),
-            causal_mask: has(false).then(|| mask(None)).flatten(),
-            sliding_window_mask: has(true).then(|| mask(config.sliding_window)).flatten(),
-        }
     }
 
     /// Calls `f` with the name and the layer of every linear layer.

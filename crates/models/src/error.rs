@@ -1,6 +1,6 @@
 //! What can go wrong between a model folder and a running model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The error of this crate. Every variant names the file or folder that caused it.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +178,17 @@ pub enum ModelError {
         /// What the device said.
         reason: String,
     },
+}
+
+impl ModelError {
+    /// A chat template that is not used, for that reason.
+    pub(crate) fn chat_template(path: &Path, reason: String) -> Self {
+        Self::Setting {
+            path: path.to_owned(),
+            key: "chat_template".to_owned(),
+            reason,
+        }
+    }
 }
 
 fn and_others(others: usize) -> String {

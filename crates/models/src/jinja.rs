@@ -39,10 +39,10 @@ pub(crate) fn environment(
     now: Option<DateTime>,
 ) -> Result<Environment<'static>, ModelError> {
     if let Some(problem) = limits::problem(source) {
-        return Err(refused(path, problem));
+        return Err(ModelError::chat_template(path, problem));
     }
     let source = generation_spans::tags_to_conditions(source)
-        .map_err(|problem| refused(path, problem.to_owned()))?;
+        .map_err(|problem| ModelError::chat_template(path, problem.to_owned()))?;
     let place = path.to_owned();
     bounded(path, move || parsed(source, &place, now))
 }
@@ -97,19 +97,11 @@ fn parsed(
     value_size::add_filters(&mut environment);
     let source = instrument::instrumented(&source, CHAT, syntax)
         .map_err(|error| failed(path, &error))?
-        .map_err(|problem| refused(path, problem))?;
+        .map_err(|problem| ModelError::chat_template(path, problem))?;
     environment
         .add_template_owned(CHAT, source)
         .map_err(|error| failed(path, &error))?;
     Ok(environment)
-}
-
-fn refused(path: &Path, reason: String) -> ModelError {
-    ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason,
-    }
 }
 
 /// The root cause of a template's error, with the template's file.
@@ -125,7 +117,7 @@ fn failed(path: &Path, error: &Error) -> ModelError {
         }
         _ => root.to_string(),
     };
-    refused(path, reason)
+    ModelError::chat_template(path, reason)
 }
 
 /// Python's `datetime.strftime` without a time zone.

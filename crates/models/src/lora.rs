@@ -15,11 +15,9 @@ use crate::tunable::{TunableLayer, TunableModel};
 mod config;
 mod targets;
 
-pub use config::{LoraConfig, TargetModules, read_adapter_config};
+pub use config::{ADAPTER_CONFIG, LoraConfig, TargetModules, read_adapter_config};
 use targets::Targets;
 
-/// File of an adapter's settings.
-pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// File of an adapter's weights.
 pub const ADAPTER_MODEL: &str = "adapter_model.safetensors";
 /// What peft puts before the names of the model's own modules.

@@ -1,10 +1,9 @@
-//! A sentence-transformers folder as an [`Embedder`]: prompt, tokenizer, encoder, pooling, the
+//! A sentence-transformers folder as an [`Embedder`](rarebit_deviation::Embedder): prompt, tokenizer, encoder, pooling, the
 //! modules after it, unit length.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use rarebit_deviation::{EmbedError, Embedder};
 
 use crate::config_file;
 use crate::encoder::Encoder;
@@ -19,18 +18,8 @@ mod embedding;
 mod sequences;
 
 pub use embedding::Embedding;
+pub use sequences::LongTexts;
 use sequences::{Sequence, Sequences};
-
-/// What becomes of a text that is longer than the encoder reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LongTexts {
-    /// Its end is cut off, as sentence-transformers does.
-    #[default]
-    Truncate,
-    /// It is cut into chunks; its vector is the mean of theirs, weighted by their tokens. A prompt
-    /// goes before the first.
-    MeanOfChunks,
-}
 
 /// What a caller asks of an embedder beyond what its folder says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -148,30 +137,6 @@ impl SentenceTransformer {
         let tokens = self.encoder.forward(ids, padded.then(|| mask.clone())); // [batch, seq, hidden]
         let pooled = self.pooling.forward(tokens, mask, counted); // [batch, pooled]
         self.head.forward(pooled).narrow(1, 0, self.dims)
-    }
-}
-
-impl Embedder for SentenceTransformer {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn dims(&self) -> usize {
-        self.dims
-    }
-
-    /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
-    /// the vector that the model gives to its special tokens alone.
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut embedding = Embedding::begin(self, texts)?;
-        while let Some(vectors) = embedding.next_batch() {
-            let vectors = (vectors.try_into_vec_as::<f32>()).map_err(|error| {
-                let reason = error.to_string();
-                ModelError::Readback { reason }
-            })?;
-            embedding.take(&vectors);
-        }
-        Ok(embedding.finish())
     }
 }
 

@@ -56,11 +56,8 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Named>, ModelError> {
 }
 
 fn unreadable(path: &Path) -> ModelError {
-    ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason: "is neither a text nor a list of {name, template}".to_owned(),
-    }
+    let reason = "is neither a string nor a list of {name, template}".to_owned();
+    ModelError::chat_template(path, reason)
 }
 
 fn read_files(folder: &Path) -> Result<Vec<Named>, ModelError> {

@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor, activation};
 
-use super::{Context, DecoderConfig};
+use super::DecoderConfig;
+use super::context::Context;
 use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::LayerCache;

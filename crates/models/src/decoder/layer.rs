@@ -3,8 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::DecoderConfig;
 use super::attention::Attention;
-use super::{Context, DecoderConfig};
+use super::context::Context;
 use crate::activation::Activation;
 use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;

@@ -17,8 +17,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-#[cfg(not(target_family = "wasm"))]
-use super::refused;
 use crate::error::ModelError;
 
 /// Callers' threads may have less than the parser takes.
@@ -53,7 +51,7 @@ fn within<T: Send + 'static>(
             let _ = answer.send(work());
         })
         .map_err(|error| {
-            refused(
+            ModelError::chat_template(
                 path,
                 format!("no thread can be started to read it: {error}"),
             )
@@ -64,11 +62,11 @@ fn within<T: Send + 'static>(
             let _ = thread.join();
             result
         }
-        Err(RecvTimeoutError::Timeout) => Err(refused(
+        Err(RecvTimeoutError::Timeout) => Err(ModelError::chat_template(
             path,
             format!("it does not finish within {} s", patience.as_secs()),
         )),
-        Err(RecvTimeoutError::Disconnected) => Err(refused(
+        Err(RecvTimeoutError::Disconnected) => Err(ModelError::chat_template(
             path,
             "reading it failed; the message above says why".to_owned(),
         )),

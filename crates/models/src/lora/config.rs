@@ -6,10 +6,12 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::ADAPTER_CONFIG;
 use crate::config_file;
 use crate::error::ModelError;
 use crate::files;
+
+/// File of an adapter's settings.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 
 /// peft's `LoraConfig`, as far as rarebit applies it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::vec::IntoIter;
 
 use burn::tensor::Tensor;
+use rarebit_deviation::{EmbedError, Embedder};
 
 use super::SentenceTransformer;
 use super::sequences::Sequence;
@@ -79,6 +80,30 @@ impl<E: Deref<Target = SentenceTransformer>> Embedding<E> {
             row.iter_mut().for_each(|value| *value *= scale);
         }
         self.rows
+    }
+}
+
+impl Embedder for SentenceTransformer {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
+    /// the vector that the model gives to its special tokens alone.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let mut embedding = Embedding::begin(self, texts)?;
+        while let Some(vectors) = embedding.next_batch() {
+            let vectors = (vectors.try_into_vec_as::<f32>()).map_err(|error| {
+                let reason = error.to_string();
+                ModelError::Readback { reason }
+            })?;
+            embedding.take(&vectors);
+        }
+        Ok(embedding.finish())
     }
 }
 

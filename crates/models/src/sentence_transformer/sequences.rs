@@ -5,12 +5,22 @@ use std::path::PathBuf;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence as Normalizers};
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
-use super::LongTexts;
 use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::sentence_folder::SentenceFolder;
 use crate::tokenizer::{TOKENIZER, read_plain};
+
+/// What becomes of a text that is longer than the encoder reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LongTexts {
+    /// Its end is cut off, as sentence-transformers does.
+    #[default]
+    Truncate,
+    /// It is cut into chunks; its vector is the mean of theirs, weighted by their tokens. A prompt
+    /// goes before the first.
+    MeanOfChunks,
+}
 
 /// Token ids, and the text that they come from.
 #[derive(Debug)]
