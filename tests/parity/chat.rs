@@ -328,7 +328,7 @@ fn without_a_default_a_template_has_to_be_named() {
         .encode_prompt(&tokenizer, "Hello")
         .expect_err("none is chosen")
         .to_string();
-    assert!(error.contains("choose one of \"rag\""), "{error}");
+    assert!(error.contains("choose one of `rag`"), "{error}");
     assert_eq!(
         chat.named("rag")
             .expect("there")

@@ -493,7 +493,10 @@ fn a_template_that_changes_its_mind_is_refused_for_assistant_tokens() {
             ],
             "turn 2",
         ),
-        (vec![message("assistant"), message("user")], "it begins"),
+        (
+            vec![message("assistant"), message("user")],
+            "starts with it",
+        ),
     ] {
         let error = template
             .encode_conversation(&style.tokenizer, &turns)

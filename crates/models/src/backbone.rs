@@ -1,4 +1,4 @@
-//! The decoders behind one face: what a head is put upon.
+//! The decoders behind one interface, for the heads on top of them.
 
 use std::path::Path;
 
@@ -34,16 +34,17 @@ impl BackboneConfig {
     /// Reads `config.json` of a model folder.
     ///
     /// # Errors
-    /// As [`Self::from_json`], and when there is none.
+    /// As [`Self::from_json`], and if the file does not exist.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
         Self::from_json(&path, &value)
     }
 
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     ///
     /// # Errors
-    /// When it describes an unknown architecture, or a value that the architecture does not have.
+    /// If it describes an unknown architecture, or has a value that the architecture does not
+    /// support.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         let unsupported = |what: String| {
             Err(ModelError::Unsupported {
@@ -96,7 +97,7 @@ impl BackboneConfig {
         }
     }
 
-    /// The longest text that LongRoPE reads with its factors for short ones.
+    /// The longest sequence to which LongRoPE applies its factors for short contexts.
     pub fn short_context(&self) -> Option<usize> {
         match self {
             Self::Decoder(config) => config.ropes.iter().find_map(|rope| match &rope.scaling {
@@ -107,7 +108,7 @@ impl BackboneConfig {
         }
     }
 
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head shares the embedding's weight (`tie_word_embeddings`).
     pub fn tie_word_embeddings(&self) -> bool {
         match self {
             Self::Decoder(config) => config.tie_word_embeddings,
@@ -115,7 +116,7 @@ impl BackboneConfig {
         }
     }
 
-    /// Bound of the head's logits, `c tanh(x / c)`.
+    /// Soft cap of the logits, `c tanh(x / c)`.
     pub fn final_logit_softcapping(&self) -> Option<f64> {
         match self {
             Self::Decoder(config) => config.final_logit_softcapping,
@@ -123,7 +124,7 @@ impl BackboneConfig {
         }
     }
 
-    /// What stands before the backbone's keys in a checkpoint that has a head.
+    /// Prefix of the backbone's keys in a checkpoint with a head.
     fn prefix(&self) -> &'static str {
         match self {
             Self::Decoder(_) => "model.",
@@ -131,7 +132,7 @@ impl BackboneConfig {
         }
     }
 
-    /// What stands before the backbone's keys in this file.
+    /// Prefix of the backbone's keys in this file.
     pub(crate) fn prefix_in(&self, file: &TensorFile) -> &'static str {
         match file.contains(self.embedding()) {
             true => "",
@@ -176,8 +177,8 @@ impl Backbone {
         self.embedding().val().device()
     }
 
-    /// Calls `f` with the name and the part, for every part. The names are the full ones, whatever
-    /// the file left out.
+    /// Calls `f` with the full name of every tunable layer and the layer, even if the file omits
+    /// the prefix.
     pub(crate) fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
         match self {
             Self::Decoder(decoder) => {
@@ -206,8 +207,8 @@ impl Backbone {
         }
     }
 
-    /// The last hidden states, after the final norm; `visit` sees the embedding's output and each
-    /// block's.
+    /// The last hidden states, after the final norm. `visit` receives the output of the embedding
+    /// and of each block.
     ///
     /// # Shapes
     /// As [`Decoder::forward`].

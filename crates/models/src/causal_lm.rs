@@ -20,7 +20,7 @@ use crate::tunable::{TunableLayer, TunableModel};
 #[derive(Module, Debug)]
 pub struct CausalLm {
     pub(crate) backbone: Backbone,
-    /// Absent when the head is the embedding's transpose.
+    /// `None` if the head shares the embedding's weight.
     lm_head: Option<Linear>,
     #[module(skip)]
     config: BackboneConfig,
@@ -29,11 +29,12 @@ pub struct CausalLm {
 }
 
 impl CausalLm {
-    /// Reads a Hugging Face folder onto a device. On an autodiff device its parameters are trained.
+    /// Loads a Hugging Face folder onto a device. On an autodiff device its parameters are
+    /// trainable.
     ///
     /// # Errors
-    /// When `config.json` or the weights are missing, damaged or do not fit each other, or the
-    /// architecture is not known.
+    /// If `config.json` or the weights are missing, damaged or inconsistent, or the architecture is
+    /// not supported.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let config = BackboneConfig::read(folder)?;
         let file = TensorFile::open(folder)?;
@@ -43,7 +44,7 @@ impl CausalLm {
     /// Builds the model from tensors under Hugging Face's names.
     ///
     /// # Errors
-    /// When a tensor is missing, left over, or of another shape than the configuration says.
+    /// If a tensor is missing, unexpected, or has a different shape than the configuration says.
     pub fn from_tensors(
         file: &TensorFile,
         config: BackboneConfig,
@@ -66,7 +67,7 @@ impl CausalLm {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &BackboneConfig {
         &self.config
     }
@@ -83,9 +84,9 @@ impl CausalLm {
 
     /// The decoder's last hidden states, after the final norm.
     ///
-    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
-    /// pass `attention_mask`. Rotary attention sees only the differences of positions; learned
-    /// positions count a row's tokens, padding left out.
+    /// Sequences padded on the right need no mask, since attention is causal; those padded on the
+    /// left need `attention_mask`. Rotary attention depends only on relative positions; learned
+    /// positions count the tokens of a row without padding.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -101,9 +102,8 @@ impl CausalLm {
             .run(input_ids, attention_mask, cache, &mut |_| {})
     }
 
-    /// The embedding's output, each block's, and the final norm's: what transformers returns as
-    /// `hidden_states`, but for its last entry, which there is the final norm's in place of the
-    /// last block's.
+    /// The output of the embedding, of each block and of the final norm. transformers'
+    /// `hidden_states` leaves out the last block's output.
     pub fn hidden_states(
         &self,
         input_ids: Tensor<2, Int>,
@@ -119,7 +119,7 @@ impl CausalLm {
         states
     }
 
-    /// Logits of hidden states: pick the positions that matter first, the vocabulary is wide.
+    /// Logits of hidden states. Select the positions you need first: the vocabulary is large.
     ///
     /// # Shapes
     /// `[tokens, hidden]` to `[tokens, vocab]`
@@ -139,17 +139,17 @@ impl CausalLm {
         TunableModel::named_tensors(self)
     }
 
-    /// Writes the weights as one file into a folder.
+    /// Writes the weights into a folder as a single file.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
         save_model(folder, &self.named_values(), precision, u64::MAX)
     }
 }
 
-/// Whether a file holds a head that is not the embedding although its settings say that both are one
-/// weight: like transformers since version 5, rarebit then believes the file.
+/// Whether a file holds a head that differs from the embedding although its configuration ties the
+/// two. Like transformers since version 5, rarebit then uses the head in the file.
 fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool, ModelError> {
     let head = "lm_head.weight";
     if !file.contains(head) {
@@ -161,7 +161,7 @@ fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool
 
 impl TunableModel for CausalLm {
     const TASK_TYPE: &'static str = "CAUSAL_LM";
-    const TRAINED_WHOLE: &'static [&'static str] = &[];
+    const TRAINED_IN_FULL: &'static [&'static str] = &[];
 
     fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
         self.backbone.for_each_tunable(f);

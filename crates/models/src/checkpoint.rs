@@ -7,17 +7,17 @@ use crate::error::ModelError;
 use crate::parameters::param;
 use crate::safetensors_file::TensorFile;
 
-/// Reads parameters from a tensor file onto a device.
+/// Loads parameters from a tensor file onto a device.
 ///
-/// A parameter's id is a hash of its checkpoint key, so that optimizer state saved by one process
-/// finds its parameters in the next.
+/// A parameter's id is a hash of its checkpoint key, so that saved optimizer state can be matched
+/// to parameters in another process.
 pub(crate) struct Checkpoint<'a> {
     pub(crate) file: &'a TensorFile,
     pub(crate) device: &'a Device,
 }
 
 impl Checkpoint<'_> {
-    /// The parameter stored under `name`, of exactly this shape.
+    /// The parameter stored under `name`, which must have this shape.
     pub(crate) fn param<const D: usize>(
         &self,
         name: &str,
@@ -26,7 +26,7 @@ impl Checkpoint<'_> {
         Ok(param(name, self.file.tensor_of(name, shape, self.device)?))
     }
 
-    /// A linear layer's weight, stored `[out, in]` and computed with as `[in, out]`.
+    /// A linear layer's weight, stored as `[out, in]` and used as `[in, out]`.
     pub(crate) fn transposed(
         &self,
         name: &str,

@@ -1,9 +1,10 @@
 //! The rotary decoder: pre-norm blocks of attention with rotary positions and a gated feed-forward
 //! layer (Touvron et al., arXiv 2302.13971, and its descendants).
 //!
-//! Llama, Mistral, Qwen2, Qwen3, SmolLM, Gemma 2 and 3 and Phi-3 are this one computation with other
-//! settings: [`families`] reads them. Fields are named after the keys of a Hugging Face checkpoint.
-//! Checked against transformers' model of every family: hidden states, logits, gradients.
+//! Llama, Mistral, Qwen2, Qwen3, SmolLM, Gemma 2 and 3 and Phi-3 share this computation and differ
+//! in settings, which [`families`] reads. Fields are named after the keys of a Hugging Face
+//! checkpoint. Hidden states, logits and gradients are tested against transformers for every
+//! family.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, module::embedding};
@@ -41,8 +42,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// `prefix` is what the file puts before the keys: `model.`, or nothing where the decoder was
-    /// saved without a head.
+    /// `prefix` is the prefix of the keys in the file: `model.`, or empty if the decoder was saved
+    /// without a head.
     pub(crate) fn load(
         checkpoint: &Checkpoint<'_>,
         prefix: &str,
@@ -69,7 +70,7 @@ impl Decoder {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
     }
@@ -88,9 +89,9 @@ impl Decoder {
 
     /// The last hidden states, after the final norm.
     ///
-    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
-    /// pass `attention_mask`; positions are counted from the row's first place either way, since
-    /// rotary attention sees only their differences.
+    /// Sequences padded on the right need no mask, since attention is causal; those padded on the
+    /// left need `attention_mask`. Positions always count from the start of the row, padding
+    /// included: rotary attention depends only on their differences.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -105,7 +106,7 @@ impl Decoder {
         self.run(input_ids, attention_mask, cache, &mut |_| {})
     }
 
-    /// [`Self::forward`], showing `visit` the embedding's output and each block's.
+    /// [`Self::forward`]; `visit` receives the output of the embedding and of each block.
     pub(crate) fn run(
         &self,
         input_ids: Tensor<2, Int>,
@@ -132,7 +133,7 @@ impl Decoder {
         self.norm.forward(x)
     }
 
-    /// Calls `f` with the name and the layer of every linear layer.
+    /// Calls `f` with the name of every linear layer and the layer.
     pub(crate) fn for_each_linear(&mut self, prefix: &str, f: &mut dyn FnMut(&str, &mut Linear)) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             layer.for_each_linear(&format!("{prefix}layers.{i}"), f);

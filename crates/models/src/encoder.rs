@@ -1,4 +1,4 @@
-//! The encoders of sentence embedders, told apart by `config.json`.
+//! The encoders of sentence embedders; `config.json` says which one a folder holds.
 
 use std::path::{Path, PathBuf};
 
@@ -15,27 +15,27 @@ use crate::modernbert::{ModernBertConfig, ModernBertModel};
 use crate::pooling::{Pooling, PoolingMode};
 use crate::safetensors_file::TensorFile;
 
-/// What makes a vector of every token of a text.
+/// Computes a vector for every token of a text.
 #[derive(Debug)]
 pub struct Encoder {
     model: Architecture,
     /// Number of token embeddings.
     pub vocab_size: usize,
-    /// Width of a token's vector.
+    /// Dimension of a token's vector.
     pub hidden_size: usize,
-    /// The longest sequence it is made for.
+    /// The longest sequence that the encoder supports.
     pub max_tokens: usize,
-    /// Fills batches; any token will do, since padding is masked.
+    /// Id of the padding token; any id works, since padding is masked.
     pub pad_token_id: u32,
-    /// The task whose adapter is in effect.
+    /// The task whose adapter is active.
     pub task: Option<String>,
-    /// What the model was trained to read before the texts of that task.
+    /// The instruction that the model expects before texts of that task.
     pub instruction: Option<String>,
-    /// How many components of a vector `config.json` asks to keep.
+    /// Number of dimensions to keep, according to `config.json`.
     pub truncate_dim: Option<usize>,
-    /// How a folder without a Pooling module is pooled.
+    /// Pooling for a folder without a Pooling module.
     pub default_pooling: Pooling,
-    /// The files that it was read from.
+    /// The files that the encoder was loaded from.
     pub files: Vec<PathBuf>,
 }
 
@@ -48,12 +48,12 @@ enum Architecture {
 }
 
 impl Encoder {
-    /// Reads the encoder of a model folder onto a device. `task` names a task adapter, of models
+    /// Loads the encoder of a model folder onto a device. `task` selects a task adapter, for models
     /// that have them.
     ///
     /// # Errors
-    /// When a file is missing or damaged, a weight is missing or has another shape, or the folder
-    /// describes an architecture or a setting that is not known here.
+    /// If a file is missing or damaged, a weight is missing or has the wrong shape, or the
+    /// architecture or a setting is not supported.
     pub fn open(folder: &Path, task: Option<&str>, device: &Device) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
         let file = TensorFile::open(folder)?;
@@ -87,7 +87,7 @@ impl Encoder {
                 Err(ModelError::Unsupported { path, what })
             }
         }?;
-        // Some name a padding for which there is no embedding.
+        // Some configurations name a padding token that has no embedding.
         let last = encoder.vocab_size.saturating_sub(1) as u32;
         encoder.pad_token_id = encoder.pad_token_id.min(last);
         encoder.files.push(folder.join(CONFIG));
@@ -158,7 +158,7 @@ impl Encoder {
             false => "",
         };
         let id = |key: &str| value.get(key)?.as_u64().map(|id| id as u32);
-        // As sentence-transformers has it: whoever was trained to go on sums up in the last token.
+        // Like sentence-transformers: causal models pool the last token.
         let architecture = value
             .get("architectures")
             .and_then(|all| all.get(0)?.as_str());
@@ -193,9 +193,9 @@ impl Encoder {
         }
     }
 
-    /// The last layer's hidden states. `attention_mask` is true where there is a token, and absent
-    /// where nothing is padded; padding is on the right, or on either side of an encoder with
-    /// rotary positions.
+    /// The last layer's hidden states. `attention_mask` is true for tokens and false for padding,
+    /// and `None` if nothing is padded. Padding is on the right; with rotary positions it can be on
+    /// either side.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask`: `[batch, seq]`
@@ -208,8 +208,8 @@ impl Encoder {
         self.run(input_ids, attention_mask, &mut |_| {})
     }
 
-    /// The embedding's output, each block's, and the last hidden states, which are the last block's
-    /// where no norm follows it.
+    /// The output of the embedding and of each block, and the last hidden states, which equal the
+    /// last block's output if no norm follows it.
     pub fn hidden_states(
         &self,
         input_ids: Tensor<2, Int>,

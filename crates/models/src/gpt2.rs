@@ -1,7 +1,7 @@
 //! GPT-2 (Radford et al., 2019): learned positions, layer norms, linear layers stored `[in, out]`.
 //!
-//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `GPT2Model`: hidden states, logits, gradients.
+//! Fields are named after the keys of a Hugging Face checkpoint. Hidden states, logits and
+//! gradients are tested against transformers' `GPT2Model`.
 
 use std::path::Path;
 
@@ -21,8 +21,7 @@ use crate::linear::Linear;
 use crate::norm::{collect_layer_norm, layer_norm};
 use crate::parameters::{NamedValues, Values};
 
-/// `GPT2Config` of transformers. Its dropouts are not applied: TRL's preference trainers switch them
-/// off as well.
+/// transformers' `GPT2Config`. Dropout is not applied; TRL's preference trainers disable it too.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Gpt2Config {
     /// Number of token embeddings.
@@ -43,13 +42,13 @@ pub struct Gpt2Config {
     /// Added to the variance in every norm.
     #[serde(default = "layer_norm_epsilon")]
     pub layer_norm_epsilon: f64,
-    /// Whether scores are divided by the root of a head's width.
+    /// Whether attention scores are divided by the square root of the head dimension.
     #[serde(default = "yes")]
     pub scale_attn_weights: bool,
-    /// Whether scores are divided by the layer's number, too.
+    /// Whether attention scores are also divided by the layer's number, counted from 1.
     #[serde(default)]
     pub scale_attn_by_inverse_layer_idx: bool,
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head shares the embedding's weight.
     #[serde(default = "yes")]
     pub tie_word_embeddings: bool,
 }
@@ -67,10 +66,10 @@ fn yes() -> bool {
 }
 
 impl Gpt2Config {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     ///
     /// # Errors
-    /// When a key is missing, or has a value that no GPT-2 has.
+    /// If a key is missing or has an invalid value.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         config_file::check_switch(path, value, "is_causal", true)?;
         config_file::check_switch(path, value, "add_cross_attention", false)?;
@@ -110,7 +109,7 @@ pub struct Gpt2Model {
 }
 
 impl Gpt2Model {
-    /// `prefix` is what the file puts before the keys: `transformer.`, or nothing, as in the first
+    /// `prefix` is the prefix of the keys in the file: `transformer.`, or empty as in the first
     /// checkpoints.
     pub(crate) fn load(
         checkpoint: &Checkpoint<'_>,
@@ -137,7 +136,7 @@ impl Gpt2Model {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &Gpt2Config {
         &self.config
     }
@@ -154,9 +153,9 @@ impl Gpt2Model {
         KvCache::new(self.h.len(), shape, &self.device())
     }
 
-    /// The last hidden states, showing `visit` the embedding's output and each block's.
+    /// The last hidden states. `visit` receives the output of the embedding and of each block.
     ///
-    /// Positions count a row's tokens, padding left out, as transformers' `generate` counts them.
+    /// Positions count the tokens of a row without padding, as in transformers' `generate`.
     ///
     /// # Shapes
     /// As [`crate::decoder::Decoder::forward`].
@@ -190,7 +189,7 @@ impl Gpt2Model {
         self.ln_f.forward(x)
     }
 
-    /// Calls `f` with the name and the layer of every linear layer.
+    /// Calls `f` with the name of every linear layer and the layer.
     pub(crate) fn for_each_linear(&mut self, prefix: &str, f: &mut dyn FnMut(&str, &mut Linear)) {
         for (i, block) in self.h.iter_mut().enumerate() {
             for (part, linear) in [
@@ -222,7 +221,7 @@ impl Gpt2Model {
     }
 }
 
-/// Attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm block: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 struct Block {
     ln_1: LayerNorm,
@@ -287,11 +286,11 @@ impl Block {
 
 #[derive(Module, Debug)]
 struct Attention {
-    /// Queries, keys and values side by side.
+    /// Queries, keys and values, concatenated.
     c_attn: Linear,
     c_proj: Linear,
     n_head: usize,
-    /// What scores are divided by.
+    /// Divisor of the attention scores.
     divisor: f64,
 }
 

@@ -1,8 +1,8 @@
-//! jina-embeddings-v3 (Sturua et al., arXiv 2409.10173): XLM-RoBERTa with rotary positions, and
-//! for each task a low-rank adapter over every linear layer and embedding.
+//! jina-embeddings-v3 (Sturua et al., arXiv 2409.10173): XLM-RoBERTa with rotary positions, and a
+//! LoRA adapter per task for every linear layer and embedding.
 //!
-//! The adapter of one task is folded in while loading. Checked against transformers'
-//! `JinaEmbeddingsV3Model` and peft, every block's hidden states.
+//! The adapter of one task is merged while loading. The hidden states of every block are tested
+//! against transformers' `JinaEmbeddingsV3Model` and peft.
 
 use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
@@ -25,7 +25,7 @@ pub use config::JinaV3Config;
 pub(crate) use tasks::Adapter;
 pub use tasks::TASK_FOLDERS;
 
-/// One layer: attention, then feed-forward, a norm behind each.
+/// One layer: attention, then feed-forward, each followed by a norm.
 #[derive(Module, Debug)]
 struct JinaV3Layer {
     self_attn: RotaryAttention,
@@ -75,8 +75,8 @@ impl JinaV3Layer {
     }
 }
 
-/// Token embeddings, whose adapter stays beside the table: folding it in would take the table, by
-/// far the largest weight, three times over.
+/// Token embeddings with an unmerged adapter: merging would need three copies of the table, which
+/// is by far the largest weight.
 #[derive(Module, Debug)]
 struct WordEmbeddings {
     /// `[vocab, hidden]`
@@ -114,7 +114,7 @@ impl WordEmbeddings {
     }
 }
 
-/// The encoder without its pooler, which no sentence embedder reads.
+/// The encoder without its pooler, which sentence embedders do not use.
 #[derive(Module, Debug)]
 pub struct JinaV3Model {
     word_embeddings: WordEmbeddings,
@@ -151,7 +151,7 @@ impl JinaV3Model {
         Ok(model)
     }
 
-    /// The last hidden states; `visit` sees the embedding's output and each block's.
+    /// The last hidden states. `visit` receives the output of the embedding and of each block.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`

@@ -1,7 +1,7 @@
 //! Jinja as transformers gives it to chat templates.
 //!
 //! A template comes with a model, and a model can come from anyone: it reads no files, and what it
-//! takes is [bounded](bounded).
+//! takes is limited ([`mod@bounded`]).
 
 mod bounded;
 mod generation_spans;

@@ -1,8 +1,8 @@
 //! The ModernBERT encoder (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated
-//! feed-forward layers, and attention that alternates between the whole text and a window.
+//! feed-forward layers, and alternating global and sliding-window attention.
 //!
-//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `ModernBertModel`, every block's hidden states.
+//! Fields are named after the keys of a Hugging Face checkpoint. The hidden states of every block
+//! are tested against transformers' `ModernBertModel`.
 
 use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
@@ -20,7 +20,7 @@ mod config;
 
 pub use config::{LayerType, ModernBertConfig};
 
-/// A norm of the encoder's width.
+/// Loads a layer norm.
 fn norm(
     checkpoint: &Checkpoint<'_>,
     name: &str,
@@ -53,10 +53,10 @@ impl ModernBertMlp {
     }
 }
 
-/// One layer: attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm layer: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 struct ModernBertEncoderLayer {
-    /// None in the first layer, whose input comes from a norm.
+    /// `None` in the first layer, whose input is already normalized.
     attn_norm: Option<LayerNorm>,
     attn: RotaryAttention,
     mlp_norm: LayerNorm,
@@ -111,8 +111,8 @@ impl ModernBertEncoderLayer {
     }
 }
 
-/// What the layers of one forward pass share, for either kind: the rotation, and which keys a query
-/// must not see.
+/// Rotations and masks of one forward pass, for either kind of layer; masks are true where a key is
+/// masked out.
 struct Context {
     full: (Rotation, Option<Tensor<4, Bool>>),
     sliding: (Rotation, Option<Tensor<4, Bool>>),
@@ -131,8 +131,8 @@ pub struct ModernBertModel {
 }
 
 impl ModernBertModel {
-    /// Builds the encoder from a checkpoint, whether its keys start with `model.` or not. Weights
-    /// that the encoder does not have are left alone.
+    /// Builds the encoder from a checkpoint; the prefix `model.` of its keys is optional. Other
+    /// tensors are ignored.
     pub(crate) fn load(
         checkpoint: &Checkpoint<'_>,
         config: &ModernBertConfig,
@@ -156,8 +156,8 @@ impl ModernBertModel {
         })
     }
 
-    /// The last hidden states, after the final norm; `visit` sees the embedding's output and each
-    /// block's.
+    /// The last hidden states, after the final norm. `visit` receives the output of the embedding
+    /// and of each block.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`
@@ -198,8 +198,9 @@ impl ModernBertModel {
                 let shape = [batch, 1, seq, seq];
                 let unseen = unseen_padding(mask.clone(), 1)
                     .bool_or(far.unsqueeze::<4>().expand(shape))
-                    // Padding whose whole window is padding would attend to nothing and become NaN,
-                    // which the next layer spreads: it sees everything instead, and nobody sees it.
+                    // A padding token whose whole window is padding would attend to nothing and
+                    // become NaN, which the next layer would spread. It attends to everything
+                    // instead; its output is masked.
                     .bool_and(mask.clone().reshape([batch, 1, seq, 1]).expand(shape));
                 Some(unseen.expand([batch, heads, seq, seq]))
             }

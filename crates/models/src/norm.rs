@@ -14,7 +14,7 @@ pub(crate) struct RmsNorm {
     /// `[width]`
     weight: Param<Tensor<1>>,
     eps: f64,
-    /// Gemma stores how far the weight is from 1.
+    /// Gemma stores the weight minus 1.
     from_one: bool,
 }
 
@@ -51,7 +51,7 @@ impl RmsNorm {
     }
 }
 
-/// Reads a layer norm of that width.
+/// Loads a layer norm of that width.
 pub(crate) fn layer_norm(
     checkpoint: &Checkpoint<'_>,
     name: &str,
@@ -70,7 +70,7 @@ pub(crate) fn layer_norm(
     Ok(norm)
 }
 
-/// A layer norm's parameters as a checkpoint holds them.
+/// A layer norm's parameters in the checkpoint's layout.
 pub(crate) fn collect_layer_norm(norm: &LayerNorm, name: &str, into: &mut NamedValues) {
     into.push((format!("{name}.weight"), Values::of(norm.gamma.val())));
     if let Some(beta) = &norm.beta {

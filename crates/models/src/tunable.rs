@@ -13,7 +13,7 @@ use crate::safetensors_file::TensorFile;
 pub enum TunableLayer<'a> {
     /// A linear layer of the decoder.
     Linear(&'a mut Linear),
-    /// The linear layer on top of it.
+    /// The linear layer of the head.
     Head(&'a mut Linear),
     /// The token embeddings, `[vocab, hidden]`.
     Embedding(&'a mut Param<Tensor<2>>),
@@ -21,43 +21,43 @@ pub enum TunableLayer<'a> {
 
 /// A decoder with a head, as adapters and checkpoints see it: named layers and named parameters.
 pub trait TunableModel: Module + Sized {
-    /// What peft calls a model with such a head.
+    /// peft's `task_type` for a model with this head.
     const TASK_TYPE: &'static str;
-    /// Modules that peft trains whole beside every adapter of such a model.
-    const TRAINED_WHOLE: &'static [&'static str];
+    /// Modules that peft always trains in full for this task.
+    const TRAINED_IN_FULL: &'static [&'static str];
 
     /// Calls `f` with the name of every tunable layer and the layer.
     fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>));
 
-    /// Whether the embedding is the head's weight as well.
+    /// Whether the head shares the embedding's weight.
     fn is_tied(&self) -> bool;
 
-    /// The number of labels of a head that gives labels.
+    /// Number of labels, for a classification head.
     fn num_labels(&self) -> Option<usize>;
 
-    /// The token that such a head takes for padding wherever it stands.
+    /// Id of the token that a classification head treats as padding.
     fn pad_token_id(&self) -> Option<i64>;
 
     /// The device it lives on.
     fn device(&self) -> Device;
 
-    /// The settings of the adapter that it carries.
+    /// The settings of the model's adapter, if it has one.
     fn adapter(&self) -> Option<&LoraConfig>;
 
-    /// Notes which adapter it carries.
+    /// Records the settings of the model's adapter.
     fn set_adapter(&mut self, adapter: Option<LoraConfig>);
 
-    /// Its parameters, adapters aside, under Hugging Face's names and in its layout.
+    /// The parameters without adapters, under Hugging Face's names and in its layout.
     fn named_values(&self) -> NamedValues;
 
-    /// The same, copied.
+    /// [`Self::named_values`], copied from the device.
     fn named_tensors(&self) -> NamedTensors {
         read_all(&self.named_values())
     }
 
-    /// The same model with all parameters read from a file.
+    /// The same model with all parameters loaded from a file.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// If a tensor is missing or has the wrong shape.
     fn reload(&self, file: &TensorFile) -> Result<Self, ModelError>;
 }

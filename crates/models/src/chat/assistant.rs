@@ -1,4 +1,4 @@
-//! Whole conversations, and which of their tokens the assistant wrote.
+//! Tokenization of whole conversations, with the spans that the assistant wrote.
 
 use std::ops::Range;
 
@@ -13,19 +13,19 @@ use crate::tokenizer::Tokenizer;
 pub struct Conversation {
     /// All turns.
     pub ids: Vec<u32>,
-    /// The spans of `ids` that are the assistant's, in order.
+    /// Spans of `ids` that the assistant wrote, in order.
     pub assistant: Vec<Range<usize>>,
 }
 
 impl ChatTemplate {
-    /// Token ids of a conversation, and which of them are the assistant's: those that the template
-    /// marks by `{% generation %}`, as transformers' `return_assistant_tokens_mask` tells them; in
-    /// a template without marks, what each of the assistant's turns adds to the turns before it,
-    /// up to its end-of-turn token.
+    /// Token ids of a conversation, and the spans that the assistant wrote. If the template has `{%
+    /// generation %}` tags, these are the spans that it marks, as in transformers'
+    /// `return_assistant_tokens_mask`. Otherwise they are what each of the assistant's turns adds
+    /// to the previous turns, up to its end-of-turn token.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails, or a template without marks writes a turn
-    /// otherwise when more turns follow.
+    /// If the template or the tokenizer fails, or a template without tags renders a turn
+    /// differently when more turns follow.
     pub fn encode_conversation(
         &self,
         tokenizer: &Tokenizer,
@@ -56,7 +56,7 @@ impl ChatTemplate {
         }
         let is_answered = messages.last().is_some_and(|last| last.role == "assistant");
         if is_answered && !assistant.is_empty() {
-            // An end of turn that was added belongs to the turn that it ends.
+            // An added end-of-turn token belongs to the turn that it ends.
             assistant.push(written.min(ids.len())..ids.len());
         }
         assistant.retain(|span| !span.is_empty());
@@ -68,8 +68,8 @@ impl ChatTemplate {
         match split_sentinels(&shown) {
             Some((text, spans)) if text == whole => Ok(spans),
             _ => Err(self.refused(
-                "its {% generation %} marks stand where they change what is written: \
-                 put them into the loop over the messages, around what the assistant says"
+                "its {% generation %} tags change the output: \
+                 put them inside the loop over the messages, around the assistant's text"
                     .to_owned(),
             )),
         }
@@ -87,8 +87,8 @@ impl ChatTemplate {
             }
             if i == 0 {
                 return Err(self.refused(
-                    "cannot tell what is the assistant's in a conversation that it begins: \
-                     mark it in the template by {% generation %} and {% endgeneration %}"
+                    "the assistant's text cannot be found in a conversation that starts with it: \
+                     mark it in the template with {% generation %} and {% endgeneration %}"
                         .to_owned(),
                 ));
             }
@@ -96,8 +96,8 @@ impl ChatTemplate {
             let after = self.render(&messages[..=i], false)?;
             if !(after.starts_with(&before) && whole.starts_with(&after)) {
                 return Err(self.refused(format!(
-                    "writes turn {} otherwise when more turns follow, so that the assistant's tokens cannot be told; \
-                     mark them in the template by {{% generation %}} and {{% endgeneration %}}",
+                    "renders turn {} differently when more turns follow, so the assistant's tokens cannot be found; \
+                     mark them in the template with {{% generation %}} and {{% endgeneration %}}",
                     i + 1
                 )));
             }

@@ -24,7 +24,7 @@ pub(crate) struct Attention {
     n_heads: usize,
     n_kv_heads: usize,
     head_dim: usize,
-    /// What scores are divided by.
+    /// Divisor of the attention scores.
     divisor: f64,
     attn_logit_softcapping: Option<f64>,
     #[module(skip)]
@@ -33,7 +33,7 @@ pub(crate) struct Attention {
     rope: Option<usize>,
 }
 
-/// From the residual stream to queries, keys and values.
+/// Projections to queries, keys and values.
 #[derive(Module, Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -41,7 +41,7 @@ pub(crate) struct Attention {
 )]
 enum Projections {
     Separate(Separate),
-    /// `qkv_proj`: all three side by side.
+    /// `qkv_proj`: all three concatenated.
     Fused(Linear),
 }
 
@@ -169,7 +169,7 @@ impl Attention {
     ) -> Tensor<4> {
         let [batch, _, seq, _] = query.dims();
         let [_, _, total, _] = key.dims();
-        // The query heads of one group share a key head, so they are its rows: no key is repeated.
+        // The query heads of a group become rows of their key head, so that no key is repeated.
         let rows = self.n_heads / self.n_kv_heads * seq;
         let query = query.reshape([batch, self.n_kv_heads, rows, self.head_dim]);
         let scores = query.matmul(key.transpose()) / self.divisor;
@@ -221,7 +221,7 @@ impl Attention {
     }
 }
 
-/// Queries or keys, normalised and turned to their positions, `[batch, heads, seq, head_dim]`.
+/// Queries or keys with norm and rotary positions applied, `[batch, heads, seq, head_dim]`.
 fn place(x: Tensor<4>, norm: Option<&RmsNorm>, rotation: Option<&Rotation>) -> Tensor<4> {
     let x = match norm {
         Some(norm) => norm.forward(x),

@@ -1,4 +1,4 @@
-//! What the layers of one forward pass share.
+//! The inputs that the layers of a forward pass share.
 
 use burn::tensor::{Bool, Device, Tensor};
 
@@ -17,7 +17,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// For `seq` tokens behind `past` others; `attention_mask` is `[batch, past + seq]`.
+    /// The context of `seq` tokens after `past` others; `attention_mask` is `[batch, past + seq]`.
     pub(super) fn new(
         config: &DecoderConfig,
         past: usize,

@@ -1,4 +1,4 @@
-//! One block of the decoder.
+//! A block of the decoder.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -14,12 +14,13 @@ use crate::linear::Linear;
 use crate::norm::RmsNorm;
 use crate::parameters::NamedValues;
 
-/// Attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm block: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 pub(super) struct DecoderLayer {
     input_layernorm: RmsNorm,
     self_attn: Attention,
-    /// Before the feed-forward layer; in families with norms around both halves, behind attention.
+    /// Before the feed-forward layer, or after attention in families with norms before and after
+    /// both sublayers.
     post_attention_layernorm: RmsNorm,
     pre_feedforward_layernorm: Option<RmsNorm>,
     mlp: Mlp,
@@ -119,7 +120,7 @@ struct Mlp {
 )]
 enum Gate {
     Separate(SeparateGate),
-    /// `gate_up_proj`: both side by side.
+    /// `gate_up_proj`: both concatenated.
     Fused(Linear),
 }
 

@@ -1,4 +1,4 @@
-//! Text generation: batched sampling with a cache of keys and values.
+//! Text generation: batched sampling with a key-value cache.
 
 mod logits;
 mod request;
@@ -12,14 +12,13 @@ pub use session::DecodingSession;
 use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
 
-/// Writes completions, `samples` for each prompt, in the prompts' order.
+/// Generates `samples` completions per prompt, in the order of the prompts.
 ///
-/// `on_token` hears each token as it is written, with the place of its completion in the answer.
-/// Prompts are read once however many samples are drawn from them; completions that ended leave
-/// the batch.
+/// `on_token` is called with each token and the index of its completion. Each prompt is processed
+/// once for all its samples; finished completions leave the batch.
 ///
 /// # Errors
-/// When a prompt is empty or longer than the model reads, or the device fails.
+/// If a prompt is empty or too long for the model, or the device fails.
 pub fn generate(
     model: &CausalLm,
     request: Request<'_>,

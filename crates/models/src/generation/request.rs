@@ -1,19 +1,19 @@
-//! What is generated and how, and what comes of it.
+//! Requests, settings and results of generation.
 
 use serde::{Deserialize, Serialize};
 
 use super::logits::LogitsProcessors;
 
-/// transformers' `GenerationConfig`, as far as it applies.
+/// The supported part of transformers' `GenerationConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerationConfig {
-    /// Longest completion, in tokens.
+    /// Maximum length of a completion in tokens.
     pub max_new_tokens: usize,
-    /// Draw from the distribution; else take the likeliest token.
+    /// Whether to sample; otherwise decoding is greedy.
     pub do_sample: bool,
-    /// What is done to the logits before a token is drawn.
+    /// Processing of the logits before sampling.
     pub logits: LogitsProcessors,
-    /// The same seed gives the same text, whatever else is in the batch.
+    /// The same seed gives the same text, regardless of the rest of the batch.
     pub seed: u64,
 }
 
@@ -21,35 +21,35 @@ pub struct GenerationConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FinishReason {
-    /// The model wrote an end-of-text token.
+    /// The model generated an end-of-text token.
     Stop,
-    /// It reached `max_new_tokens` or the model's longest sequence.
+    /// The completion reached `max_new_tokens` or the model's maximum length.
     Length,
 }
 
 /// A completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// Its tokens, the end-of-text token left out.
+    /// The tokens, without the end-of-text token.
     pub tokens: Vec<u32>,
-    /// Why it ended.
+    /// Why the completion ended.
     pub finish_reason: FinishReason,
 }
 
-/// What to write: `samples` completions of each prompt.
+/// A batch of prompts to complete.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// Token ids of each prompt.
     pub prompts: &'a [Vec<u32>],
-    /// What distinguishes the prompts' random streams: their place in the whole job, so that the
-    /// split into batches does not show.
+    /// Index of the first prompt in the whole job. It selects the random streams, so that results
+    /// do not depend on how the job is split into batches.
     pub first_prompt: u64,
-    /// The same for a prompt's completions: the number of the first one.
+    /// Index of the first sample of each prompt, likewise.
     pub first_sample: u64,
     /// Completions per prompt.
     pub samples: usize,
-    /// Tokens that end a completion.
+    /// Ids of the tokens that end a completion.
     pub eos: &'a [u32],
-    /// Fills shorter prompts on the left.
+    /// Id of the padding token for shorter prompts, which are padded on the left.
     pub pad: u32,
 }

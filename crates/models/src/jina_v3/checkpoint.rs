@@ -1,10 +1,10 @@
-//! The published layouts of weights and adapters under one face.
+//! The published layouts of weights and adapters behind one interface.
 //!
 //! Keys are transformers' (`layers.0.self_attn.q_proj`) or those of
 //! jinaai/xlm-roberta-flash-implementation (`encoder.layers.0.mixer.Wqkv`), which transformers also
 //! writes; either may start with `roberta.`. Adapters are stacked by task inside the flash layout
-//! (`X.parametrizations.weight.0.lora_A` beside `X.parametrizations.weight.original`), or stand in
-//! a peft folder of each task.
+//! (`X.parametrizations.weight.0.lora_A` beside `X.parametrizations.weight.original`), or are in a
+//! peft folder per task.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ use crate::norm::layer_norm;
 use crate::parameters::param;
 use crate::safetensors_file::TensorFile;
 
-/// What transformers renames when it reads the flash layout, in this order.
+/// The names that transformers replaces when it reads the flash layout, in this order.
 const FLASH_NAMES: [(&str, &str); 5] = [
     ("layers.", "encoder.layers."),
     ("self_attn.o_proj", "mixer.out_proj"),
@@ -31,7 +31,7 @@ const FLASH_NAMES: [(&str, &str); 5] = [
     ("embeddings.LayerNorm", "emb_ln"),
 ];
 
-/// `left · right`, what an adapter adds to a weight as the checkpoint holds it.
+/// `left · right`, an adapter's update of a weight in the checkpoint's layout.
 pub(super) struct LowRank {
     /// `[rows, r]`
     pub(super) left: Tensor<2>,
@@ -39,7 +39,7 @@ pub(super) struct LowRank {
     pub(super) right: Tensor<2>,
 }
 
-/// A weight and what its adapter, if it has one, adds.
+/// A weight with its adapter, if it has one, merged.
 fn with(weight: Tensor<2>, adapter: Option<LowRank>) -> Tensor<2> {
     match adapter {
         Some(LowRank { left, right }) => weight + left.matmul(right),
@@ -47,7 +47,7 @@ fn with(weight: Tensor<2>, adapter: Option<LowRank>) -> Tensor<2> {
     }
 }
 
-/// A layer of a weight as checkpoints hold it, `[out, in]`.
+/// A layer from a weight in the checkpoint's layout, `[out, in]`.
 fn linear(name: &str, weight: Tensor<2>, bias: Tensor<1>) -> Linear {
     Linear::new(
         param(&format!("{name}.weight"), contiguous_transpose(weight)),
@@ -55,7 +55,7 @@ fn linear(name: &str, weight: Tensor<2>, bias: Tensor<1>) -> Linear {
     )
 }
 
-/// The transpose laid out in its own order: a strided view would be read strided in every pass.
+/// A contiguous transpose: a strided view would slow down every forward pass.
 fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
     let device = tensor.device();
     Tensor::from_data(tensor.transpose().into_data(), &device)
@@ -72,7 +72,7 @@ enum Source {
 struct PeftFile {
     file: TensorFile,
     config: LoraConfig,
-    /// The tensors that had a place in the model.
+    /// The tensors that have been used.
     used: RefCell<HashSet<String>>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct JinaCheckpoint<'a> {
 }
 
 impl<'a> JinaCheckpoint<'a> {
-    /// Tells the layout by its keys and opens the adapter.
+    /// Detects the layout by its keys and opens the adapter.
     pub(crate) fn open(
         checkpoint: &'a Checkpoint<'a>,
         adapter: Option<&Adapter>,
@@ -121,7 +121,7 @@ impl<'a> JinaCheckpoint<'a> {
         })
     }
 
-    /// The key of what transformers calls `name`.
+    /// The checkpoint's key for transformers' name.
     fn key(&self, name: &str) -> String {
         let name = match self.flash {
             true => FLASH_NAMES
@@ -149,7 +149,7 @@ impl<'a> JinaCheckpoint<'a> {
         Ok(linear(name, weight, self.bias(name, shape[0])?))
     }
 
-    /// A layer's projections to queries, keys and values, one after the other.
+    /// A layer's fused projection to queries, keys and values.
     pub(super) fn qkv(&self, layer: &str, hidden: usize) -> Result<Linear, ModelError> {
         let parts = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{layer}.self_attn.{part}"));
         let name = format!("{layer}.mixer.Wqkv");
@@ -165,7 +165,7 @@ impl<'a> JinaCheckpoint<'a> {
                 Tensor::cat(biases, 0),
             ));
         }
-        // Stacked adapters are of the whole, those in a peft folder of its parts.
+        // Stacked adapters apply to the fused projection, those in a peft folder to its parts.
         let fused = self.adapted(&name, [3 * hidden, hidden])?;
         let mut weights = Vec::with_capacity(parts.len());
         for (i, part) in parts.iter().enumerate() {
@@ -193,7 +193,7 @@ impl<'a> JinaCheckpoint<'a> {
         file.tensor_of(&format!("{}.bias", self.key(name)), [out], device)
     }
 
-    /// A linear layer's weight with its adapter folded in.
+    /// A linear layer's weight with its adapter merged.
     fn adapted(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
         Ok(with(
             self.base(name, shape)?,
@@ -201,7 +201,7 @@ impl<'a> JinaCheckpoint<'a> {
         ))
     }
 
-    /// A small embedding with its adapter folded in.
+    /// A small embedding with its adapter merged.
     pub(super) fn adapted_embedding(
         &self,
         name: &str,
@@ -213,7 +213,7 @@ impl<'a> JinaCheckpoint<'a> {
         ))
     }
 
-    /// The adapter of a linear layer, `B A` scaled.
+    /// The adapter of a linear layer, `B A`, scaled.
     fn linear_adapter(
         &self,
         name: &str,
@@ -238,7 +238,7 @@ impl<'a> JinaCheckpoint<'a> {
         }))
     }
 
-    /// The adapter of an embedding, `A B` scaled; peft keeps both transposed.
+    /// The adapter of an embedding, `A B`, scaled; peft stores both transposed.
     pub(super) fn embedding_adapter(
         &self,
         name: &str,
@@ -267,7 +267,7 @@ impl<'a> JinaCheckpoint<'a> {
         }))
     }
 
-    /// A layer's `lora_A` and `lora_B` of the chosen task, if the layer has an adapter.
+    /// A layer's `lora_A` and `lora_B` for the selected task, if the layer has an adapter.
     fn stacked(
         &self,
         stack: &Stack,
@@ -276,7 +276,7 @@ impl<'a> JinaCheckpoint<'a> {
     ) -> Result<Option<[Tensor<2>; 2]>, ModelError> {
         let Checkpoint { file, device } = self.checkpoint;
         let layer = format!("{}.parametrizations.weight", self.key(name));
-        // Only a weight with an adapter beside it is called original.
+        // Only weights with an adapter have the name `original`.
         if !file.contains(&format!("{layer}.original")) {
             return Ok(None);
         }
@@ -291,7 +291,7 @@ impl<'a> JinaCheckpoint<'a> {
         ]))
     }
 
-    /// Two tensors of a layer in the peft folder, if it has the first.
+    /// Two tensors of a layer in the peft folder, if the first exists.
     fn peft(
         &self,
         peft: &PeftFile,
@@ -316,7 +316,7 @@ impl<'a> JinaCheckpoint<'a> {
         ]))
     }
 
-    /// Refuses an adapter of which a tensor found no place, but for the pooler's, which is not read.
+    /// Rejects an adapter with unused tensors, except for the pooler's.
     pub(super) fn refuse_strangers(&self) -> Result<(), ModelError> {
         let Source::Peft(peft) = &self.source else {
             return Ok(());
@@ -331,7 +331,7 @@ impl<'a> JinaCheckpoint<'a> {
             Some(name) => Err(config_file::wrong(
                 peft.file.path(),
                 name,
-                "adapts nothing that jina-embeddings-v3 has".to_owned(),
+                "adapts a module that jina-embeddings-v3 does not have".to_owned(),
             )),
         }
     }

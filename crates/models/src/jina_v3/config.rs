@@ -12,7 +12,7 @@ use crate::encoder_attention::check_heads;
 use crate::error::ModelError;
 use crate::rope::{RopeConfig, RopeScaling};
 
-/// The settings of either published layout: transformers' `JinaEmbeddingsV3Config`, and the
+/// The settings of both published layouts: transformers' `JinaEmbeddingsV3Config`, and the
 /// `XLMRobertaFlashConfig` of jinaai/xlm-roberta-flash-implementation.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct JinaV3Config {
@@ -28,31 +28,31 @@ pub struct JinaV3Config {
     pub intermediate_size: usize,
     /// The feed-forward layer's activation.
     pub hidden_act: Activation,
-    /// Longest sequence of the training; rotations know no limit.
+    /// Longest training sequence; rotary positions have no limit.
     pub max_position_embeddings: usize,
     /// Number of segment embeddings; a single text uses the first.
     pub type_vocab_size: usize,
     /// Added to the variance in every norm.
     #[serde(default = "default_eps")]
     pub layer_norm_eps: f64,
-    /// Fills batches.
+    /// Id of the padding token.
     #[serde(default)]
     pub pad_token_id: Option<u32>,
-    /// How many components of a vector to keep, unless the caller says otherwise.
+    /// Default number of dimensions to keep.
     #[serde(default)]
     pub truncate_dim: Option<usize>,
     #[serde(default)]
     rope_parameters: Option<RopeParameters>,
     #[serde(default)]
     rotary_emb_base: Option<f64>,
-    /// The tasks whose adapters are stacked in the checkpoint, in that order.
+    /// The tasks of the adapters stacked in the checkpoint, in order.
     #[serde(default)]
     pub(super) lora_adaptations: Option<Vec<String>>,
     #[serde(default)]
     pub(super) lora_rank: Option<usize>,
     #[serde(default)]
     pub(super) lora_alpha: Option<f64>,
-    /// What the model was trained to read before the texts of a task.
+    /// Instructions that the model expects before the texts of a task.
     #[serde(default)]
     task_instructions: Option<BTreeMap<String, String>>,
 }
@@ -68,7 +68,7 @@ fn default_eps() -> f64 {
 }
 
 impl JinaV3Config {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         let config: Self = config_file::parse(path, value)?;
         config_file::check_sizes(
@@ -94,7 +94,7 @@ impl JinaV3Config {
         }
     }
 
-    /// What goes before the texts of a task, if anything does.
+    /// The instruction before the texts of a task, if there is one.
     pub(crate) fn instruction(&self, task: &str) -> Option<&str> {
         let instruction = self.task_instructions.as_ref()?.get(task)?;
         Some(instruction.as_str()).filter(|text| !text.is_empty())

@@ -1,32 +1,31 @@
-//! Work on a template, on a thread of its own.
+//! Parsing and rendering of templates within limits.
 //!
-//! What a template may take is bounded like this:
+//! The resources of a template are limited as follows:
 //!
-//! - **Instructions and data**: minijinja's fuel ([`FUEL`](super::FUEL)) pays for each instruction and
-//!   for each byte that one makes, 256 MB in all.
-//! - **Single values**: [`value_size`](super::value_size) bounds their size and their depth, so that
-//!   writing and comparing one is bounded too. Values that are held at once share their parts, all of
-//!   which fuel has paid for.
-//! - **Stack**: the parser's and minijinja's own recursion limits, [`limits`](super::limits) and the
-//!   depth of values; the thread has several times what these allow.
-//! - **Time**: fuel, except that a comparison of two large values costs as much as one of two small
-//!   ones. A template that does nothing else is given up after [`PATIENCE`]; a thread cannot be stopped
-//!   from outside, so it runs until its fuel is used up, and holds no more memory than said above. In
-//!   the browser, which has no threads, the page waits that long.
+//! - **Instructions and data**: minijinja's [fuel](super::FUEL) pays for every instruction and
+//!   every byte that an instruction creates, 256 MB in total.
+//! - **Single values**: [`value_size`](super::value_size) limits their size and depth, and thereby
+//!   the memory for printing one. Values share their parts, all of which fuel has paid for.
+//! - **Stack**: limited by the recursion limits of minijinja, by [`limits`](super::limits) and by
+//!   the depth of values; the thread has several times that.
+//! - **Time**: limited by fuel, except that comparing two large values costs as much fuel as
+//!   comparing two small ones. A template that keeps doing so is abandoned after [`PATIENCE`]. A
+//!   thread cannot be stopped from outside, so it runs until its fuel is used up, within the limits
+//!   above. In a browser, which has no threads, the page waits for it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::error::ModelError;
 
-/// Callers' threads may have less than the parser takes.
+/// The caller's thread may have less stack than the parser needs.
 #[cfg(not(target_family = "wasm"))]
 const STACK: usize = 64 << 20;
 
 /// Templates take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Does some work on the template of that file, or says that it takes too long.
+/// Runs `work` on the template in `path` on a thread of its own.
 pub(super) fn bounded<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> Result<T, ModelError> + Send + 'static,
@@ -47,7 +46,7 @@ fn within<T: Send + 'static>(
         .name("chat template".to_owned())
         .stack_size(STACK)
         .spawn(move || {
-            // Nobody receives it once the caller has given up.
+            // Fails if the caller has given up.
             let _ = answer.send(work());
         })
         .map_err(|error| {
@@ -58,7 +57,7 @@ fn within<T: Send + 'static>(
         })?;
     match answered.recv_timeout(patience) {
         Ok(result) => {
-            // So that there are never more threads than templates being rendered.
+            // Ensures that there are no more threads than templates being rendered.
             let _ = thread.join();
             result
         }

@@ -1,20 +1,20 @@
-//! `{% generation %}`, with which a template marks what the assistant wrote.
+//! `{% generation %}` tags, which mark the assistant's text in a template.
 
 use std::ops::Range;
 
 use minijinja::Value;
 
-/// Noncharacters, which no text holds, stand at the ends of a stretch while it is looked for.
+/// Sentinels at the ends of a span. They are noncharacters, which do not occur in text.
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
-/// The variables that write them; without them the marks write nothing.
+/// The variables that print them; while they are undefined, the tags print nothing.
 const OPEN_NAME: &str = "__generation_begins";
 const CLOSE_NAME: &str = "__generation_ends";
 
-/// The template with its marks as conditions that hold, whose tags keep the white-space control
-/// of the marks; or what is wrong with the marks.
+/// The template with its tags replaced by conditions that are always true and keep the white-space
+/// control of the tags; or an error if the tags are invalid.
 pub(crate) fn tags_to_conditions(source: &str) -> Result<String, &'static str> {
-    const UNPAIRED: &str = "{% generation %} and {% endgeneration %} do not stand in pairs";
+    const UNPAIRED: &str = "{% generation %} and {% endgeneration %} are not paired";
     let mut open = 0_usize;
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
@@ -46,14 +46,14 @@ pub(crate) fn tags_to_conditions(source: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Whether a template marks what the assistant writes.
+/// Whether a template has `{% generation %}` tags.
 pub(crate) fn has_generation_tags(source: &str) -> bool {
     source
         .match_indices("{%")
         .any(|(at, _)| tag(&source[at..]).is_some_and(|tag| tag.opens))
 }
 
-/// The variables with which a template shows its marks.
+/// The variables that make a template print sentinels.
 pub(crate) fn sentinels() -> [(&'static str, Value); 2] {
     [
         (OPEN_NAME, Value::from(OPEN.to_string())),
@@ -61,8 +61,8 @@ pub(crate) fn sentinels() -> [(&'static str, Value); 2] {
     ]
 }
 
-/// A text without the marks that it shows, and the spans between them in bytes; none where
-/// marks do not stand in pairs.
+/// The text without its sentinels, and the spans between them in bytes; `None` if they are not
+/// paired.
 pub(crate) fn split_sentinels(shown: &str) -> Option<(String, Vec<Range<usize>>)> {
     let mut text = String::with_capacity(shown.len());
     let mut spans = Vec::new();
@@ -89,7 +89,7 @@ struct Tag<'a> {
     length: usize,
 }
 
-/// The mark at the beginning of a text.
+/// The tag at the start of a text.
 fn tag(text: &str) -> Option<Tag<'_>> {
     let (left, inside) = sign(text.strip_prefix("{%")?);
     let inside = inside.trim_start();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_print_nothing_and_keep_their_white_space_control() {
+    fn tags_print_nothing_and_keep_their_white_space_control() {
         for (source, text) in [
             ("a {% generation %}b{% endgeneration %} c", "a b c"),
             ("a {%- generation -%} b {%- endgeneration -%} c", "abc"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_are_not_pairs_are_none() {
+    fn unpaired_sentinels_are_none() {
         for shown in [
             "\u{fdd0}a",
             "a\u{fdd1}",

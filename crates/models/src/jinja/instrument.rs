@@ -1,7 +1,7 @@
-//! Rewrites a template so that no value gets too large.
+//! Adds size checks to a template.
 //!
-//! Expressions that can make a value larger than its parts are wrapped into the filters of
-//! [`value_size`](super::value_size). Texts need none: fuel pays for each of their bytes.
+//! Expressions whose value can be larger than its parts are wrapped in the filters of
+//! [`value_size`](super::value_size). Strings need no check, since fuel pays for every byte.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use minijinja::syntax::SyntaxConfig;
 
 use super::value_size::{BOUNDED, STORED};
 
-/// Filters that return a text or a number.
+/// Filters that return a string or a number.
 const SCALAR_FILTERS: [&str; 21] = [
     "abs",
     "bool",
@@ -37,17 +37,18 @@ const SCALAR_FILTERS: [&str; 21] = [
 ];
 /// Filters that return their input, an argument or a part of either.
 const PART_FILTERS: [&str; 5] = ["attr", "d", "default", "first", "last"];
-/// Functions that return a text, and whose names no template can give to anything else.
+/// Functions that return a string and whose names a template cannot redefine.
 const SCALAR_FUNCTIONS: [&str; 2] = ["loop", "super"];
-/// A namespace holds a value within bounds in each of its attributes.
+/// Each attribute of a namespace can hold a value of the maximum size.
 const MOST_ATTRIBUTES: usize = 64;
-/// Sums of lists are wrapped one by one, and the parser bounds how deep brackets stand.
+/// Every partial sum is wrapped in brackets, whose depth the parser limits.
 const LONGEST_SUM: usize = 16;
 
-/// The template with its filters.
+/// The template with size checks.
 ///
 /// # Errors
-/// minijinja's, when the template does not parse; or why it is refused.
+/// minijinja's error if the template does not parse. The inner result is an error message if the
+/// template cannot be checked.
 pub(super) fn instrumented(
     source: &str,
     name: &str,
@@ -62,7 +63,7 @@ pub(super) fn instrumented(
     })
 }
 
-/// Where brackets and filters are put.
+/// The expressions to wrap.
 #[derive(Default)]
 struct Wraps {
     /// Start, end and filter of an expression.
@@ -74,8 +75,8 @@ struct Wraps {
 
 impl Wraps {
     fn applied(mut self, source: &str) -> String {
-        // At one place, inner expressions end before outer ones, and outer ones begin first: as
-        // opening brackets are all alike, only the ends need an order.
+        // Inner expressions end before outer ones. Opening brackets are all alike, so only the ends
+        // need an order.
         self.wraps
             .sort_by_key(|&(start, end, _)| (end, usize::MAX - start));
         let mut starts: Vec<usize> = self.wraps.iter().map(|wrap| wrap.0).collect();
@@ -200,13 +201,13 @@ impl Wraps {
         }
     }
 
-    /// The filters of a block, which stand behind no expression that could be wrapped.
+    /// The filters of a block, which are not part of an expression that could be wrapped.
     fn block_filter(&mut self, filter: &Expr<'_>) {
         let mut inner = Some(filter);
         while let Some(Expr::Filter(filter)) = inner {
             if !SCALAR_FILTERS.contains(&filter.name) {
                 self.refuse(format!(
-                    "it applies the filter `{}` to a block, which only filters that return a text may be",
+                    "it applies the filter `{}` to a block; only filters that return a string are allowed there",
                     filter.name
                 ));
             }
@@ -242,7 +243,7 @@ impl Wraps {
         }
     }
 
-    /// The expressions inside of one.
+    /// The parts of an expression.
     fn parts(&mut self, expr: &Expr<'_>) {
         match expr {
             Expr::Var(_) | Expr::Const(_) => {}
@@ -254,7 +255,7 @@ impl Wraps {
             Expr::BinOp(op) => {
                 if sum_length(expr) > LONGEST_SUM {
                     self.refuse(format!(
-                        "it adds up more than {LONGEST_SUM} values, none of which is a text in quotes"
+                        "it adds up more than {LONGEST_SUM} values without a string literal among them"
                     ));
                 }
                 self.exprs([&op.left, &op.right]);
@@ -284,7 +285,7 @@ impl Wraps {
         }
     }
 
-    /// The items of a literal. A literal among them is checked as a part of the whole.
+    /// The items of a literal. Nested literals are checked with the outermost one.
     fn items<'a, 'b: 'a>(&mut self, items: impl IntoIterator<Item = &'a Expr<'b>>) {
         for item in items {
             match item {
@@ -296,7 +297,7 @@ impl Wraps {
 
     fn call(&mut self, call: &Call<'_>) {
         self.expr(match &call.expr {
-            // A method, which is no value.
+            // A method name is not a value.
             Expr::GetAttr(method) => &method.expr,
             called => called,
         });
@@ -314,7 +315,7 @@ impl Wraps {
     }
 }
 
-/// How many sums stand inside each other on the left.
+/// The number of additions in a row.
 fn sum_length(expr: &Expr<'_>) -> usize {
     let (mut length, mut left) = (0, expr);
     while let Expr::BinOp(op) = left
@@ -328,13 +329,13 @@ fn sum_length(expr: &Expr<'_>) -> usize {
     length
 }
 
-/// Whether an expression can only be a text or a number.
+/// Whether the value of an expression is always a string or a number.
 fn is_scalar(expr: &Expr<'_>) -> bool {
     match expr {
         Expr::Const(_) | Expr::UnaryOp(_) | Expr::Compare(_) | Expr::Test(_) => true,
         Expr::BinOp(op) => match op.op {
             BinOpKind::ScAnd | BinOpKind::ScOr => false,
-            // Whatever is added to a text or a number is one, too.
+            // A sum with a string or a number is a string or a number.
             BinOpKind::Add => {
                 let mut expr = expr;
                 loop {
@@ -356,15 +357,15 @@ fn is_scalar(expr: &Expr<'_>) -> bool {
         Expr::Call(call) => match call.identify_call() {
             CallType::Function(name) => SCALAR_FUNCTIONS.contains(&name),
             CallType::Block(_) => true,
-            // A map can hold any function under the name of a method.
+            // A map can contain any function under the name of a method.
             CallType::Method(..) | CallType::Object(_) => false,
         },
         _ => false,
     }
 }
 
-/// Where an expression begins. The parser's spans of what stands behind an expression begin behind
-/// it.
+/// The start of an expression. The parser's spans of postfix operators do not include their
+/// operand.
 fn start(expr: &Expr<'_>) -> usize {
     let span = expr.span().start_offset as usize;
     match expr {
@@ -378,7 +379,7 @@ fn start(expr: &Expr<'_>) -> usize {
         Expr::GetItem(item) => start(&item.expr),
         Expr::Call(call) => start(&call.expr),
         Expr::UnaryOp(op) => span.min(start(&op.expr)),
-        // Without brackets, the span begins behind the first item.
+        // The span of a tuple without brackets starts after the first item.
         Expr::Tuple(tuple) => tuple
             .items
             .first()

@@ -7,8 +7,8 @@ use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// `json.dumps(value, ensure_ascii=False)`, and the options that transformers passes on. The
-/// filter that Jinja brings escapes for HTML.
+/// `json.dumps(value, ensure_ascii=False)` with the options that transformers supports. Jinja's own
+/// filter escapes for HTML.
 pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let failed = |error: serde_json::Error| {
         Error::new(ErrorKind::InvalidOperation, "cannot serialize to JSON").with_source(error)
@@ -28,10 +28,10 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         Some(separators) => <[String; 2]>::try_from(separators).map_err(|_| {
             Error::new(
                 ErrorKind::InvalidOperation,
-                "separators are two: that of items and that of keys",
+                "separators must be two strings: for items and for keys",
             )
         })?,
-        // Python leaves out the blank that would stand at the end of a line.
+        // Python omits the space at the end of a line.
         None => [if indent.is_some() { "," } else { ", " }, ": "].map(str::to_owned),
     };
     let python = Python {
@@ -45,7 +45,7 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let mut json = Limited(Vec::new());
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, python);
     if sort_keys {
-        // Through serde_json's own tree, which can be sorted.
+        // Uses serde_json's own tree, which can be sorted.
         let mut tree = serde_json::to_value(value).map_err(failed)?;
         tree.sort_all_objects();
         tree.serialize(&mut serializer).map_err(failed)?;
@@ -57,10 +57,10 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     })
 }
 
-/// Wide indents and long separators can make much of a small value.
+/// Indents and separators can turn a small value into a long text.
 const MOST_BYTES: usize = 16 << 20;
 
-/// JSON up to a size.
+/// JSON up to a maximum size.
 struct Limited(Vec<u8>);
 
 impl Write for Limited {
@@ -78,15 +78,15 @@ impl Write for Limited {
     }
 }
 
-/// Writes as Python's `json` does.
+/// Formats like Python's `json`.
 struct Python {
     item: String,
     key: String,
     indent: Option<String>,
     ensure_ascii: bool,
-    /// How deep the brackets stand.
+    /// Nesting depth.
     level: usize,
-    /// Whether nothing stands between the last brackets.
+    /// Whether the innermost container is empty so far.
     is_empty: bool,
 }
 

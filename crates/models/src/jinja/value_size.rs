@@ -1,27 +1,27 @@
-//! How large a value may get while a template is rendered.
+//! Limits of the values that a template creates.
 //!
 //! minijinja's fuel pays for instructions and for the data that they create. It does not pay for a
-//! list that holds another list twice, nor for a sum or a repetition of lists, which is computed when
-//! it is read: 40 such steps make a value that no memory holds once it is written, compared or joined.
-//! So every expression that can make such a value is passed through the filter [`BOUNDED`], and what
-//! is assigned to an attribute of a namespace through [`STORED`] ([`instrument`](super::instrument)
-//! adds both). No value is ever larger than [`MOST_BYTES`] or deeper than [`DEEPEST`].
+//! list that contains another list twice, or for lazy sums and repetitions of lists: after 40 such
+//! steps, printing the value exhausts any memory. Therefore [`instrument`](super::instrument)
+//! passes every expression that can create such a value through the filter [`BOUNDED`], and values
+//! that are assigned to an attribute of a namespace through [`STORED`]. No value is larger than
+//! [`MOST_BYTES`] or deeper than [`DEEPEST`].
 
 use minijinja::value::ObjectRepr;
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-/// The name of the filter that checks a value and turns a lazy sequence into a list.
+/// Name of the filter that checks a value and turns a lazy sequence into a list.
 pub(super) const BOUNDED: &str = "__bounded";
-/// The name of the filter that does the same for a value that a namespace will hold.
+/// Name of the filter that does the same for a value to be stored in a namespace.
 pub(super) const STORED: &str = "__stored";
 
-/// A million tokens are about 4 MB.
+/// A conversation of a million tokens takes about 4 MB.
 const MOST_BYTES: usize = 8 << 20;
-/// JSON schemas of tools are 10 to 20 deep; minijinja writes and compares values recursively.
+/// JSON schemas of tools have 10 to 20 levels. minijinja prints and compares values recursively.
 const DEEPEST: usize = 100;
-/// What an item counts for beside its text, which is about what a list needs for it.
+/// Size of an item without its text: about what a list needs for it.
 const ITEM: usize = 32;
-/// How many visited items cost one unit of fuel.
+/// Number of visited items per unit of fuel.
 const ITEMS_PER_FUEL: usize = 16;
 
 /// Adds both filters.
@@ -43,8 +43,8 @@ fn stored(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     bounded(state, value)
 }
 
-/// A list of the items of a lazy sequence; any other value as it is. Slices of slices would be read
-/// through all of them otherwise.
+/// Turns a lazy sequence into a list, and leaves other values unchanged. Otherwise reading a slice
+/// of a slice would go through both.
 fn materialized(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     let Some(object) = value.as_object() else {
         return Ok(value);
@@ -70,7 +70,7 @@ fn materialized(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     Ok(Value::from(items))
 }
 
-/// What is left of the bounds while a value is visited.
+/// The remaining size while a value is visited.
 struct Size<'a, 'b, 'c> {
     state: &'a State<'b, 'c>,
     bytes: usize,
@@ -126,7 +126,7 @@ impl Size<'_, '_, '_> {
     }
 }
 
-/// Whether a value can grow after it has been checked, or come to hold itself.
+/// Whether a value can change after it has been checked, and could thus grow or contain itself.
 fn is_mutable(value: &Value) -> bool {
     value.as_object().is_some_and(|object| {
         let name = object.type_name();
