@@ -140,7 +140,7 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<
     Ok(given.into_iter().flat_map(split).collect())
 }
 
-/// [`names`] of an optional setting; `null` and an absent key never get here.
+/// [`names`] of an optional setting.
 fn some_names<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<Vec<String>>, D::Error> {
