@@ -13,14 +13,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use rarebit_models::ration::Rationed;
 use rarebit_pipeline::settings::reward::RewardConfig;
 
 use commands::Command;
-
-/// For the chat templates of strangers.
-#[global_allocator]
-static ALLOCATOR: Rationed = Rationed;
 
 /// Train language models that write well, and differently each time.
 ///

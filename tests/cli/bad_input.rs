@@ -441,8 +441,8 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         ),
         (
             "objective = 'dpo'",
-            "--lora_r 2 --lora_target_modules query",
-            &["query", "q_proj"],
+            "--lora_r 2 --lora_target_modules query,key",
+            &["no layer matches `query`, `key`", "q_proj"],
         ),
     ] {
         sandbox.write("run.toml", format!("{least}{settings}\n"));

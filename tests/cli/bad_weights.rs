@@ -149,7 +149,7 @@ fn an_index_is_followed_in_its_folder_only() {
         index(place);
         assert_holds(
             &refusal(&sandbox),
-            &[INDEX, place, "is not a file of this folder"],
+            &[INDEX, place, "is not a file name in this folder"],
         );
     }
     index("model-00001-of-00002.safetensors");
@@ -157,7 +157,7 @@ fn an_index_is_followed_in_its_folder_only() {
         &refusal(&sandbox),
         &[
             INDEX,
-            "model-00001-of-00002.safetensors is not there",
+            "model-00001-of-00002.safetensors is missing",
             "fetch",
         ],
     );

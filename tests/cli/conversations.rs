@@ -303,7 +303,7 @@ fn a_templates_name_and_variables_reach_training_and_generation() {
     sandbox.succeeds("generate c/model --chat-template other --prompt Hi -n 1 --max-new-tokens 2");
 
     for (extra, needle) in [
-        ("--chat-template none", "\"other\""),
+        ("--chat-template none", "`other`"),
         (r#"--chat-template-kwargs {"messages":1}"#, "messages"),
     ] {
         let more = format!("--train-file messages.jsonl {extra}");
@@ -315,7 +315,7 @@ fn a_templates_name_and_variables_reach_training_and_generation() {
     sandbox.refused(2, "generate model --prompt Hi --chat-template-kwargs mood");
 }
 
-/// A template is a stranger's program: it ends, and it reads nothing.
+/// A template is an untrusted program: it terminates and reads no files.
 #[test]
 fn templates_that_run_wild_are_refused() {
     for (template, needle) in [
@@ -334,11 +334,11 @@ fn templates_that_run_wild_are_refused() {
         ("{{ 'x' * 9999999999999 }}", "come to an end"),
         (
             "{% set n = namespace(x=[1]) %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
-            "come to an end",
+            "more than 8 MB",
         ),
         (
             "{% set n = namespace(x=[1]) %}{% for i in range(9999) %}{% for j in range(99) %}{% set n.x = [n.x] %}{% endfor %}{% endfor %}",
-            "come to an end",
+            "100 levels deep",
         ),
         ("{{ open('/etc/passwd').read() }}", "open"),
         ("{{ messages[7].content }}", "undefined"),

@@ -185,7 +185,7 @@ fn an_adapter_is_trained_further_and_written_with() {
     let sandbox = prepared();
     sandbox.succeeds(&train(
         "dpo",
-        "--use-peft --lora-r 4 --lora-target-modules q_proj v_proj",
+        "--use-peft --lora-r 4 --lora-target-modules q_proj,v_proj",
     ));
     assert!(
         sandbox

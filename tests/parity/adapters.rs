@@ -341,7 +341,7 @@ fn layers_are_chosen_as_peft_chooses_them() {
             Ok(found) => assert_eq!(found, expected, "{config:?}"),
             Err(error) => {
                 assert_eq!(expected, 0, "{config:?}: {error}");
-                assert!(error.to_string().contains("no layer is meant"), "{error}");
+                assert!(error.to_string().contains("no layer matches"), "{error}");
             }
         }
     }
@@ -363,7 +363,7 @@ fn settings_that_mean_nothing_here_are_named() {
                 r: 0,
                 ..all.clone()
             },
-            &["`r`", "not 0"][..],
+            &["`r`", "must be at least 1"][..],
         ),
         (
             &untied,
@@ -371,7 +371,11 @@ fn settings_that_mean_nothing_here_are_named() {
                 target_modules: word("(q_proj"),
                 ..all.clone()
             },
-            &["`target_modules`", "(q_proj", "no regular expression"],
+            &[
+                "`target_modules`",
+                "(q_proj",
+                "not a valid regular expression",
+            ],
         ),
         (
             &untied,
@@ -387,7 +391,7 @@ fn settings_that_mean_nothing_here_are_named() {
                 rank_pattern: pattern(json!(0)),
                 ..all.clone()
             },
-            &["`rank_pattern`", "0 is no rank"],
+            &["`rank_pattern`", "0 is not a valid rank"],
         ),
         (
             &untied,
@@ -405,7 +409,7 @@ fn settings_that_mean_nothing_here_are_named() {
             },
             &[
                 "`modules_to_save`",
-                "`norm` cannot be trained whole",
+                "`norm` cannot be trained in full",
                 "embed_tokens",
                 "lm_head",
             ],
@@ -416,7 +420,7 @@ fn settings_that_mean_nothing_here_are_named() {
                 modules_to_save: saves("embed_tokens"),
                 ..all.clone()
             },
-            &["`modules_to_save`", "is the head as well"],
+            &["`modules_to_save`", "is tied to the head"],
         ),
         (
             &tied,
@@ -424,7 +428,7 @@ fn settings_that_mean_nothing_here_are_named() {
                 modules_to_save: saves("lm_head"),
                 ..all.clone()
             },
-            &["`modules_to_save`", "`lm_head` cannot be trained whole"],
+            &["`modules_to_save`", "`lm_head` cannot be trained in full"],
         ),
     ] {
         let error = model
@@ -488,7 +492,7 @@ fn adapters_of_other_kinds_are_named() {
         error
             .expect_err("refused")
             .to_string()
-            .contains("names no layers")
+            .contains("no layers are named")
     );
     for changes in [
         json!({"init_lora_weights": "gaussian"}),
@@ -510,7 +514,7 @@ fn an_adapter_that_does_not_fit_its_settings_is_refused() {
         ),
         (
             json!({"target_modules": ["q_proj"]}),
-            &["gate_proj", "no place for it (2 of 4 tensors have none)"],
+            &["gate_proj", "no such parameter"],
         ),
         (json!({"r": 5}), &["shape [2, 16], not [5, 16]"]),
         (
@@ -534,7 +538,7 @@ fn an_adapter_that_does_not_fit_its_settings_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("`classifier` cannot be trained whole"),
+            .contains("`classifier` cannot be trained in full"),
         "{error}"
     );
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rarebit_models::chat::{ChatTemplate, Message, Turns};
+use rarebit_models::chat::{ChatTemplate, Message, Text};
 use rarebit_models::tokenizer::{TOKENIZER, TOKENIZER_CONFIG, Tokenizer};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -46,22 +46,6 @@ struct PairCase {
     prompt_ids: Vec<u32>,
     chosen_ids: Vec<u32>,
     rejected_ids: Vec<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Plain(String),
-    Chat(Vec<Message>),
-}
-
-impl Text {
-    fn turns(&self) -> Turns<'_> {
-        match self {
-            Text::Plain(text) => text.into(),
-            Text::Chat(messages) => messages.into(),
-        }
-    }
 }
 
 /// The tokenizer and template of a folder.
@@ -249,7 +233,7 @@ fn chat_pairs_are_split_as_trl_does() {
             (&pair.rejected, &pair.rejected_ids),
         ] {
             let encoded = template
-                .encode(&tokenizer, pair.prompt.turns(), completion.turns())
+                .encode(&tokenizer, &pair.prompt, completion)
                 .expect("encoded");
             assert_eq!(encoded.prompt, pair.prompt_ids);
             assert_eq!(encoded.completion, [&ids[..], &[2]].concat());
@@ -344,7 +328,7 @@ fn without_a_default_a_template_has_to_be_named() {
         .encode_prompt(&tokenizer, "Hello")
         .expect_err("none is chosen")
         .to_string();
-    assert!(error.contains("choose one of \"rag\""), "{error}");
+    assert!(error.contains("choose one of `rag`"), "{error}");
     assert_eq!(
         chat.named("rag")
             .expect("there")

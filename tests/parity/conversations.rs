@@ -455,7 +455,7 @@ fn unmarked_templates_tell_the_assistant_by_prefix() {
         std::fs::write(folder.path().join(TOKENIZER_CONFIG), settings.to_string())
             .expect("written");
         let unmarked = ChatTemplate::read(folder.path(), &style.tokenizer).expect("a template");
-        assert!(style.template.marks_assistant() && !unmarked.marks_assistant());
+        assert!(style.template.has_generation_spans() && !unmarked.has_generation_spans());
         for SftRow { row, .. } in &style.cases.supervised {
             let Some(messages) = row.get("messages") else {
                 continue;
@@ -493,7 +493,10 @@ fn a_template_that_changes_its_mind_is_refused_for_assistant_tokens() {
             ],
             "turn 2",
         ),
-        (vec![message("assistant"), message("user")], "it begins"),
+        (
+            vec![message("assistant"), message("user")],
+            "starts with it",
+        ),
     ] {
         let error = template
             .encode_conversation(&style.tokenizer, &turns)

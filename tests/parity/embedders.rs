@@ -494,7 +494,7 @@ fn unknown_settings_are_told_by_name() {
             "qwen3",
             "sentence_bert_config.json",
             json!({"max_seq_length": 1}),
-            "hold no text",
+            "leave no room for text",
         ),
         (
             "dense",
@@ -506,7 +506,7 @@ fn unknown_settings_are_told_by_name() {
             "dense",
             "2_Dense/config.json",
             json!({"in_features": 63}),
-            "where the module before gives 64",
+            "the previous module outputs 64",
         ),
         (
             "dense",
@@ -530,7 +530,7 @@ fn unknown_settings_are_told_by_name() {
             "dense",
             "config_sentence_transformers.json",
             json!({"truncate_dim": 17}),
-            "17, where vectors have 16",
+            "is 17; vectors have 16",
         ),
     ];
     for (folder, file, change, part) in cases {
@@ -563,7 +563,7 @@ fn what_a_folder_does_not_have_is_refused() {
         (
             "roberta",
             options(None, None, Some(0)),
-            "0, where vectors have 16",
+            "is 0; vectors have 16",
         ),
         (
             "jina-v3",
@@ -596,7 +596,7 @@ fn adapters_that_do_not_fit_or_are_gone() {
         task: Some("separation".to_owned()),
         ..EmbedOptions::default()
     };
-    assert!(error(without.path(), &task).contains("nor for any other task"));
+    assert!(error(without.path(), &task).contains("or any other task"));
 
     let truncated = copy("jina-v3");
     let file = truncated

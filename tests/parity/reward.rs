@@ -161,7 +161,7 @@ fn a_classifier_of_several_labels_is_no_reward_model() {
     };
     let several = error(Some(2));
     assert!(several.contains("`num_labels` in"), "{several}");
-    assert!(several.contains("this one has 2"), "{several}");
+    assert!(several.contains("this model has 2"), "{several}");
     let none = error(None);
     assert!(none.starts_with("no tensor `score.weight`"), "{none}");
 }
@@ -245,7 +245,7 @@ fn evaluate_says_what_is_no_reward_model() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let error = run(&["--reward-model", &folder.path().display().to_string()]);
-    assert!(error.contains("this one has 3"), "{error}");
+    assert!(error.contains("this model has 3"), "{error}");
     let error = run(&["--reward-format", "chat"]);
     assert!(error.contains("--reward-model"), "{error}");
     let adapter = path("train/adapter").display().to_string();

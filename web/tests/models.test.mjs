@@ -198,7 +198,7 @@ test("texts are streamed side by side, the same with the same seed, and stopped 
   assert.equal(found.pieces, 5);
   assert.equal(found.error, "AbortError");
   assert.match(found.turns, /ab.*ab.*ab/);
-  assert.deepEqual(found.bad, ["input", "top_p is 2, it must be between 0 and 1"]);
+  assert.deepEqual(found.bad, ["input", "top_p is 2; it must be between 0 and 1"]);
   assert.equal(found.gone, "input");
 });
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::{Result, root, run, tools};
+use crate::shell::{Result, root, run};
+use crate::tools;
 
 /// A crate that becomes a WebAssembly module.
 struct Module {

@@ -1,32 +1,36 @@
-//! `cargo xtask web`: builds the page and the npm package, and serves or tests them.
+//! `cargo xtask web` builds the page and the npm package, and serves or tests them; `cargo xtask
+//! cycles` looks for files that import each other.
 //!
-//! It has no dependencies, so that it is there in a moment.
+//! It has no dependencies, so it compiles in a moment.
 
 mod build;
+mod cycles;
 mod serve;
+mod shell;
 mod tools;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// Anything that stops a task: a sentence for whoever started it.
-type Result<T = ()> = std::result::Result<T, String>;
+use shell::{Result, report, root, run};
 
 /// The longest that the tests of one file may take: Node counts a file as a test, too.
 const TEST_TIMEOUT_MS: u32 = 600_000;
 
 const USAGE: &str = "\
 Usage: cargo xtask web [--serve [PORT]] [--test [FILTER]]
+       cargo xtask cycles
 
   web             build the page into web/dist/site and the npm package into web/dist/package
   --serve [PORT]  then serve the page, at http://localhost:8080 unless PORT says otherwise
   --test [FILTER] then run the tests in Chromium, or those whose name matches FILTER
+  cycles          list the files of each crate that import each other, and fail if there are any
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
+        ["cycles"] => cycles::cycles(),
         ["web"] => build::web(),
         ["web", "--serve"] => web_served(8080),
         ["web", "--serve", port] => match port.parse() {
@@ -72,47 +76,4 @@ fn web_tested(filter: Option<&str>) -> Result {
         tests.arg(format!("--test-name-pattern={filter}"));
     }
     run(tests.arg("tests/"))
-}
-
-/// The repository's root.
-fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
-}
-
-/// Runs a command to its end and fails if it does.
-fn run(command: &mut Command) -> Result {
-    let status = command
-        .status()
-        .map_err(|error| format!("{} does not start: {error}", shown(command)))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("{} failed: {status}", shown(command))),
-    }
-}
-
-/// The standard output of a command that must succeed.
-fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{} does not start: {error}", shown(command)))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(format!("{} failed: {}", shown(command), output.status)),
-    }
-}
-
-fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-    words.join(" ")
-}
-
-/// A line for whoever started the task.
-#[expect(
-    clippy::print_stderr,
-    reason = "a task speaks to the person who started it"
-)]
-fn report(line: &str) {
-    eprintln!("{line}");
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::Result;
+use crate::shell::Result;
 
 /// What the page may do. `index.html` says the same in a meta tag, for hosts that set no headers.
 const POLICY: &str = include_str!("../../web/page/policy.txt");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Result, output, report, root, run};
+use crate::shell::{Result, output, report, root, run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 

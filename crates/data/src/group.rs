@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{Message, Text};
+use rarebit_text::{Message, Text};
 
 /// The responses to one prompt, as the source gives them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -34,15 +34,14 @@ mod score;
 pub mod source;
 pub mod steps;
 mod summary;
-mod text;
 
 pub use error::{BadRow, DataError, Place, Reason};
 pub use group::{Group, Pair, Response};
 pub use output::{GroupRow, PairRow};
 pub use prepare::{Pairing, PrepareOptions, prepare};
 pub use progress::{Progress, Stage};
+pub use rarebit_text::{Message, Text};
 pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
 pub use score::weigh_source;
 pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, SourceRow, Survey};
 pub use summary::{EmbedderIds, PromptCounts, SourceSummary, SplitSummary, Summary};
-pub use text::{Message, Text};

@@ -1,4 +1,4 @@
-//! The decoders behind one face: what a head is put upon.
+//! The decoders behind one interface, for the heads on top of them.
 
 use std::path::Path;
 
@@ -6,16 +6,17 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use serde_json::Value;
 
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::decoder::{Decoder, DecoderConfig, families::FAMILIES};
 use crate::error::ModelError;
 use crate::gpt2::{Gpt2Config, Gpt2Model};
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
-use crate::parts::Part;
+use crate::parameters::NamedValues;
 use crate::rope::RopeScaling;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Weights};
+use crate::tunable::TunableLayer;
 
 /// The value of `model_type` that [`Gpt2Model`] computes.
 const GPT2: &str = "gpt2";
@@ -33,16 +34,17 @@ impl BackboneConfig {
     /// Reads `config.json` of a model folder.
     ///
     /// # Errors
-    /// As [`Self::from_json`], and when there is none.
+    /// As [`Self::from_json`], and if the file does not exist.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
         Self::from_json(&path, &value)
     }
 
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     ///
     /// # Errors
-    /// When it describes an unknown architecture, or a value that the architecture does not have.
+    /// If it describes an unknown architecture, or has a value that the architecture does not
+    /// support.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         let unsupported = |what: String| {
             Err(ModelError::Unsupported {
@@ -95,7 +97,7 @@ impl BackboneConfig {
         }
     }
 
-    /// The longest text that LongRoPE reads with its factors for short ones.
+    /// The longest sequence to which LongRoPE applies its factors for short contexts.
     pub fn short_context(&self) -> Option<usize> {
         match self {
             Self::Decoder(config) => config.ropes.iter().find_map(|rope| match &rope.scaling {
@@ -106,7 +108,7 @@ impl BackboneConfig {
         }
     }
 
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head shares the embedding's weight (`tie_word_embeddings`).
     pub fn tie_word_embeddings(&self) -> bool {
         match self {
             Self::Decoder(config) => config.tie_word_embeddings,
@@ -114,7 +116,7 @@ impl BackboneConfig {
         }
     }
 
-    /// Bound of the head's logits, `c tanh(x / c)`.
+    /// Soft cap of the logits, `c tanh(x / c)`.
     pub fn final_logit_softcapping(&self) -> Option<f64> {
         match self {
             Self::Decoder(config) => config.final_logit_softcapping,
@@ -122,7 +124,7 @@ impl BackboneConfig {
         }
     }
 
-    /// What stands before the backbone's keys in a checkpoint that has a head.
+    /// Prefix of the backbone's keys in a checkpoint with a head.
     fn prefix(&self) -> &'static str {
         match self {
             Self::Decoder(_) => "model.",
@@ -130,7 +132,7 @@ impl BackboneConfig {
         }
     }
 
-    /// What stands before the backbone's keys in this file.
+    /// Prefix of the backbone's keys in this file.
     pub(crate) fn prefix_in(&self, file: &TensorFile) -> &'static str {
         match file.contains(self.embedding()) {
             true => "",
@@ -156,13 +158,18 @@ pub(crate) enum Backbone {
 
 impl Backbone {
     /// Reads the backbone, whether the file's keys start with its prefix or not.
-    pub(crate) fn load(weights: &Weights<'_>, config: BackboneConfig) -> Result<Self, ModelError> {
-        let prefix = config.prefix_in(weights.file);
+    pub(crate) fn load(
+        checkpoint: &Checkpoint<'_>,
+        config: BackboneConfig,
+    ) -> Result<Self, ModelError> {
+        let prefix = config.prefix_in(checkpoint.file);
         Ok(match config {
             BackboneConfig::Decoder(config) => {
-                Self::Decoder(Decoder::load(weights, prefix, config)?)
+                Self::Decoder(Decoder::load(checkpoint, prefix, config)?)
             }
-            BackboneConfig::Gpt2(config) => Self::Gpt2(Gpt2Model::load(weights, prefix, config)?),
+            BackboneConfig::Gpt2(config) => {
+                Self::Gpt2(Gpt2Model::load(checkpoint, prefix, config)?)
+            }
         })
     }
 
@@ -170,19 +177,19 @@ impl Backbone {
         self.embedding().val().device()
     }
 
-    /// Calls `f` with the name and the part, for every part. The names are the full ones, whatever
-    /// the file left out.
-    pub(crate) fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
+    /// Calls `f` with the full name of every tunable layer and the layer, even if the file omits
+    /// the prefix.
+    pub(crate) fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
         match self {
             Self::Decoder(decoder) => {
                 f(
                     "model.embed_tokens",
-                    Part::Embedding(&mut decoder.embed_tokens),
+                    TunableLayer::Embedding(&mut decoder.embed_tokens),
                 );
             }
-            Self::Gpt2(gpt2) => f("transformer.wte", Part::Embedding(&mut gpt2.wte)),
+            Self::Gpt2(gpt2) => f("transformer.wte", TunableLayer::Embedding(&mut gpt2.wte)),
         }
-        self.for_each_linear(&mut |name, linear| f(name, Part::Linear(linear)));
+        self.for_each_linear(&mut |name, linear| f(name, TunableLayer::Linear(linear)));
     }
 
     /// The token embeddings, `[vocab, hidden]`.
@@ -200,8 +207,8 @@ impl Backbone {
         }
     }
 
-    /// The last hidden states, after the final norm; `visit` sees the embedding's output and each
-    /// block's.
+    /// The last hidden states, after the final norm. `visit` receives the output of the embedding
+    /// and of each block.
     ///
     /// # Shapes
     /// As [`Decoder::forward`].

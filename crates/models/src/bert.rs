@@ -1,8 +1,8 @@
-//! The BERT encoder (Devlin et al., arXiv 1810.04805) and RoBERTa, which differs only in where it
-//! counts positions from (Liu et al., arXiv 1907.11692).
+//! The BERT encoder (Devlin et al., arXiv 1810.04805) and RoBERTa, which differs only in the
+//! position of the first token (Liu et al., arXiv 1907.11692).
 //!
-//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `BertModel`, `RobertaModel` and `XLMRobertaModel`, every block's hidden states.
+//! Fields are named after the keys of a Hugging Face checkpoint. The hidden states of every block
+//! are tested against transformers' `BertModel`, `RobertaModel` and `XLMRobertaModel`.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::encoder_attention::unseen_padding;
 use crate::error::ModelError;
 use crate::linear::Linear;
-use crate::weights::Weights;
 
-/// `BertConfig` of transformers, as far as inference reads it.
+/// transformers' `BertConfig`, as far as inference needs it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct BertConfig {
-    /// Which of the family it is.
+    /// The member of the family.
     pub model_type: BertFamily,
     /// Number of token embeddings.
     pub vocab_size: usize,
@@ -44,10 +44,10 @@ pub struct BertConfig {
     /// Added to the variance in every norm.
     #[serde(default = "default_layer_norm_eps")]
     pub layer_norm_eps: f64,
-    /// Fills batches.
+    /// Id of the padding token.
     #[serde(default)]
     pub pad_token_id: u32,
-    /// How positions enter: only `absolute` is known.
+    /// Kind of position embedding; only `absolute` is supported.
     #[serde(default)]
     pub position_embedding_type: Option<String>,
 }
@@ -56,7 +56,7 @@ fn default_layer_norm_eps() -> f64 {
     1e-12
 }
 
-/// Members of the family whose encoders are the same but for the positions.
+/// Models whose encoders differ only in their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BertFamily {
@@ -71,7 +71,7 @@ pub enum BertFamily {
 }
 
 impl BertConfig {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         config_file::check_switch(path, value, "is_decoder", false)?;
         let config: Self = config_file::parse(path, value)?;
@@ -100,7 +100,7 @@ impl BertConfig {
             let positions = self.max_position_embeddings;
             return wrong(
                 "max_position_embeddings",
-                format!("{positions} leaves no position"),
+                format!("{positions} leaves no room for a position"),
             );
         }
         match self.position_embedding_type.as_deref() {
@@ -112,25 +112,25 @@ impl BertConfig {
         }
     }
 
-    /// The token that positions leave out and count from, where one does.
+    /// The padding token that gets no position and after which positions start, if there is one.
     fn padding(&self) -> Option<u32> {
         (self.model_type != BertFamily::Bert).then_some(self.pad_token_id)
     }
 
-    /// The longest sequence for which there are positions.
+    /// The longest sequence with a position for every token.
     pub fn max_tokens(&self) -> usize {
         let first = self.padding().map_or(0, |padding| padding as usize + 1);
         self.max_position_embeddings.saturating_sub(first)
     }
 }
 
-/// Reads a norm; checkpoints older than transformers 1.0 call its parameters gamma and beta.
+/// Loads a norm. Checkpoints older than transformers 1.0 call its parameters gamma and beta.
 fn layer_norm(
-    weights: &Weights<'_>,
+    checkpoint: &Checkpoint<'_>,
     name: &str,
     config: &BertConfig,
 ) -> Result<LayerNorm, ModelError> {
-    let old = weights.file.contains(&format!("{name}.gamma"));
+    let old = checkpoint.file.contains(&format!("{name}.gamma"));
     let (scale, shift) = if old {
         ("gamma", "beta")
     } else {
@@ -138,9 +138,9 @@ fn layer_norm(
     };
     let hidden = config.hidden_size;
     let norm = LayerNormConfig::new(hidden).with_epsilon(config.layer_norm_eps);
-    let mut norm = norm.init(weights.device);
-    norm.gamma = weights.param(&format!("{name}.{scale}"), [hidden])?;
-    norm.beta = Some(weights.param(&format!("{name}.{shift}"), [hidden])?);
+    let mut norm = norm.init(checkpoint.device);
+    norm.gamma = checkpoint.param(&format!("{name}.{scale}"), [hidden])?;
+    norm.beta = Some(checkpoint.param(&format!("{name}.{shift}"), [hidden])?);
     Ok(norm)
 }
 
@@ -154,20 +154,24 @@ pub struct BertEmbeddings {
     /// `[segments, hidden]`
     token_type_embeddings: Param<Tensor<2>>,
     layer_norm: LayerNorm,
-    /// RoBERTa's padding, which takes no position.
+    /// RoBERTa's padding token, which has no position.
     padding: Option<u32>,
 }
 
 impl BertEmbeddings {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let table = |part: &str, rows| {
-            weights.param(&format!("{name}.{part}.weight"), [rows, config.hidden_size])
+            checkpoint.param(&format!("{name}.{part}.weight"), [rows, config.hidden_size])
         };
         Ok(Self {
             word_embeddings: table("word_embeddings", config.vocab_size)?,
             position_embeddings: table("position_embeddings", config.max_position_embeddings)?,
             token_type_embeddings: table("token_type_embeddings", config.type_vocab_size)?,
-            layer_norm: layer_norm(weights, &format!("{name}.LayerNorm"), config)?,
+            layer_norm: layer_norm(checkpoint, &format!("{name}.LayerNorm"), config)?,
             padding: config.padding(),
         })
     }
@@ -190,7 +194,7 @@ impl BertEmbeddings {
     }
 }
 
-/// Attention of every token to every other.
+/// Bidirectional self-attention.
 #[derive(Module, Debug)]
 pub struct BertAttention {
     query: Linear,
@@ -201,11 +205,15 @@ pub struct BertAttention {
 }
 
 impl BertAttention {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         let linear = |part: &str| {
             Linear::load(
-                weights,
+                checkpoint,
                 &format!("{name}.self.{part}"),
                 [hidden, hidden],
                 true,
@@ -215,12 +223,12 @@ impl BertAttention {
             query: linear("query")?,
             key: linear("key")?,
             value: linear("value")?,
-            output: BertOutput::load(weights, &format!("{name}.output"), hidden, config)?,
+            output: BertOutput::load(checkpoint, &format!("{name}.output"), hidden, config)?,
             n_heads: config.num_attention_heads,
         })
     }
 
-    /// `unseen` says which keys no query may see, `[batch, n_heads, seq, seq]`.
+    /// `unseen` is true where a key is masked out, `[batch, n_heads, seq, seq]`.
     fn forward(&self, x: Tensor<3>, unseen: Option<&Tensor<4, Bool>>) -> Tensor<3> {
         let [batch, seq, d_model] = x.dims();
         let heads = |x: Tensor<3>| {
@@ -240,7 +248,7 @@ impl BertAttention {
     }
 }
 
-/// What ends both halves of a layer: `norm(x W + b + residual)`.
+/// The end of each sublayer: `norm(x W + b + residual)`.
 #[derive(Module, Debug)]
 pub struct BertOutput {
     dense: Linear,
@@ -249,15 +257,15 @@ pub struct BertOutput {
 
 impl BertOutput {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         input: usize,
         config: &BertConfig,
     ) -> Result<Self, ModelError> {
         let shape = [config.hidden_size, input];
         Ok(Self {
-            dense: Linear::load(weights, &format!("{name}.dense"), shape, true)?,
-            layer_norm: layer_norm(weights, &format!("{name}.LayerNorm"), config)?,
+            dense: Linear::load(checkpoint, &format!("{name}.dense"), shape, true)?,
+            layer_norm: layer_norm(checkpoint, &format!("{name}.LayerNorm"), config)?,
         })
     }
 
@@ -266,7 +274,7 @@ impl BertOutput {
     }
 }
 
-/// One layer: attention, then feed-forward, a norm behind each.
+/// One layer: attention, then feed-forward, each followed by a norm.
 #[derive(Module, Debug)]
 pub struct BertLayer {
     attention: BertAttention,
@@ -277,13 +285,17 @@ pub struct BertLayer {
 }
 
 impl BertLayer {
-    fn load(weights: &Weights<'_>, name: &str, config: &BertConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let dense = format!("{name}.intermediate.dense");
         Ok(Self {
-            attention: BertAttention::load(weights, &format!("{name}.attention"), config)?,
-            intermediate: Linear::load(weights, &dense, [inner, hidden], true)?,
-            output: BertOutput::load(weights, &format!("{name}.output"), inner, config)?,
+            attention: BertAttention::load(checkpoint, &format!("{name}.attention"), config)?,
+            intermediate: Linear::load(checkpoint, &dense, [inner, hidden], true)?,
+            output: BertOutput::load(checkpoint, &format!("{name}.output"), inner, config)?,
             act: config.hidden_act,
         })
     }
@@ -296,7 +308,7 @@ impl BertLayer {
     }
 }
 
-/// The encoder without its pooler, which no sentence embedder reads.
+/// The encoder without its pooler, which sentence embedders do not use.
 #[derive(Module, Debug)]
 pub struct BertModel {
     embeddings: BertEmbeddings,
@@ -305,17 +317,24 @@ pub struct BertModel {
 }
 
 impl BertModel {
-    /// Builds the encoder from a checkpoint, whether its keys start with `bert.` (or `roberta.`) or
-    /// not. Weights that the encoder does not have are left alone.
-    pub(crate) fn load(weights: &Weights<'_>, config: &BertConfig) -> Result<Self, ModelError> {
+    /// Builds the encoder from a checkpoint; the prefix `bert.` (or `roberta.`) of its keys is
+    /// optional. Other tensors are ignored.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint<'_>,
+        config: &BertConfig,
+    ) -> Result<Self, ModelError> {
         let word_embeddings = "embeddings.word_embeddings.weight";
         let prefix = ["", "bert.", "roberta."]
             .into_iter()
-            .find(|prefix| weights.file.contains(&format!("{prefix}{word_embeddings}")))
+            .find(|prefix| {
+                checkpoint
+                    .file
+                    .contains(&format!("{prefix}{word_embeddings}"))
+            })
             .unwrap_or("");
-        let layer = |i| BertLayer::load(weights, &format!("{prefix}encoder.layer.{i}"), config);
+        let layer = |i| BertLayer::load(checkpoint, &format!("{prefix}encoder.layer.{i}"), config);
         Ok(Self {
-            embeddings: BertEmbeddings::load(weights, &format!("{prefix}embeddings"), config)?,
+            embeddings: BertEmbeddings::load(checkpoint, &format!("{prefix}embeddings"), config)?,
             layer: (0..config.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
@@ -323,8 +342,8 @@ impl BertModel {
         })
     }
 
-    /// The last layer's hidden states; `visit` sees the embedding's output and each block's.
-    /// Sequences are padded on the right.
+    /// The last layer's hidden states. `visit` receives the output of the embedding and of each
+    /// block. Sequences are padded on the right.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`

@@ -6,20 +6,21 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
 use crate::backbone::{Backbone, BackboneConfig};
+use crate::checkpoint::Checkpoint;
 use crate::decoder::soft_cap;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::lora::LoraConfig;
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedTensors, NamedValues};
 use crate::safetensors_file::{Precision, TensorFile, save_model};
-use crate::weights::{NamedTensors, NamedValues, Weights};
+use crate::tunable::{TunableLayer, TunableModel};
 
 /// A decoder with its language-modelling head: transformers' `AutoModelForCausalLM`.
 #[derive(Module, Debug)]
 pub struct CausalLm {
     pub(crate) backbone: Backbone,
-    /// Absent when the head is the embedding's transpose.
+    /// `None` if the head shares the embedding's weight.
     lm_head: Option<Linear>,
     #[module(skip)]
     config: BackboneConfig,
@@ -28,11 +29,12 @@ pub struct CausalLm {
 }
 
 impl CausalLm {
-    /// Reads a Hugging Face folder onto a device. On an autodiff device its parameters are trained.
+    /// Loads a Hugging Face folder onto a device. On an autodiff device its parameters are
+    /// trainable.
     ///
     /// # Errors
-    /// When `config.json` or the weights are missing, damaged or do not fit each other, or the
-    /// architecture is not known.
+    /// If `config.json` or the weights are missing, damaged or inconsistent, or the architecture is
+    /// not supported.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let config = BackboneConfig::read(folder)?;
         let file = TensorFile::open(folder)?;
@@ -42,20 +44,20 @@ impl CausalLm {
     /// Builds the model from tensors under Hugging Face's names.
     ///
     /// # Errors
-    /// When a tensor is missing, left over, or of another shape than the configuration says.
+    /// If a tensor is missing, unexpected, or has a different shape than the configuration says.
     pub fn from_tensors(
         file: &TensorFile,
         config: BackboneConfig,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let weights = Weights { file, device };
+        let checkpoint = Checkpoint { file, device };
         let lm_head = if config.tie_word_embeddings() && !holds_another_head(file, &config)? {
             None
         } else {
             let shape = [config.vocab_size(), config.hidden_size()];
-            Some(Linear::load(&weights, "lm_head", shape, false)?)
+            Some(Linear::load(&checkpoint, "lm_head", shape, false)?)
         };
-        let backbone = Backbone::load(&weights, config.clone())?;
+        let backbone = Backbone::load(&checkpoint, config.clone())?;
         file.check_all_read(config.model_type(), |_| false)?;
         Ok(Self {
             backbone,
@@ -65,7 +67,7 @@ impl CausalLm {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &BackboneConfig {
         &self.config
     }
@@ -82,9 +84,9 @@ impl CausalLm {
 
     /// The decoder's last hidden states, after the final norm.
     ///
-    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
-    /// pass `attention_mask`. Rotary attention sees only the differences of positions; learned
-    /// positions count a row's tokens, padding left out.
+    /// Sequences padded on the right need no mask, since attention is causal; those padded on the
+    /// left need `attention_mask`. Rotary attention depends only on relative positions; learned
+    /// positions count the tokens of a row without padding.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -100,9 +102,8 @@ impl CausalLm {
             .run(input_ids, attention_mask, cache, &mut |_| {})
     }
 
-    /// The embedding's output, each block's, and the final norm's: what transformers returns as
-    /// `hidden_states`, but for its last entry, which there is the final norm's in place of the
-    /// last block's.
+    /// The output of the embedding, of each block and of the final norm. transformers'
+    /// `hidden_states` leaves out the last block's output.
     pub fn hidden_states(
         &self,
         input_ids: Tensor<2, Int>,
@@ -118,7 +119,7 @@ impl CausalLm {
         states
     }
 
-    /// Logits of hidden states: pick the positions that matter first, the vocabulary is wide.
+    /// Logits of hidden states. Select the positions you need first: the vocabulary is large.
     ///
     /// # Shapes
     /// `[tokens, hidden]` to `[tokens, vocab]`
@@ -135,20 +136,20 @@ impl CausalLm {
 
     /// The model's parameters under Hugging Face's names and in its layout.
     pub fn named_tensors(&self) -> NamedTensors {
-        Parts::named_tensors(self)
+        TunableModel::named_tensors(self)
     }
 
-    /// Writes the weights as one file into a folder.
+    /// Writes the weights into a folder as a single file.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn save_weights(&self, folder: &Path, precision: Precision) -> Result<(), ModelError> {
         save_model(folder, &self.named_values(), precision, u64::MAX)
     }
 }
 
-/// Whether a file holds a head that is not the embedding although its settings say that both are one
-/// weight: like transformers since version 5, rarebit then believes the file.
+/// Whether a file holds a head that differs from the embedding although its configuration ties the
+/// two. Like transformers since version 5, rarebit then uses the head in the file.
 fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool, ModelError> {
     let head = "lm_head.weight";
     if !file.contains(head) {
@@ -158,14 +159,14 @@ fn holds_another_head(file: &TensorFile, config: &BackboneConfig) -> Result<bool
     Ok(!file.are_equal(head, &embedding)?)
 }
 
-impl Parts for CausalLm {
+impl TunableModel for CausalLm {
     const TASK_TYPE: &'static str = "CAUSAL_LM";
-    const TRAINED_WHOLE: &'static [&'static str] = &[];
+    const TRAINED_IN_FULL: &'static [&'static str] = &[];
 
-    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
-        self.backbone.for_each_part(f);
+    fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
+        self.backbone.for_each_tunable(f);
         if let Some(head) = &mut self.lm_head {
-            f("lm_head", Part::Head(head));
+            f("lm_head", TunableLayer::Head(head));
         }
     }
 

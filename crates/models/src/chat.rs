@@ -1,5 +1,4 @@
-//! Chat templates (Jinja, as transformers renders them), and what prompts and completions look
-//! like to a model.
+//! Chat templates, rendered as in transformers, and the tokenization of prompts and completions.
 
 mod assistant;
 mod encode;
@@ -12,45 +11,27 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use minijinja::Environment;
 use minijinja::value::Serde;
-use serde::{Deserialize, Serialize};
+pub use rarebit_text::{Message, Text};
 use serde_json::{Map, Value};
 
 use crate::error::ModelError;
-use crate::jinja::{environment, has_marks, render};
+use crate::jinja::{environment, has_generation_tags, render};
 use crate::tokenizer::Tokenizer;
 pub use assistant::Conversation;
 pub use encode::Encoded;
 pub use files::ADDITIONAL_TEMPLATES;
 use files::{DEFAULT, Named};
 
-/// What a template is given by name and no setting may stand for.
+/// Variables of every template, which settings must not override.
 const RESERVED: [&str; 4] = ["messages", "tools", "documents", "add_generation_prompt"];
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// What is said.
-    pub content: String,
-}
-
-impl Message {
-    /// What `role` says.
-    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self {
-            role: role.into(),
-            content: content.into(),
-        }
-    }
-}
 
 /// A prompt or a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turns<'a> {
-    /// Plain text. To a chat template a prompt is a user's turn, a completion the assistant's.
+    /// Plain text. For a chat template, a prompt is a turn of the user and a completion one of the
+    /// assistant.
     Plain(&'a str),
-    /// Turns of a conversation, which need a chat template.
+    /// Turns of a conversation; several turns need a chat template.
     Chat(&'a [Message]),
 }
 
@@ -66,6 +47,15 @@ impl<'a> From<&'a String> for Turns<'a> {
     }
 }
 
+impl<'a> From<&'a Text> for Turns<'a> {
+    fn from(text: &'a Text) -> Self {
+        match text {
+            Text::Plain(text) => Self::Plain(text),
+            Text::Chat(messages) => Self::Chat(messages),
+        }
+    }
+}
+
 impl<'a> From<&'a [Message]> for Turns<'a> {
     fn from(messages: &'a [Message]) -> Self {
         Self::Chat(messages)
@@ -78,37 +68,37 @@ impl<'a> From<&'a Vec<Message>> for Turns<'a> {
     }
 }
 
-/// How a model folder wants prompts and completions written.
+/// The chat templates of a model folder.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    /// None for a base model, whose prompts are plain text.
+    /// Empty for a base model, whose prompts are plain text.
     templates: Vec<Named>,
-    /// The one in use; none while there are several and none of them is the default.
+    /// The one in use; `None` if there are several and none is the default.
     chosen: Option<Chosen>,
-    /// By the names that templates know them by.
+    /// By their names in templates.
     special_tokens: BTreeMap<String, String>,
-    /// What the user sets beside them.
+    /// Further variables that the user sets.
     kwargs: Map<String, Value>,
     now: Option<DateTime>,
-    /// Named where there is no template.
+    /// Named in errors if there is no template.
     folder: PathBuf,
 }
 
 #[derive(Debug)]
 struct Chosen {
     environment: Arc<Environment<'static>>,
-    /// Its place among the templates.
+    /// Its index in the templates.
     place: usize,
 }
 
 impl ChatTemplate {
-    /// Reads the chat templates of a model folder, if it has any. Of several the one called
-    /// `default` is in use.
+    /// Reads the chat templates of a model folder, if it has any. If there are several, `default`
+    /// is used.
     ///
-    /// The template knows no date (`strftime_now` is not defined) before [`Self::at`] tells it.
+    /// `strftime_now` is undefined until [`Self::at`] sets a date.
     ///
     /// # Errors
-    /// When a file cannot be read, or the template does not parse.
+    /// If a file cannot be read, or the template is invalid.
     pub fn read(folder: &Path, tokenizer: &Tokenizer) -> Result<Self, ModelError> {
         let mut template = Self {
             templates: files::read(folder)?,
@@ -123,15 +113,15 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// The same with another of the folder's templates in use.
+    /// Uses another of the folder's templates.
     ///
     /// # Errors
-    /// When the folder has none of that name, or it does not parse.
+    /// If the folder has no template of that name, or it is invalid.
     pub fn named(mut self, name: &str) -> Result<Self, ModelError> {
         let place = self.templates.iter().position(|t| t.name == name);
         if place.is_none() {
             return Err(self.refused(format!(
-                "there is no template {name:?}; the folder has {}",
+                "the folder has no template `{name}`, only {}",
                 self.names()
             )));
         }
@@ -139,25 +129,25 @@ impl ChatTemplate {
         Ok(self)
     }
 
-    /// The same with variables that the template may ask for, such as `enable_thinking`. They
-    /// stand before special tokens of the same name.
+    /// Sets variables of the template such as `enable_thinking`. They override special tokens of
+    /// the same name.
     ///
     /// # Errors
-    /// When one has a name that stands for something else.
+    /// If one has a reserved name.
     pub fn with_kwargs(mut self, kwargs: Map<String, Value>) -> Result<Self, ModelError> {
         if let Some(taken) = RESERVED.iter().find(|name| kwargs.contains_key(**name)) {
             return Err(self.refused(format!(
-                "chat_template_kwargs cannot set {taken:?}, which is what the template is asked to write"
+                "chat_template_kwargs cannot set `{taken}`, which is reserved"
             )));
         }
         self.kwargs = kwargs;
         Ok(self)
     }
 
-    /// The same as it writes on another date; this crate knows no clock.
+    /// Sets the date for `strftime_now`. This crate reads no clock.
     ///
     /// # Errors
-    /// Never for a template that has been read.
+    /// Never for a template that has been loaded.
     pub fn at(mut self, now: DateTime) -> Result<Self, ModelError> {
         self.now = Some(now);
         let place = self.chosen.as_ref().map(|chosen| chosen.place);
@@ -170,21 +160,21 @@ impl ChatTemplate {
         !self.templates.is_empty()
     }
 
-    /// Whether what the template writes may depend on the date.
+    /// Whether the output can depend on the date.
     pub fn asks_for_date(&self) -> bool {
         self.source()
             .is_some_and(|source| source.contains("strftime_now"))
     }
 
-    /// Whether the template marks what the assistant writes, by `{% generation %}`.
-    pub fn marks_assistant(&self) -> bool {
-        self.source().is_some_and(has_marks)
+    /// Whether the template marks the assistant's text with `{% generation %}`.
+    pub fn has_generation_spans(&self) -> bool {
+        self.source().is_some_and(has_generation_tags)
     }
 
-    /// The text of a conversation.
+    /// Renders a conversation.
     ///
     /// # Errors
-    /// When the folder has no template, the conversation is empty, or the template refuses it.
+    /// If the folder has no template, the conversation is empty, or the template raises an error.
     pub fn render(
         &self,
         messages: &[Message],
@@ -193,7 +183,7 @@ impl ChatTemplate {
         self.render_with(messages, add_generation_prompt, [])
     }
 
-    /// The same with more variables.
+    /// [`Self::render`] with further variables.
     fn render_with<const N: usize>(
         &self,
         messages: &[Message],
@@ -220,7 +210,7 @@ impl ChatTemplate {
         );
         context.extend(more);
         context.insert("messages", minijinja::Value::from(Serde(messages)));
-        // There, and none: templates test either.
+        // Defined as none: templates test for either.
         context.insert("tools", ().into());
         context.insert("documents", ().into());
         context.insert("add_generation_prompt", add_generation_prompt.into());
@@ -231,9 +221,9 @@ impl ChatTemplate {
     fn chosen(&self) -> Result<&Chosen, ModelError> {
         self.chosen.as_ref().ok_or_else(|| {
             self.refused(match self.templates.is_empty() {
-                true => "is absent: a conversation needs a model with a chat template".to_owned(),
+                true => "is missing: a conversation needs a model with a chat template".to_owned(),
                 false => format!(
-                    "none of the templates is called {DEFAULT:?}: choose one of {}",
+                    "no template is called `{DEFAULT}`; choose one of {}",
                     self.names()
                 ),
             })
@@ -260,7 +250,7 @@ impl ChatTemplate {
         Some(&self.templates[chosen.place].source)
     }
 
-    /// The file to name in an error.
+    /// The file to name in errors.
     fn path(&self) -> &Path {
         let place = self.chosen.as_ref().map_or(0, |chosen| chosen.place);
         self.templates
@@ -272,7 +262,7 @@ impl ChatTemplate {
         let names: Vec<String> = self
             .templates
             .iter()
-            .map(|template| format!("{:?}", template.name))
+            .map(|template| format!("`{}`", template.name))
             .collect();
         match names.is_empty() {
             true => "none".to_owned(),
@@ -281,10 +271,6 @@ impl ChatTemplate {
     }
 
     fn refused(&self, reason: String) -> ModelError {
-        ModelError::Setting {
-            path: self.path().to_owned(),
-            key: "chat_template".to_owned(),
-            reason,
-        }
+        ModelError::chat_template(self.path(), reason)
     }
 }

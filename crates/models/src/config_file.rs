@@ -1,4 +1,4 @@
-//! `config.json`, whatever the architecture.
+//! Reading `config.json` of any architecture.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::files;
 /// File of a model's settings.
 pub const CONFIG: &str = "config.json";
 
-/// The settings of a model folder and the file they stand in.
+/// The settings of a model folder, and the path of their file.
 pub(crate) fn read(folder: &Path) -> Result<(PathBuf, Value), ModelError> {
     let path = folder.join(CONFIG);
     if !files::is_file(&path) {
@@ -23,17 +23,17 @@ pub(crate) fn read(folder: &Path) -> Result<(PathBuf, Value), ModelError> {
         let method = quantization.get("quant_method").and_then(Value::as_str);
         let method = method.map_or_else(String::new, |method| format!(" by `{method}`"));
         let what = format!(
-            "weights quantized{method} (`quantization_config`): take the model in float16, bfloat16 or float32"
+            "weights quantized{method} (`quantization_config`): use a version of the model in float16, bfloat16 or float32"
         );
         return Err(ModelError::Unsupported { path, what });
     }
     Ok((path, value))
 }
 
-/// Settings from parsed JSON; a value of the wrong type is named by its key.
+/// Settings from parsed JSON. An error names the key of a value of the wrong type.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, value: &Value) -> Result<T, ModelError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        // A key that is missing has no place, and is named by what is said of it.
+        // A missing key has no path; the message itself names it.
         let has_place = error.path().iter().len() > 0;
         let place = error.path().to_string();
         match has_place {
@@ -46,13 +46,13 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, value: &Value) -> Result<T
     })
 }
 
-/// A setting that no model can be built from.
+/// An error for an invalid setting.
 pub(crate) fn wrong(path: &Path, key: &str, reason: String) -> ModelError {
     let (path, key) = (path.to_owned(), key.to_owned());
     ModelError::Setting { path, key, reason }
 }
 
-/// Refuses a switch that is set otherwise than everything here computes.
+/// Rejects a switch whose value is not the one implemented here.
 pub(crate) fn check_switch(
     path: &Path,
     value: &Value,
@@ -68,12 +68,12 @@ pub(crate) fn check_switch(
     }
 }
 
-/// What no model comes near: below it, sizes can be multiplied and layers be listed before the
-/// weights are looked at.
+/// Limits far above any real model. Below them, sizes can be multiplied and layers allocated before
+/// the weights are checked.
 const LARGEST: usize = 1 << 24;
 const MOST_LAYERS: usize = 1 << 12;
 
-/// Refuses the first size that is 0 or beyond any model.
+/// Rejects sizes that are 0 or larger than any model's.
 pub(crate) fn check_sizes(path: &Path, sizes: &[(&str, usize)]) -> Result<(), ModelError> {
     for &(key, size) in sizes {
         let most = match key {

@@ -1,22 +1,24 @@
 //! The rotary decoder: pre-norm blocks of attention with rotary positions and a gated feed-forward
 //! layer (Touvron et al., arXiv 2302.13971, and its descendants).
 //!
-//! Llama, Mistral, Qwen2, Qwen3, SmolLM, Gemma 2 and 3 and Phi-3 are this one computation with other
-//! settings: [`families`] reads them. Fields are named after the keys of a Hugging Face checkpoint.
-//! Checked against transformers' model of every family: hidden states, logits, gradients.
+//! Llama, Mistral, Qwen2, Qwen3, SmolLM, Gemma 2 and 3 and Phi-3 share this computation and differ
+//! in settings, which [`families`] reads. Fields are named after the keys of a Hugging Face
+//! checkpoint. Hidden states, logits and gradients are tested against transformers for every
+//! family.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Int, Tensor, module::embedding};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
-use crate::rope::Rotation;
-use crate::weights::{NamedValues, Values, Weights};
+use crate::parameters::{NamedValues, Values};
 
 mod attention;
 mod config;
+mod context;
 pub mod families;
 mod layer;
 mod mask;
@@ -24,8 +26,9 @@ mod mask;
 pub use config::{DecoderConfig, LayerKind};
 
 pub(crate) use attention::soft_cap;
+use context::Context;
 use layer::DecoderLayer;
-pub(crate) use mask::hidden_keys;
+pub(crate) use mask::causal_mask;
 
 /// The decoder without a head: what a checkpoint holds under `model.`.
 #[derive(Module, Debug)]
@@ -38,36 +41,26 @@ pub struct Decoder {
     config: DecoderConfig,
 }
 
-/// What the layers of one forward pass share.
-struct Context {
-    rotations: Vec<Rotation>,
-    /// Which keys a query of a layer without window must not see, `[batch or 1, 1, seq, total]`; none
-    /// where it sees all.
-    hidden: Option<Tensor<4, Bool>>,
-    /// The same for a layer with a window.
-    hidden_by_window: Option<Tensor<4, Bool>>,
-}
-
 impl Decoder {
-    /// `prefix` is what the file puts before the keys: `model.`, or nothing where the decoder was
-    /// saved without a head.
+    /// `prefix` is the prefix of the keys in the file: `model.`, or empty if the decoder was saved
+    /// without a head.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         prefix: &str,
         config: DecoderConfig,
     ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         let layers = (0..config.layers.len())
-            .map(|i| DecoderLayer::load(weights, &format!("{prefix}layers.{i}"), &config, i))
+            .map(|i| DecoderLayer::load(checkpoint, &format!("{prefix}layers.{i}"), &config, i))
             .collect::<Result<_, _>>()?;
         Ok(Self {
-            embed_tokens: weights.param(
+            embed_tokens: checkpoint.param(
                 &format!("{prefix}embed_tokens.weight"),
                 [config.vocab_size, hidden],
             )?,
             layers,
             norm: RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{prefix}norm"),
                 hidden,
                 config.rms_norm_eps,
@@ -77,7 +70,7 @@ impl Decoder {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
     }
@@ -96,9 +89,9 @@ impl Decoder {
 
     /// The last hidden states, after the final norm.
     ///
-    /// Sequences padded on the right need no mask: no token looks ahead. Those padded on the left
-    /// pass `attention_mask`; positions are counted from the row's first place either way, since
-    /// rotary attention sees only their differences.
+    /// Sequences padded on the right need no mask, since attention is causal; those padded on the
+    /// left need `attention_mask`. Positions always count from the start of the row, padding
+    /// included: rotary attention depends only on their differences.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -113,7 +106,7 @@ impl Decoder {
         self.run(input_ids, attention_mask, cache, &mut |_| {})
     }
 
-    /// [`Self::forward`], showing `visit` the embedding's output and each block's.
+    /// [`Self::forward`]; `visit` receives the output of the embedding and of each block.
     pub(crate) fn run(
         &self,
         input_ids: Tensor<2, Int>,
@@ -123,7 +116,7 @@ impl Decoder {
     ) -> Tensor<3> {
         let [_, seq] = input_ids.dims();
         let past = cache.as_ref().map_or(0, |cache| cache.length);
-        let context = self.context(past, seq, attention_mask);
+        let context = Context::new(&self.config, past, seq, attention_mask, &self.device());
         let mut x = embedding(self.embed_tokens.val(), input_ids); // [batch, seq, hidden]
         if let Some(scale) = self.config.embedding_scale {
             x = x * scale;
@@ -140,23 +133,7 @@ impl Decoder {
         self.norm.forward(x)
     }
 
-    fn context(&self, past: usize, seq: usize, attention_mask: Option<Tensor<2, Bool>>) -> Context {
-        let device = self.device();
-        let config = &self.config;
-        let has = |sliding| config.layers.iter().any(|layer| layer.sliding == sliding);
-        let hidden = |window| hidden_keys(past, seq, window, attention_mask.clone(), &device);
-        Context {
-            rotations: config
-                .ropes
-                .iter()
-                .map(|rope| Rotation::new(past, seq, rope, &device))
-                .collect(),
-            hidden: has(false).then(|| hidden(None)).flatten(),
-            hidden_by_window: has(true).then(|| hidden(config.sliding_window)).flatten(),
-        }
-    }
-
-    /// Calls `f` with the name and the layer of every linear layer.
+    /// Calls `f` with the name of every linear layer and the layer.
     pub(crate) fn for_each_linear(&mut self, prefix: &str, f: &mut dyn FnMut(&str, &mut Linear)) {
         for (i, layer) in self.layers.iter_mut().enumerate() {
             layer.for_each_linear(&format!("{prefix}layers.{i}"), f);

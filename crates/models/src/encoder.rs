@@ -1,4 +1,4 @@
-//! The encoders of sentence embedders, told apart by `config.json`.
+//! The encoders of sentence embedders; `config.json` says which one a folder holds.
 
 use std::path::{Path, PathBuf};
 
@@ -6,36 +6,36 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use serde_json::Value;
 
 use crate::bert::{BertConfig, BertModel};
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::decoder::{Decoder, DecoderConfig, families::FAMILIES};
 use crate::error::ModelError;
-use crate::jina_v3::{Adapter, Checkpoint, JinaV3Config, JinaV3Model};
+use crate::jina_v3::{Adapter, JinaCheckpoint, JinaV3Config, JinaV3Model};
 use crate::modernbert::{ModernBertConfig, ModernBertModel};
 use crate::pooling::{Pooling, PoolingMode};
 use crate::safetensors_file::TensorFile;
-use crate::weights::Weights;
 
-/// What makes a vector of every token of a text.
+/// Computes a vector for every token of a text.
 #[derive(Debug)]
 pub struct Encoder {
     model: Architecture,
     /// Number of token embeddings.
     pub vocab_size: usize,
-    /// Width of a token's vector.
+    /// Dimension of a token's vector.
     pub hidden_size: usize,
-    /// The longest sequence it is made for.
+    /// The longest sequence that the encoder supports.
     pub max_tokens: usize,
-    /// Fills batches; any token will do, since padding is masked.
+    /// Id of the padding token; any id works, since padding is masked.
     pub pad_token_id: u32,
-    /// The task whose adapter is in effect.
+    /// The task whose adapter is active.
     pub task: Option<String>,
-    /// What the model was trained to read before the texts of that task.
+    /// The instruction that the model expects before texts of that task.
     pub instruction: Option<String>,
-    /// How many components of a vector `config.json` asks to keep.
+    /// Number of dimensions to keep, according to `config.json`.
     pub truncate_dim: Option<usize>,
-    /// How a folder without a Pooling module is pooled.
+    /// Pooling for a folder without a Pooling module.
     pub default_pooling: Pooling,
-    /// The files that it was read from.
+    /// The files that the encoder was loaded from.
     pub files: Vec<PathBuf>,
 }
 
@@ -48,34 +48,36 @@ enum Architecture {
 }
 
 impl Encoder {
-    /// Reads the encoder of a model folder onto a device. `task` names a task adapter, of models
+    /// Loads the encoder of a model folder onto a device. `task` selects a task adapter, for models
     /// that have them.
     ///
     /// # Errors
-    /// When a file is missing or damaged, a weight is missing or has another shape, or the folder
-    /// describes an architecture or a setting that is not known here.
+    /// If a file is missing or damaged, a weight is missing or has the wrong shape, or the
+    /// architecture or a setting is not supported.
     pub fn open(folder: &Path, task: Option<&str>, device: &Device) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
         let file = TensorFile::open(folder)?;
         let device = device.clone().inner();
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device: &device,
         };
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let rotary = text("position_embedding_type") == Some("rotary");
         let mut encoder = match text("model_type") {
-            Some("jina_embeddings_v3") => Self::jina_v3(folder, &path, &value, &weights, task),
-            Some("xlm-roberta") if rotary => Self::jina_v3(folder, &path, &value, &weights, task),
+            Some("jina_embeddings_v3") => Self::jina_v3(folder, &path, &value, &checkpoint, task),
+            Some("xlm-roberta") if rotary => {
+                Self::jina_v3(folder, &path, &value, &checkpoint, task)
+            }
             Some(_) if task.is_some_and(|task| task != "none") => {
                 let reason = "this architecture has no task adapters".to_owned();
                 Err(config_file::wrong(folder, "task", reason))
             }
             Some("bert" | "roberta" | "xlm-roberta" | "camembert") => {
-                Self::bert(&path, &value, &weights)
+                Self::bert(&path, &value, &checkpoint)
             }
-            Some("modernbert") => Self::modernbert(&path, &value, &weights),
-            Some(family) if FAMILIES.contains(&family) => Self::decoder(&path, &value, &weights),
+            Some("modernbert") => Self::modernbert(&path, &value, &checkpoint),
+            Some(family) if FAMILIES.contains(&family) => Self::decoder(&path, &value, &checkpoint),
             other => {
                 let what = match other {
                     Some(other) => format!("the architecture `{other}` as a sentence embedder"),
@@ -85,7 +87,7 @@ impl Encoder {
                 Err(ModelError::Unsupported { path, what })
             }
         }?;
-        // Some name a padding for which there is no embedding.
+        // Some configurations name a padding token that has no embedding.
         let last = encoder.vocab_size.saturating_sub(1) as u32;
         encoder.pad_token_id = encoder.pad_token_id.min(last);
         encoder.files.push(folder.join(CONFIG));
@@ -93,20 +95,24 @@ impl Encoder {
         Ok(encoder)
     }
 
-    fn bert(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn bert(path: &Path, value: &Value, checkpoint: &Checkpoint<'_>) -> Result<Self, ModelError> {
         let config = BertConfig::from_json(path, value)?;
         Ok(Self {
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
             max_tokens: config.max_tokens(),
             pad_token_id: config.pad_token_id,
-            ..Self::plain(Architecture::Bert(BertModel::load(weights, &config)?))
+            ..Self::plain(Architecture::Bert(BertModel::load(checkpoint, &config)?))
         })
     }
 
-    fn modernbert(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn modernbert(
+        path: &Path,
+        value: &Value,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Self, ModelError> {
         let config = ModernBertConfig::from_json(path, value)?;
-        let model = ModernBertModel::load(weights, &config)?;
+        let model = ModernBertModel::load(checkpoint, &config)?;
         Ok(Self {
             vocab_size: config.vocab_size,
             hidden_size: config.hidden_size,
@@ -120,13 +126,13 @@ impl Encoder {
         folder: &Path,
         path: &Path,
         value: &Value,
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         task: Option<&str>,
     ) -> Result<Self, ModelError> {
         let config = JinaV3Config::from_json(path, value)?;
         let (task, adapter) = Adapter::choose(folder, &config, task)?.unzip();
-        let checkpoint = Checkpoint::open(weights, adapter.as_ref())?;
-        let model = JinaV3Model::load(&checkpoint, &config)?;
+        let jina = JinaCheckpoint::open(checkpoint, adapter.as_ref())?;
+        let model = JinaV3Model::load(&jina, &config)?;
         let instruction = task.as_deref().and_then(|task| config.instruction(task));
         Ok(Self {
             vocab_size: config.vocab_size,
@@ -141,14 +147,18 @@ impl Encoder {
         })
     }
 
-    fn decoder(path: &Path, value: &Value, weights: &Weights<'_>) -> Result<Self, ModelError> {
+    fn decoder(
+        path: &Path,
+        value: &Value,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Self, ModelError> {
         let config = DecoderConfig::from_json(path, value)?;
-        let prefix = match weights.file.contains("model.embed_tokens.weight") {
+        let prefix = match checkpoint.file.contains("model.embed_tokens.weight") {
             true => "model.",
             false => "",
         };
         let id = |key: &str| value.get(key)?.as_u64().map(|id| id as u32);
-        // As sentence-transformers has it: whoever was trained to go on sums up in the last token.
+        // Like sentence-transformers: causal models pool the last token.
         let architecture = value
             .get("architectures")
             .and_then(|all| all.get(0)?.as_str());
@@ -163,7 +173,7 @@ impl Encoder {
             pad_token_id: id("pad_token_id").unwrap_or(0),
             default_pooling: pooling,
             ..Self::plain(Architecture::Decoder(Decoder::load(
-                weights, prefix, config,
+                checkpoint, prefix, config,
             )?))
         })
     }
@@ -183,9 +193,9 @@ impl Encoder {
         }
     }
 
-    /// The last layer's hidden states. `attention_mask` is true where there is a token, and absent
-    /// where nothing is padded; padding is on the right, or on either side of an encoder with
-    /// rotary positions.
+    /// The last layer's hidden states. `attention_mask` is true for tokens and false for padding,
+    /// and `None` if nothing is padded. Padding is on the right; with rotary positions it can be on
+    /// either side.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask`: `[batch, seq]`
@@ -198,8 +208,8 @@ impl Encoder {
         self.run(input_ids, attention_mask, &mut |_| {})
     }
 
-    /// The embedding's output, each block's, and the last hidden states, which are the last block's
-    /// where no norm follows it.
+    /// The output of the embedding and of each block, and the last hidden states, which equal the
+    /// last block's output if no norm follows it.
     pub fn hidden_states(
         &self,
         input_ids: Tensor<2, Int>,

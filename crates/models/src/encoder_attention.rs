@@ -1,4 +1,4 @@
-//! What encoders share: attention of every token to every other, and which keys padding hides.
+//! Bidirectional attention and padding masks, shared by the encoders.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::rope::Rotation;
 
-/// Queries, keys and values come from one product; positions enter as rotations of the first two.
+/// Self-attention with a fused projection and rotary positions.
 #[derive(Module, Debug)]
 pub(crate) struct RotaryAttention {
-    /// `hidden` to queries, keys and values one after the other.
+    /// Queries, keys and values, concatenated.
     wqkv: Linear,
     wo: Linear,
     n_heads: usize,
@@ -27,7 +27,7 @@ impl RotaryAttention {
 
     /// # Shapes
     /// - `x` and output: `[batch, seq, hidden]`
-    /// - `unseen`: which keys a query must not see, `[batch, n_heads, seq, seq]`
+    /// - `unseen`: true where a key is masked out, `[batch, n_heads, seq, seq]`
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
@@ -55,8 +55,8 @@ impl RotaryAttention {
     }
 }
 
-/// The keys that are padding, for every head and query: `[batch, n_heads, seq, seq]` from a mask
-/// `[batch, seq]` that is true where there is a token.
+/// The mask of padding for every head and query, `[batch, n_heads, seq, seq]`, true where a key is
+/// masked out. `attention_mask` is `[batch, seq]`, true for tokens.
 pub(crate) fn unseen_padding(attention_mask: Tensor<2, Bool>, n_heads: usize) -> Tensor<4, Bool> {
     let [batch, seq] = attention_mask.dims();
     attention_mask
@@ -65,11 +65,12 @@ pub(crate) fn unseen_padding(attention_mask: Tensor<2, Bool>, n_heads: usize) ->
         .expand([batch, n_heads, seq, seq])
 }
 
-/// Refuses heads whose dimensions do not pair up.
+/// Rejects an odd head dimension, which rotary positions cannot pair.
 pub(crate) fn check_heads(path: &Path, hidden: usize, heads: usize) -> Result<(), ModelError> {
     if hidden.is_multiple_of(2 * heads) {
         return Ok(());
     }
-    let reason = format!("{heads} does not divide hidden_size {hidden} into even heads");
+    let reason =
+        format!("{heads} does not divide hidden_size {hidden} into heads of an even dimension");
     Err(config_file::wrong(path, "num_attention_heads", reason))
 }

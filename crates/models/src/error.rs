@@ -1,6 +1,6 @@
-//! What can go wrong between a model folder and a running model.
+//! Errors of loading and running models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The error of this crate. Every variant names the file or folder that caused it.
 #[derive(Debug, thiserror::Error)]
@@ -11,11 +11,11 @@ pub enum ModelError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// A file could not be written. What stood in its place before is untouched.
+    /// A file could not be written. An existing file is unchanged.
     #[error("cannot write {}", path.display())]
     Write {
         /// The file.
@@ -24,7 +24,7 @@ pub enum ModelError {
         #[source]
         source: std::io::Error,
     },
-    /// A model folder lacks a file that it cannot do without.
+    /// A model folder lacks a required file.
     #[error("no {file} in {}: a Hugging Face model folder holds one", folder.display())]
     MissingFile {
         /// The folder.
@@ -32,8 +32,8 @@ pub enum ModelError {
         /// The file, relative to the folder.
         file: String,
     },
-    /// A JSON file does not parse, or lacks a key, or holds a value of the wrong type.
-    #[error("{} is not what it should be", path.display())]
+    /// A JSON file is malformed, lacks a key, or has a value of the wrong type.
+    #[error("{} is not valid", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum ModelError {
         #[source]
         source: serde_json::Error,
     },
-    /// A setting has a value that no model can be built from.
+    /// A setting has an invalid value.
     #[error("`{key}` in {}: {reason}", path.display())]
     Setting {
         /// The file.
@@ -51,12 +51,12 @@ pub enum ModelError {
         /// What is wrong with its value.
         reason: String,
     },
-    /// The folder asks for something that this program does not have.
-    #[error("{} asks for {what}, which is not supported", path.display())]
+    /// The folder needs something that is not supported.
+    #[error("{} needs {what}, which is not supported", path.display())]
     Unsupported {
-        /// The file that asks.
+        /// The file that needs it.
         path: PathBuf,
-        /// What it asks for.
+        /// What is not supported.
         what: String,
     },
     /// A safetensors file is truncated or damaged.
@@ -64,10 +64,10 @@ pub enum ModelError {
     DamagedWeights {
         /// The file.
         path: PathBuf,
-        /// What does not add up.
+        /// What is inconsistent.
         reason: String,
     },
-    /// A weight is absent.
+    /// A weight is missing.
     #[error("no tensor `{name}` in {}", path.display())]
     MissingTensor {
         /// The file or folder of weights.
@@ -75,10 +75,10 @@ pub enum ModelError {
         /// The key of the weight.
         name: String,
     },
-    /// There is a weight for which the model has no place.
+    /// There is a weight that the model does not have.
     #[error(
-        "{} holds tensor `{name}`{}, for which a `{model_type}` model with the settings beside it \
-         has no place: settings and weights do not belong together",
+        "{} has tensor `{name}`{}, which a `{model_type}` model with this configuration does not \
+         have: configuration and weights do not belong together",
         path.display(),
         and_others(*others)
     )]
@@ -87,39 +87,39 @@ pub enum ModelError {
         path: PathBuf,
         /// The key of the weight.
         name: String,
-        /// How many more there are.
+        /// Number of further such weights.
         others: usize,
-        /// The architecture that the settings name.
+        /// The architecture according to the configuration.
         model_type: String,
     },
-    /// A weight has another shape than the configuration gives it.
+    /// A weight does not have the shape that follows from the configuration.
     #[error("tensor `{name}` has shape {found:?}, not {expected:?}, in {}", path.display())]
     Shape {
         /// The file or folder of weights.
         path: PathBuf,
         /// The key of the weight.
         name: String,
-        /// The shape that the configuration asks for.
+        /// The expected shape.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A weight has another number of dimensions than its place in the model.
+    /// A weight has the wrong number of dimensions.
     #[error("tensor `{name}` has shape {found:?}, not {expected} dimensions, in {}", path.display())]
     Rank {
         /// The file or folder of weights.
         path: PathBuf,
         /// The key of the weight.
         name: String,
-        /// The number of dimensions asked for.
+        /// The expected number of dimensions.
         expected: usize,
         /// The shape in the file.
         found: Vec<usize>,
     },
-    /// A weight is stored in a number format that is not read.
+    /// A weight is stored in an unsupported format.
     #[error(
-        "tensor `{name}` is stored as {dtype}, only F64, F32, F16, BF16 and I8 with a scale for each row \
-         are read, in {}",
+        "tensor `{name}` is stored as {dtype}; only F64, F32, F16, BF16 and I8 with a scale per row are \
+         supported, in {}",
         path.display()
     )]
     Dtype {
@@ -130,7 +130,7 @@ pub enum ModelError {
         /// The format.
         dtype: String,
     },
-    /// A finite weight does not fit the half precision it is to be saved in.
+    /// A finite weight does not fit the half precision in which it is saved.
     #[error("tensor `{name}` holds {value}, too large for {precision}, writing {}", path.display())]
     Overflow {
         /// The file being written.
@@ -139,21 +139,21 @@ pub enum ModelError {
         name: String,
         /// The offending value.
         value: f32,
-        /// The format asked for.
+        /// The requested format.
         precision: &'static str,
     },
-    /// The tokenizer does not load or does not encode.
+    /// The tokenizer cannot be loaded or fails.
     #[error("tokenizer {}: {reason}", path.display())]
     Tokenizer {
         /// The tokenizer's file.
         path: PathBuf,
-        /// What the tokenizer said.
+        /// The tokenizer's error.
         reason: String,
     },
-    /// The tokenizer has ids for which the model has no embedding.
+    /// The tokenizer has ids without an embedding.
     #[error(
-        "the tokenizer does not fit the model: `{token}` has id {id}, the model knows {vocab_size} \
-         tokens, in {}",
+        "the tokenizer does not fit the model: `{token}` has id {id}, but the model has only \
+         {vocab_size} tokens, in {}",
         folder.display()
     )]
     Vocabulary {
@@ -166,18 +166,29 @@ pub enum ModelError {
         /// The model's number of token embeddings.
         vocab_size: usize,
     },
-    /// A prompt cannot be read by the model.
+    /// A prompt is invalid for the model.
     #[error("{reason}")]
     Prompt {
-        /// What is wrong with it.
+        /// What is wrong with the prompt.
         reason: String,
     },
     /// Results could not be read back from the device.
     #[error("cannot read results back from the device: {reason}")]
     Readback {
-        /// What the device said.
+        /// The device's error.
         reason: String,
     },
+}
+
+impl ModelError {
+    /// The error for a chat template that cannot be used.
+    pub(crate) fn chat_template(path: &Path, reason: String) -> Self {
+        Self::Setting {
+            path: path.to_owned(),
+            key: "chat_template".to_owned(),
+            reason,
+        }
+    }
 }
 
 fn and_others(others: usize) -> String {

@@ -1,8 +1,8 @@
-//! Where the files of a model folder are: on disk, or wherever a program without a disk has them.
+//! Files of a model folder, on disk or in a virtual folder.
 //!
-//! A browser has files but no file system. A program there mounts a folder under a path, and for as
-//! long as the mount is held, whatever this crate reads under that path comes from it. Without a
-//! mount, a path means the disk.
+//! A browser has no file system. A program there mounts a virtual folder at a path; while the mount
+//! exists, everything that this crate reads below that path comes from it. All other paths are on
+//! disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,33 +10,33 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What is read at a time where a whole file need not be in memory.
+/// Chunk size for reading a file that need not be in memory as a whole.
 const PIECE: usize = 1 << 20;
 
-/// A folder of files that is not on disk. Files are named by their path in it, `1_Pooling/config.json`.
+/// A virtual folder. Its files have relative paths such as `1_Pooling/config.json`.
 pub trait Folder: Send + Sync {
-    /// The paths of all files in it.
+    /// The paths of all its files.
     fn files(&self) -> Vec<String>;
 
-    /// The length of a file; none if there is no such file.
+    /// The length of a file, or `None` if it does not exist.
     fn length(&self, file: &str) -> Option<u64>;
 
     /// Fills `into` with the bytes of a file from `start`.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// If the bytes cannot be read.
     fn read(&self, file: &str, start: u64, into: &mut [u8]) -> io::Result<()>;
 }
 
-/// The mounted folders by the paths that stand for them.
+/// The mounted folders by path.
 static MOUNTED: RwLock<BTreeMap<PathBuf, Arc<dyn Folder>>> = RwLock::new(BTreeMap::new());
 
-/// A folder under a path, until this is dropped.
+/// A mounted folder; dropping this unmounts it.
 #[derive(Debug)]
 pub struct Mount(PathBuf);
 
 impl Mount {
-    /// Lets `folder` answer for all paths under `path`.
+    /// Mounts `folder` at `path`.
     pub fn new(path: impl Into<PathBuf>, folder: impl Folder + 'static) -> Self {
         let path = path.into();
         let mut mounted = MOUNTED.write().unwrap_or_else(PoisonError::into_inner);
@@ -44,7 +44,7 @@ impl Mount {
         Self(path)
     }
 
-    /// The path under which it is read.
+    /// The path at which the folder is mounted.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -65,7 +65,7 @@ pub(crate) struct Mounted {
 }
 
 impl Mounted {
-    /// The file that a path means, if it lies under a mount; it need not be there.
+    /// The file at a path below a mount. It may not exist.
     pub(crate) fn find(path: &Path) -> Option<Self> {
         let mounted = MOUNTED.read().unwrap_or_else(PoisonError::into_inner);
         let (root, folder) = (mounted.iter()).find(|(root, _)| path.starts_with(root))?;
@@ -80,7 +80,7 @@ impl Mounted {
         })
     }
 
-    /// Its length; an error if it is not there.
+    /// The file's length, or an error if it does not exist.
     pub(crate) fn length(&self) -> io::Result<u64> {
         let length = self.folder.length(&self.file);
         length.ok_or_else(|| io::Error::from(ErrorKind::NotFound))
@@ -90,7 +90,7 @@ impl Mounted {
     pub(crate) fn read(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
         let mut bytes = Vec::new();
-        // A length that no memory holds is an error, not the end of the program.
+        // A length too large to allocate is an error rather than an abort.
         bytes.try_reserve_exact(length).map_err(io::Error::other)?;
         bytes.resize(length, 0);
         self.folder.read(&self.file, start, &mut bytes)?;
@@ -101,7 +101,7 @@ impl Mounted {
         self.file.is_empty() || self.inside().next().is_some()
     }
 
-    /// The paths of the files in it, if it is a folder, relative to it.
+    /// The relative paths of its files, if it is a folder.
     fn inside(&self) -> impl Iterator<Item = String> {
         let files = self.folder.files().into_iter();
         files.filter_map(|file| match self.file.as_str() {

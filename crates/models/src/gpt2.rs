@@ -1,7 +1,7 @@
 //! GPT-2 (Radford et al., 2019): learned positions, layer norms, linear layers stored `[in, out]`.
 //!
-//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `GPT2Model`: hidden states, logits, gradients.
+//! Fields are named after the keys of a Hugging Face checkpoint. Hidden states, logits and
+//! gradients are tested against transformers' `GPT2Model`.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, check_sizes, wrong};
-use crate::decoder::hidden_keys;
+use crate::decoder::causal_mask;
 use crate::error::ModelError;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::Linear;
 use crate::norm::{collect_layer_norm, layer_norm};
-use crate::weights::{NamedValues, Values, Weights};
+use crate::parameters::{NamedValues, Values};
 
-/// `GPT2Config` of transformers. Its dropouts are not applied: TRL's preference trainers switch them
-/// off as well.
+/// transformers' `GPT2Config`. Dropout is not applied; TRL's preference trainers disable it too.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Gpt2Config {
     /// Number of token embeddings.
@@ -42,13 +42,13 @@ pub struct Gpt2Config {
     /// Added to the variance in every norm.
     #[serde(default = "layer_norm_epsilon")]
     pub layer_norm_epsilon: f64,
-    /// Whether scores are divided by the root of a head's width.
+    /// Whether attention scores are divided by the square root of the head dimension.
     #[serde(default = "yes")]
     pub scale_attn_weights: bool,
-    /// Whether scores are divided by the layer's number, too.
+    /// Whether attention scores are also divided by the layer's number, counted from 1.
     #[serde(default)]
     pub scale_attn_by_inverse_layer_idx: bool,
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head shares the embedding's weight.
     #[serde(default = "yes")]
     pub tie_word_embeddings: bool,
 }
@@ -66,10 +66,10 @@ fn yes() -> bool {
 }
 
 impl Gpt2Config {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     ///
     /// # Errors
-    /// When a key is missing, or has a value that no GPT-2 has.
+    /// If a key is missing or has an invalid value.
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         config_file::check_switch(path, value, "is_causal", true)?;
         config_file::check_switch(path, value, "add_cross_attention", false)?;
@@ -109,24 +109,24 @@ pub struct Gpt2Model {
 }
 
 impl Gpt2Model {
-    /// `prefix` is what the file puts before the keys: `transformer.`, or nothing, as in the first
+    /// `prefix` is the prefix of the keys in the file: `transformer.`, or empty as in the first
     /// checkpoints.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         prefix: &str,
         config: Gpt2Config,
     ) -> Result<Self, ModelError> {
         let width = config.n_embd;
         let table =
-            |name: &str, rows| weights.param(&format!("{prefix}{name}.weight"), [rows, width]);
+            |name: &str, rows| checkpoint.param(&format!("{prefix}{name}.weight"), [rows, width]);
         Ok(Self {
             wte: table("wte", config.vocab_size)?,
             wpe: table("wpe", config.n_positions)?,
             h: (0..config.n_layer)
-                .map(|i| Block::load(weights, &format!("{prefix}h.{i}"), &config, i))
+                .map(|i| Block::load(checkpoint, &format!("{prefix}h.{i}"), &config, i))
                 .collect::<Result<_, _>>()?,
             ln_f: layer_norm(
-                weights,
+                checkpoint,
                 &format!("{prefix}ln_f"),
                 width,
                 config.layer_norm_epsilon,
@@ -136,7 +136,7 @@ impl Gpt2Model {
         })
     }
 
-    /// The settings it was built from.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &Gpt2Config {
         &self.config
     }
@@ -153,9 +153,9 @@ impl Gpt2Model {
         KvCache::new(self.h.len(), shape, &self.device())
     }
 
-    /// The last hidden states, showing `visit` the embedding's output and each block's.
+    /// The last hidden states. `visit` receives the output of the embedding and of each block.
     ///
-    /// Positions count a row's tokens, padding left out, as transformers' `generate` counts them.
+    /// Positions count the tokens of a row without padding, as in transformers' `generate`.
     ///
     /// # Shapes
     /// As [`crate::decoder::Decoder::forward`].
@@ -175,12 +175,12 @@ impl Gpt2Model {
                 .narrow(1, past, seq),
             None => Tensor::<1, Int>::arange(past as i64..(past + seq) as i64, &device).unsqueeze(),
         };
-        let hidden = hidden_keys(past, seq, None, attention_mask, &device);
+        let mask = causal_mask(past, seq, None, attention_mask, &device);
         let mut x = embedding(self.wte.val(), input_ids) + embedding(self.wpe.val(), positions); // [batch, seq, n_embd]
         visit(&x);
         for (i, block) in self.h.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| (&mut cache.layers[i], past));
-            x = block.forward(x, hidden.as_ref(), cache);
+            x = block.forward(x, mask.as_ref(), cache);
             visit(&x);
         }
         if let Some(cache) = cache {
@@ -189,7 +189,7 @@ impl Gpt2Model {
         self.ln_f.forward(x)
     }
 
-    /// Calls `f` with the name and the layer of every linear layer.
+    /// Calls `f` with the name of every linear layer and the layer.
     pub(crate) fn for_each_linear(&mut self, prefix: &str, f: &mut dyn FnMut(&str, &mut Linear)) {
         for (i, block) in self.h.iter_mut().enumerate() {
             for (part, linear) in [
@@ -221,7 +221,7 @@ impl Gpt2Model {
     }
 }
 
-/// Attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm block: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 struct Block {
     ln_1: LayerNorm,
@@ -232,14 +232,14 @@ struct Block {
 
 impl Block {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &Gpt2Config,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let norm = |part: &str| {
             layer_norm(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 config.n_embd,
                 config.layer_norm_epsilon,
@@ -247,7 +247,7 @@ impl Block {
             )
         };
         let linear =
-            |part: &str, shape| Linear::load_conv1d(weights, &format!("{name}.{part}"), shape);
+            |part: &str, shape| Linear::load_conv1d(checkpoint, &format!("{name}.{part}"), shape);
         let (width, inner) = (config.n_embd, config.inner());
         let mut divisor = match config.scale_attn_weights {
             true => ((width / config.n_head) as f64).sqrt(),
@@ -276,21 +276,21 @@ impl Block {
     fn forward(
         &self,
         x: Tensor<3>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
-        let x = x.clone() + self.attn.forward(self.ln_1.forward(x), hidden, cache);
+        let x = x.clone() + self.attn.forward(self.ln_1.forward(x), mask, cache);
         x.clone() + self.mlp.forward(self.ln_2.forward(x))
     }
 }
 
 #[derive(Module, Debug)]
 struct Attention {
-    /// Queries, keys and values side by side.
+    /// Queries, keys and values, concatenated.
     c_attn: Linear,
     c_proj: Linear,
     n_head: usize,
-    /// What scores are divided by.
+    /// Divisor of the attention scores.
     divisor: f64,
 }
 
@@ -298,7 +298,7 @@ impl Attention {
     fn forward(
         &self,
         x: Tensor<3>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<3> {
         let [batch, seq, width] = x.dims();
@@ -315,10 +315,10 @@ impl Attention {
             None => (key, value),
         };
         let scores = query.matmul(key.transpose()) / self.divisor; // [batch, n_head, seq, total]
-        let scores = match hidden {
-            Some(hidden) => {
+        let scores = match mask {
+            Some(mask) => {
                 let shape = scores.dims();
-                scores.mask_fill(hidden.clone().expand(shape), f32::MIN)
+                scores.mask_fill(mask.clone().expand(shape), f32::MIN)
             }
             None => scores,
         };

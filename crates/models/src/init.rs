@@ -1,17 +1,18 @@
-//! Fresh weights for a model that is to be trained from nothing.
+//! Random weights for training a model from scratch.
 
 use burn::tensor::TensorData;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::decoder::DecoderConfig;
-use crate::weights::NamedTensors;
+use crate::parameters::NamedTensors;
 
 /// Standard deviation of transformers' `initializer_range`.
 pub(crate) const DEVIATION: f32 = 0.02;
 
-/// Random weights as transformers initialises a Llama, to which `config` must belong: matrices normal with deviation 0.02, norms
-/// 1, biases 0. The same seed gives the same weights on every machine.
+/// Random weights for the Llama that `config` describes, initialized as in transformers: matrices
+/// from a normal distribution with standard deviation 0.02, norms 1, biases 0. The same seed gives
+/// the same weights on every machine.
 pub fn random_llama(config: &DecoderConfig, seed: u64) -> NamedTensors {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (hidden, inner, head_dim) = (
@@ -65,7 +66,7 @@ fn constant(value: f32, length: usize) -> TensorData {
     TensorData::new(vec![value; length], [length])
 }
 
-/// Box and Muller's transform: two uniform numbers make one normal.
+/// The Box-Muller transform: one normal sample from two uniform ones.
 pub(crate) fn normal(rng: &mut ChaCha8Rng, shape: [usize; 2], deviation: f32) -> TensorData {
     let mut draw = || {
         let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();

@@ -1,134 +1,31 @@
-//! jina-embeddings-v3 (Sturua et al., arXiv 2409.10173): XLM-RoBERTa with rotary positions, and
-//! for each task a low-rank adapter over every linear layer and embedding.
+//! jina-embeddings-v3 (Sturua et al., arXiv 2409.10173): XLM-RoBERTa with rotary positions, and a
+//! LoRA adapter per task for every linear layer and embedding.
 //!
-//! The adapter of one task is folded in while loading. Checked against transformers'
-//! `JinaEmbeddingsV3Model` and peft, every block's hidden states.
-
-use std::collections::BTreeMap;
-use std::path::Path;
+//! The adapter of one task is merged while loading. The hidden states of every block are tested
+//! against transformers' `JinaEmbeddingsV3Model` and peft.
 
 use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Int, Tensor, module};
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::activation::Activation;
-use crate::config_file;
-use crate::encoder_attention::{RotaryAttention, check_heads, unseen_padding};
+use crate::encoder_attention::{RotaryAttention, unseen_padding};
 use crate::error::ModelError;
 use crate::linear::Linear;
-use crate::rope::{RopeConfig, RopeScaling, Rotation};
-use crate::weights::param;
+use crate::parameters::param;
+use crate::rope::Rotation;
 
 mod checkpoint;
+mod config;
 mod tasks;
 
-pub(crate) use checkpoint::Checkpoint;
+pub(crate) use checkpoint::JinaCheckpoint;
 use checkpoint::LowRank;
+pub use config::JinaV3Config;
 pub(crate) use tasks::Adapter;
 pub use tasks::TASK_FOLDERS;
 
-/// The settings of either published layout: transformers' `JinaEmbeddingsV3Config`, and the
-/// `XLMRobertaFlashConfig` of jinaai/xlm-roberta-flash-implementation.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct JinaV3Config {
-    /// Number of token embeddings.
-    pub vocab_size: usize,
-    /// Width of the residual stream.
-    pub hidden_size: usize,
-    /// Number of layers.
-    pub num_hidden_layers: usize,
-    /// Number of heads.
-    pub num_attention_heads: usize,
-    /// Width of the feed-forward layer.
-    pub intermediate_size: usize,
-    /// The feed-forward layer's activation.
-    pub hidden_act: Activation,
-    /// Longest sequence of the training; rotations know no limit.
-    pub max_position_embeddings: usize,
-    /// Number of segment embeddings; a single text uses the first.
-    pub type_vocab_size: usize,
-    /// Added to the variance in every norm.
-    #[serde(default = "default_eps")]
-    pub layer_norm_eps: f64,
-    /// Fills batches.
-    #[serde(default)]
-    pub pad_token_id: Option<u32>,
-    /// How many components of a vector to keep, unless the caller says otherwise.
-    #[serde(default)]
-    pub truncate_dim: Option<usize>,
-    #[serde(default)]
-    rope_parameters: Option<RopeParameters>,
-    #[serde(default)]
-    rotary_emb_base: Option<f64>,
-    /// The tasks whose adapters are stacked in the checkpoint, in that order.
-    #[serde(default)]
-    lora_adaptations: Option<Vec<String>>,
-    #[serde(default)]
-    lora_rank: Option<usize>,
-    #[serde(default)]
-    lora_alpha: Option<f64>,
-    /// What the model was trained to read before the texts of a task.
-    #[serde(default)]
-    task_instructions: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct RopeParameters {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
-}
-
-fn default_eps() -> f64 {
-    1e-5
-}
-
-impl JinaV3Config {
-    /// The settings in a parsed `config.json`; `path` is for messages.
-    pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        let config: Self = config_file::parse(path, value)?;
-        config_file::check_sizes(
-            path,
-            &[
-                ("vocab_size", config.vocab_size),
-                ("hidden_size", config.hidden_size),
-                ("num_attention_heads", config.num_attention_heads),
-                ("intermediate_size", config.intermediate_size),
-                ("type_vocab_size", config.type_vocab_size),
-                ("max_position_embeddings", config.max_position_embeddings),
-                ("lora_rank", config.lora_rank.unwrap_or(1)),
-            ],
-        )?;
-        check_heads(path, config.hidden_size, config.num_attention_heads)?;
-        let kind = config.rope_parameters.as_ref();
-        match kind.and_then(|parameters| parameters.rope_type.as_deref()) {
-            None | Some("default") => Ok(config),
-            Some(kind) => Err(ModelError::Unsupported {
-                path: path.to_owned(),
-                what: format!("the rotary scaling `{kind}` in jina-embeddings-v3"),
-            }),
-        }
-    }
-
-    /// What goes before the texts of a task, if anything does.
-    pub(crate) fn instruction(&self, task: &str) -> Option<&str> {
-        let instruction = self.task_instructions.as_ref()?.get(task)?;
-        Some(instruction.as_str()).filter(|text| !text.is_empty())
-    }
-
-    fn rope(&self) -> RopeConfig {
-        let new = self.rope_parameters.as_ref();
-        let theta = new.and_then(|new| new.rope_theta).or(self.rotary_emb_base);
-        RopeConfig {
-            theta: theta.unwrap_or(20_000.0),
-            dims: self.hidden_size / self.num_attention_heads,
-            scaling: RopeScaling::Default,
-        }
-    }
-}
-
-/// One layer: attention, then feed-forward, a norm behind each.
+/// One layer: attention, then feed-forward, each followed by a norm.
 #[derive(Module, Debug)]
 struct JinaV3Layer {
     self_attn: RotaryAttention,
@@ -142,7 +39,7 @@ struct JinaV3Layer {
 
 impl JinaV3Layer {
     fn load(
-        checkpoint: &Checkpoint<'_>,
+        checkpoint: &JinaCheckpoint<'_>,
         i: usize,
         config: &JinaV3Config,
     ) -> Result<Self, ModelError> {
@@ -178,8 +75,8 @@ impl JinaV3Layer {
     }
 }
 
-/// Token embeddings, whose adapter stays beside the table: folding it in would take the table, by
-/// far the largest weight, three times over.
+/// Token embeddings with an unmerged adapter: merging would need three copies of the table, which
+/// is by far the largest weight.
 #[derive(Module, Debug)]
 struct WordEmbeddings {
     /// `[vocab, hidden]`
@@ -191,7 +88,7 @@ struct WordEmbeddings {
 }
 
 impl WordEmbeddings {
-    fn load(checkpoint: &Checkpoint<'_>, config: &JinaV3Config) -> Result<Self, ModelError> {
+    fn load(checkpoint: &JinaCheckpoint<'_>, config: &JinaV3Config) -> Result<Self, ModelError> {
         let name = "embeddings.word_embeddings";
         let shape = [config.vocab_size, config.hidden_size];
         let (lora_a, lora_b) = match checkpoint.embedding_adapter(name, shape)? {
@@ -217,7 +114,7 @@ impl WordEmbeddings {
     }
 }
 
-/// The encoder without its pooler, which no sentence embedder reads.
+/// The encoder without its pooler, which sentence embedders do not use.
 #[derive(Module, Debug)]
 pub struct JinaV3Model {
     word_embeddings: WordEmbeddings,
@@ -232,7 +129,7 @@ pub struct JinaV3Model {
 impl JinaV3Model {
     /// Builds the encoder from a checkpoint with its adapter, if it has one.
     pub(crate) fn load(
-        checkpoint: &Checkpoint<'_>,
+        checkpoint: &JinaCheckpoint<'_>,
         config: &JinaV3Config,
     ) -> Result<Self, ModelError> {
         let segments = [config.type_vocab_size, config.hidden_size];
@@ -254,7 +151,7 @@ impl JinaV3Model {
         Ok(model)
     }
 
-    /// The last hidden states; `visit` sees the embedding's output and each block's.
+    /// The last hidden states. `visit` receives the output of the embedding and of each block.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`

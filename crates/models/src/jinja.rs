@@ -1,13 +1,15 @@
 //! Jinja as transformers gives it to chat templates.
 //!
-//! A template comes with a model, from whoever made it: it reads no file, and it comes to an end,
-//! by its fuel or else by the bounds of the thread that it is read and rendered on.
+//! A template comes with a model, and a model can come from anyone: it reads no files, and what it
+//! takes is limited ([`mod@bounded`]).
 
 mod bounded;
+mod generation_spans;
+mod instrument;
 mod json;
 mod limits;
-mod marks;
 mod methods;
+mod value_size;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,18 +20,18 @@ use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig};
 
 use crate::error::ModelError;
 use bounded::bounded;
-pub(crate) use marks::{has_marks, marked_stretches, marks};
+pub(crate) use generation_spans::{has_generation_tags, sentinels, split_sentinels};
 
 /// The name under which an environment holds its only template.
 pub(crate) const CHAT: &str = "chat_template";
 
 /// What one rendering may cost: a unit is about one instruction, or 64 bytes of data. A hundred
-/// turns with a thousand words each take some hundred thousand.
-const FUEL: u64 = 2_000_000;
+/// turns of a thousand words each take a few hundred thousand.
+const FUEL: u64 = 4_000_000;
 
 /// An environment with one template, [`CHAT`], read from `path`.
 ///
-/// `strftime_now` tells `now`. Without a date it is not defined, which templates ask before they
+/// `strftime_now` formats `now`. Without a date it is not defined, which templates check before they
 /// call it.
 pub(crate) fn environment(
     source: &str,
@@ -37,12 +39,11 @@ pub(crate) fn environment(
     now: Option<DateTime>,
 ) -> Result<Environment<'static>, ModelError> {
     if let Some(problem) = limits::problem(source) {
-        return Err(refused(path, problem));
+        return Err(ModelError::chat_template(path, problem));
     }
-    let source =
-        marks::as_conditions(source).map_err(|problem| refused(path, problem.to_owned()))?;
+    let source = generation_spans::tags_to_conditions(source)
+        .map_err(|problem| ModelError::chat_template(path, problem.to_owned()))?;
     let place = path.to_owned();
-    // Constants are computed as a template is parsed.
     bounded(path, move || parsed(source, &place, now))
 }
 
@@ -71,14 +72,15 @@ fn parsed(
         .trim_blocks(true)
         .lstrip_blocks(true)
         .build();
-    environment.set_syntax(syntax.map_err(|error| failed(path, &error))?);
+    let syntax = syntax.map_err(|error| failed(path, &error))?;
+    environment.set_syntax(syntax.clone());
     environment.set_fuel(Some(FUEL));
     environment.set_unknown_method_callback(methods::unknown_method);
     environment.set_loader(|name| -> Result<Option<String>, Error> {
         Err(Error::new(
             ErrorKind::InvalidOperation,
             format!(
-                "it calls for the file {name:?}; a chat template is one text and reads no files"
+                "it asks for the file `{name}`; a chat template is a single text and reads no files"
             ),
         ))
     });
@@ -92,21 +94,17 @@ fn parsed(
         environment.add_function("strftime_now", move |format: String| strftime(now, &format));
     }
     environment.add_filter("tojson", json::tojson);
+    value_size::add_filters(&mut environment);
+    let source = instrument::instrumented(&source, CHAT, syntax)
+        .map_err(|error| failed(path, &error))?
+        .map_err(|problem| ModelError::chat_template(path, problem))?;
     environment
         .add_template_owned(CHAT, source)
         .map_err(|error| failed(path, &error))?;
     Ok(environment)
 }
 
-fn refused(path: &Path, reason: String) -> ModelError {
-    ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason,
-    }
-}
-
-/// What a template's error says, with the template's file.
+/// The root cause of a template's error, with the template's file.
 fn failed(path: &Path, error: &Error) -> ModelError {
     let mut root: &dyn std::error::Error = error;
     while let Some(source) = root.source() {
@@ -117,19 +115,19 @@ fn failed(path: &Path, error: &Error) -> ModelError {
         Some(ErrorKind::OutOfFuel) => {
             "it does not come to an end, or writes more than any model reads".to_owned()
         }
-        _ => format!("{root:#}"),
+        _ => root.to_string(),
     };
-    refused(path, reason)
+    ModelError::chat_template(path, reason)
 }
 
 /// Python's `datetime.strftime` without a time zone.
 fn strftime(now: DateTime, format: &str) -> Result<String, Error> {
-    // Python writes nothing for the zone of a time that has none.
+    // For a time without a zone, Python writes nothing.
     let format = format.replace("%Z", "").replace("%z", "");
     strtime::format(&format, now).map_err(|error| {
         Error::new(
             ErrorKind::InvalidOperation,
-            format!("strftime_now cannot write {format:?}: {error}"),
+            format!("strftime_now cannot write `{format}`: {error}"),
         )
     })
 }
@@ -186,12 +184,12 @@ mod tests {
             "{% include ['a', '/etc/passwd'] %}",
         ] {
             let error = render(source, context! {}).expect_err(source);
-            assert!(error.contains("calls for the file"), "{source}: {error}");
+            assert!(error.contains("asks for the file"), "{source}: {error}");
         }
     }
 
     #[test]
-    fn what_goes_round_in_circles_is_stopped() {
+    fn endless_recursion_is_stopped() {
         for source in [
             "{% include 'chat_template' %}",
             "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_or_grows_without_end_is_stopped() {
+    fn endless_loops_and_growing_texts_are_stopped() {
         let nested = (0..9).fold("x".to_owned(), |inner, i| {
             format!("{{% for i{i} in range(1000) %}}{inner}{{% endfor %}}")
         });
@@ -218,7 +216,7 @@ mod tests {
             "{% for i in range(10000) %}{% set a = 'x' * 1000000 %}{{ a }}{% endfor %}",
         ] {
             let error = render(source, context! {}).expect_err(source);
-            let told = ["come to an end", "too many", "too large"]
+            let told = ["come to an end", "too many", "too large", "more than 8 MB"]
                 .iter()
                 .any(|told| error.contains(told));
             assert!(told, "{source}: {error}");
@@ -232,45 +230,53 @@ mod tests {
         )
     }
 
-    /// A tenth of this filled the stack of a test's thread.
     #[test]
-    fn what_is_nested_deep_is_written_compared_and_let_go() {
+    fn nested_values_are_written_compared_and_dropped() {
         let both = "{% set ns.x = [ns.x] %}{% set ns.y = {'a': ns.y} %}";
         for (after, text) in [
             ("", ""),
-            ("{{ ns.x | tojson | length }}", "80003"),
-            ("{{ ns.y | tojson(sort_keys=true) | length }}", "280003"),
-            ("{{ ns.x | string | length }}", "80003"),
-            ("{{ (ns.x ~ '') | length }}", "80003"),
+            ("{{ ns.x | tojson | length }}", "183"),
+            ("{{ ns.y | tojson(sort_keys=true) | length }}", "633"),
+            ("{{ ns.x | string | length }}", "183"),
+            ("{{ (ns.x ~ '') | length }}", "183"),
             ("{{ ns.x == [ns.x] }}", "False"),
         ] {
-            let found = render(&over_and_over(40_000, both, after), context! {});
+            let found = render(&over_and_over(90, both, after), context! {});
             assert_eq!(found.as_deref(), Ok(text), "{after}");
         }
     }
 
-    /// As deep as fuel allows.
     #[test]
-    fn what_nests_without_end_is_stopped() {
+    fn values_nested_too_deep_are_refused() {
         let inline = format!(
             "{{% set ns.x = {}ns.x{} %}}",
-            "[".repeat(60),
-            "]".repeat(60)
+            "[".repeat(30),
+            "]".repeat(30)
         );
         for body in [
             "{% set ns.x = [ns.x] %}",
             "{% set ns.x = {'a': ns.x} %}",
+            "{% set ns.x = (ns.x,) %}",
+            "{% set ns.x = dict(a=ns.x) %}",
+            "{% set ns.x = [ns.x] + [] %}",
+            "{% set ns.x = [ns.x] | map('list') %}",
             &inline,
         ] {
-            let inner = format!("{{% for j in range(10000) %}}{body}{{% endfor %}}");
-            let error = render(&over_and_over(10_000, &inner, ""), context! {}).expect_err(body);
-            assert!(error.contains("come to an end"), "{body}: {error}");
+            let error = render(&over_and_over(10_000, body, ""), context! {}).expect_err(body);
+            assert!(error.contains("100 levels deep"), "{body}: {error}");
         }
+        let by_macro =
+            "{% macro f(x, n) %}{{ f([x], n - 1) if n else x }}{% endmacro %}{{ f(1, 110) }}";
+        let error = render(by_macro, context! {}).expect_err("deep");
+        assert!(
+            error.contains("100 levels deep") || error.contains("recursion limit"),
+            "{error}"
+        );
     }
 
     /// Few instructions, each cheap, and a value that no memory holds.
     #[test]
-    fn what_takes_all_memory_is_stopped() {
+    fn values_that_take_all_memory_are_refused() {
         let double = "{% set ns.x = ns.x + ns.x %}";
         let twice = "{% set ns.x = [ns.x, ns.x] %}";
         let repeated = "[[1] * 100000000] * 100000000";
@@ -278,12 +284,47 @@ mod tests {
             &over_and_over(40, double, ""),
             &over_and_over(40, twice, "{{ ns.x ~ '' }}"),
             &over_and_over(40, twice, "{{ ns.x | tojson }}"),
+            &over_and_over(40, twice, "{{ ns.x in 'text' }}"),
+            &over_and_over(40, "{% set ns.x = ns.x * 2 %}", "{{ ns.x }}"),
+            &over_and_over(40, "{% set ns.x = ns.x | chain(ns.x) %}", "{{ ns.x }}"),
+            &over_and_over(40, "{% set ns.x = {'a': ns.x, 'b': ns.x} %}", "{{ ns.x }}"),
+            &over_and_over(40, "{% set ns.x = (ns.x, ns.x) %}", "{{ ns.x }}"),
+            &over_and_over(40, "{% set ns.x = dict(a=ns.x, b=ns.x) %}", "{{ ns.x }}"),
+            &over_and_over(40, "{% set d = {'strip': dict} %}{% set ns.x = d.strip(a=ns.x, b=ns.x) %}", "{{ ns.x }}"),
             &format!("{{{{ ({repeated}) ~ '' }}}}"),
             &format!("{{{{ ({repeated}) | tojson(sort_keys=true) }}}}"),
+            &"{% set x = [1] * 100000000 ~ '' %}".to_owned(),
+            &"{{ [[1] * 100000] | tojson(indent=100000) }}".to_owned(),
+            &"{% macro f(x, n) %}{{ f([x, x], n - 1) if n else x ~ '' }}{% endmacro %}{{ f(1, 60) }}".to_owned(),
+            &format!("{{% set x = [1] %}}{}{{{{ x }}}}", "{% set x = [x, x] %}".repeat(40)),
         ] {
             let error = render(source, context! {}).expect_err(source);
-            assert!(error.contains("come to an end"), "{source}: {error}");
+            let told = ["more than 8 MB", "come to an end", "more than 16 MB"];
+            assert!(told.iter().any(|told| error.contains(told)), "{source}: {error}");
         }
+    }
+
+    /// A namespace is the only value that can change, so nothing may hold it.
+    #[test]
+    fn namespaces_cannot_hold_themselves() {
+        for body in [
+            "{% set ns.x = ns %}",
+            "{% set ns.x = [ns] %}",
+            "{% set ns.x = {'a': ns} %}",
+            "{% set ns.x = namespace(y=ns) %}",
+        ] {
+            let error = render(&over_and_over(2, body, "{{ ns }}"), context! {}).expect_err(body);
+            assert!(error.contains("puts a namespace"), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn slices_of_slices_take_no_longer_than_slices() {
+        let found = render(
+            &over_and_over(20_000, "{% set ns.x = ns.x[:] %}", "{{ ns.x }}"),
+            context! {},
+        );
+        assert_eq!(found.as_deref(), Ok("[1]"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Keys and values of the tokens that a decoder has read.
+//! The key-value cache of a decoder.
 
 use burn::tensor::{Device, Tensor};
 
-/// One layer's share: room for the whole sequence is set aside once.
+/// The cache of one layer, allocated once for the whole sequence.
 #[derive(Debug)]
 pub(crate) struct LayerCache {
     /// `[batch, kv_heads, capacity, head_dim]`
@@ -12,8 +12,8 @@ pub(crate) struct LayerCache {
 }
 
 impl LayerCache {
-    /// Appends the new tokens' keys and values and returns all so far:
-    /// `[batch, kv_heads, past + new, head_dim]`.
+    /// Appends keys and values of new tokens and returns all of them, `[batch, kv_heads, past +
+    /// new, head_dim]`.
     pub(crate) fn append(
         &mut self,
         past: usize,
@@ -53,22 +53,22 @@ impl KvCache {
         }
     }
 
-    /// How many tokens have been read.
+    /// Number of tokens in the cache.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether none has.
+    /// Whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// How many tokens there is room for.
+    /// Number of tokens that fit.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Keeps only the sequences at these places of the batch: those that are still being written.
+    /// Keeps only the sequences at these indices of the batch, in this order.
     pub fn keep(&mut self, rows: &[usize], device: &Device) {
         let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let rows = Tensor::<1, burn::tensor::Int>::from_ints(rows.as_slice(), device);

@@ -1,13 +1,14 @@
-//! Which sequences one forward pass reads.
+//! Batches of sequences of similar length.
 
-/// Groups sequences of like length, so that little of a batch is padding: shortest first, each
-/// batch as large as the budget of tokens allows, padding counted, and at least one sequence.
+/// Groups sequences of similar length to avoid padding. Batches start with the shortest sequences
+/// and hold at least one sequence and at most `budget` tokens, padding included.
 pub(crate) fn length_batches(lengths: &[usize], budget: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&i| lengths[i]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for i in order {
-        // Sequences come by length, so the newest is the longest and sets the batch's width.
+        // Sequences are sorted by length, so the newest is the longest and determines the batch's
+        // width.
         match batches
             .last_mut()
             .filter(|batch| (batch.len() + 1) * lengths[i] <= budget)

@@ -19,6 +19,7 @@ mod activation;
 mod backbone;
 pub mod causal_lm;
 pub mod chat;
+mod checkpoint;
 mod config_file;
 pub mod decoder;
 mod device;
@@ -33,16 +34,14 @@ mod length_batches;
 mod linear;
 pub mod lora;
 mod norm;
-mod parts;
-#[cfg(not(target_family = "wasm"))]
-pub mod ration;
+mod parameters;
 pub mod reward;
 mod rope;
 pub mod safetensors_file;
 pub mod sequence_classifier;
 mod text_stream;
 pub mod tokenizer;
-mod weights;
+mod tunable;
 
 pub use activation::Activation;
 pub use backbone::BackboneConfig;
@@ -50,9 +49,9 @@ pub use config_file::CONFIG;
 pub use device::splits_batches;
 pub use error::ModelError;
 pub use kv_cache::KvCache;
+pub use parameters::{NamedTensors, NamedValues, Values, param_id};
 pub use rope::{Llama3Scaling, LongRopeScaling, RopeConfig, RopeScaling, YarnScaling};
 pub use text_stream::TextStream;
-pub use weights::{NamedTensors, NamedValues, Values, param_id};
 
 pub mod bert;
 pub mod encoder;

@@ -4,17 +4,18 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Distribution, Tensor, module::linear};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
+use crate::parameters::{NamedValues, Values, param, replaced};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Values, Weights, param, replaced};
 
 /// `y = x W + b`, and with an adapter `y = x W + b + s · (dropout(x) A) B`.
 ///
-/// `A` and `B` are applied to the activations: `W` is never rebuilt, so a frozen `W` costs neither
-/// a gradient nor the memory for one (Hu et al., arXiv 2106.09685).
+/// `A` and `B` are applied to the activations and never merged into `W`, so a frozen `W` needs no
+/// gradient (Hu et al., arXiv 2106.09685).
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// `[in, out]`; most checkpoints hold its transpose.
+    /// `[in, out]`; most checkpoints store the transpose.
     weight: Param<Tensor<2>>,
     /// `[out]`
     bias: Option<Param<Tensor<1>>>,
@@ -24,52 +25,52 @@ pub struct Linear {
     lora_b: Option<Param<Tensor<2>>>,
     lora_scale: f64,
     lora_dropout: Dropout,
-    /// Whether the checkpoint holds the weight as it is here, as GPT-2's `Conv1D` does.
+    /// Whether the checkpoint stores the weight as `[in, out]`, as GPT-2's `Conv1D` does.
     conv1d: bool,
 }
 
-/// The adapter of one layer.
+/// The adapter settings of one layer.
 pub(crate) struct LoraLayer {
     /// Rank.
     pub(crate) r: usize,
-    /// Factor of the adapter's output.
+    /// Scale of the adapter's output.
     pub(crate) scale: f64,
-    /// Dropout of its input.
+    /// Dropout of the adapter's input.
     pub(crate) dropout: f64,
 }
 
 impl Linear {
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         [out, input]: [usize; 2],
         bias: bool,
     ) -> Result<Self, ModelError> {
         let bias = match bias {
-            true => Some(weights.param(&format!("{name}.bias"), [out])?),
+            true => Some(checkpoint.param(&format!("{name}.bias"), [out])?),
             false => None,
         };
         Ok(Self::new(
-            weights.transposed(&format!("{name}.weight"), [out, input])?,
+            checkpoint.transposed(&format!("{name}.weight"), [out, input])?,
             bias,
         ))
     }
 
-    /// Reads a layer with a bias that is stored `[in, out]`.
+    /// Loads a layer with a bias whose weight is stored as `[in, out]`.
     pub(crate) fn load_conv1d(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         [input, out]: [usize; 2],
     ) -> Result<Self, ModelError> {
-        let weight = weights.param(&format!("{name}.weight"), [input, out])?;
-        let bias = weights.param(&format!("{name}.bias"), [out])?;
+        let weight = checkpoint.param(&format!("{name}.weight"), [input, out])?;
+        let bias = checkpoint.param(&format!("{name}.bias"), [out])?;
         Ok(Self {
             conv1d: true,
             ..Self::new(weight, Some(bias))
         })
     }
 
-    /// A layer of zeros without bias, in the place of one that is read later.
+    /// A layer of zeros without bias, as a placeholder for one that is loaded later.
     pub(crate) fn zeros(name: &str, [out, input]: [usize; 2], device: &Device) -> Self {
         let weight = param(
             &format!("{name}.weight"),
@@ -106,8 +107,8 @@ impl Linear {
         linear(x, self.weight.val(), bias) + low_rank * self.lora_scale
     }
 
-    /// Adds a fresh adapter: `A` drawn as peft draws it (Kaiming uniform with gain √(1/3), that is
-    /// ±1/√in), `B` zero, so that the layer computes what it did before.
+    /// Adds a new adapter, initialized as in peft: `A` is Kaiming uniform with gain √(1/3), which
+    /// is ±1/√in, and `B` is zero, so the layer's output does not change.
     pub(crate) fn attach_lora(&mut self, name: &str, layer: &LoraLayer) {
         let device = self.weight.device();
         let [input, out] = self.weight.dims();
@@ -124,7 +125,7 @@ impl Linear {
         self.lora_dropout = DropoutConfig::new(layer.dropout).init();
     }
 
-    /// Reads the values of its adapter, if it has one; the file puts `prefix` before the names.
+    /// Loads the values of the adapter, if there is one. `prefix` precedes the names in the file.
     pub(crate) fn read_lora(
         &mut self,
         name: &str,
@@ -142,7 +143,7 @@ impl Linear {
         Ok(())
     }
 
-    /// Reads the layer's own values; the file puts `prefix` before the names.
+    /// Loads the layer's own values. `prefix` precedes the names in the file.
     pub(crate) fn read(
         &mut self,
         name: &str,
@@ -164,23 +165,23 @@ impl Linear {
         Ok(())
     }
 
-    /// Lets a frozen layer be trained.
+    /// Makes a frozen layer trainable.
     pub(crate) fn thaw(&mut self) {
         self.weight = self.weight.clone().set_require_grad(true);
         self.bias = self.bias.take().map(|bias| bias.set_require_grad(true));
     }
 
-    /// Whether it carries an adapter.
+    /// Whether the layer has an adapter.
     pub(crate) fn has_lora(&self) -> bool {
         self.lora_a.is_some()
     }
 
-    /// Whether checkpoints hold its weight `[in, out]`.
+    /// Whether checkpoints store the weight as `[in, out]`.
     pub(crate) fn is_conv1d(&self) -> bool {
         self.conv1d
     }
 
-    /// Folds the adapter into the weight.
+    /// Merges the adapter into the weight.
     pub(crate) fn merge_lora(&mut self) {
         let (Some(a), Some(b)) = (self.lora_a.take(), self.lora_b.take()) else {
             return;
@@ -195,7 +196,7 @@ impl Linear {
         [out, input]
     }
 
-    /// The layer's own parameters as a checkpoint holds them.
+    /// The layer's own parameters in the checkpoint's layout.
     pub(crate) fn collect(&self, name: &str, into: &mut NamedValues) {
         let weight = match self.conv1d {
             true => self.weight.val(),
@@ -207,7 +208,7 @@ impl Linear {
         }
     }
 
-    /// The adapter's parameters as peft holds them: `lora_A` `[r, in]`, `lora_B` `[out, r]`.
+    /// The adapter's parameters in peft's layout: `lora_A` `[r, in]`, `lora_B` `[out, r]`.
     pub(crate) fn collect_lora(&self, name: &str, into: &mut NamedValues) {
         for (part, value) in [("lora_A", &self.lora_a), ("lora_B", &self.lora_b)] {
             if let Some(value) = value {
@@ -227,8 +228,8 @@ mod tests {
     const WIDTH: usize = 64;
     const ROWS: usize = 1000;
 
-    /// A layer of 10 times the identity whose adapter is the identity, so that the output shows what
-    /// the adapter was given: `y = 10 x + scale · dropout(x)`.
+    /// A layer of 10 times the identity with an identity adapter, so that the output reveals the
+    /// adapter's input: `y = 10 x + scale · dropout(x)`.
     fn layer(dropout: f64, scale: f64, device: &Device) -> Linear {
         let eye = || Tensor::<2>::eye(WIDTH, device);
         let mut linear = Linear::new(param("weight", eye() * 10.0), None);
@@ -243,7 +244,7 @@ mod tests {
         linear
     }
 
-    /// What the layer adds to `10 x` where `x` is 1 everywhere.
+    /// What the layer adds to `10 x` for an `x` of ones.
     fn added(linear: &Linear, device: &Device) -> Tensor<2> {
         let x = Tensor::<3>::ones([1, ROWS, WIDTH], device);
         linear.forward(x).squeeze_dim::<2>(0) - 10.0
@@ -253,8 +254,7 @@ mod tests {
         tensor.into_data().try_to_vec().expect("f32")
     }
 
-    /// As in peft: only what the adapter is given is dropped, and what is left is scaled, so that
-    /// the mean stays.
+    /// As in peft, dropout applies only to the adapter's input and keeps its mean.
     #[test]
     fn dropout_is_of_the_adapters_input_alone_and_keeps_its_mean() {
         let device = Device::flex().autodiff();
@@ -295,8 +295,8 @@ mod tests {
         assert!(rows.iter().any(|row| row[0] != row[1]));
     }
 
-    /// `dL/dB = scale · (dropout(x) A)ᵀ dL/dy`: with `L` the sum of `y`, its rows are sums over what
-    /// the forward pass let through.
+    /// `dL/dB = scale · (dropout(x) A)ᵀ dL/dy`: with `L` the sum of `y`, its rows are sums over the
+    /// inputs that dropout kept.
     #[test]
     fn gradients_are_of_the_mask_that_was_drawn() {
         let device = Device::flex().autodiff();

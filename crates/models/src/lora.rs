@@ -8,30 +8,28 @@ use burn::tensor::Tensor;
 
 use crate::error::ModelError;
 use crate::linear::{Linear, LoraLayer};
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedTensors, NamedValues, Values, read_all, replaced, with_ids_of};
 use crate::safetensors_file::{Precision, TensorFile, save};
-use crate::weights::{NamedTensors, NamedValues, Values, read_all, replaced, with_ids_of};
+use crate::tunable::{TunableLayer, TunableModel};
 
 mod config;
 mod targets;
 
-pub use config::{LoraConfig, TargetModules, read_adapter_config};
+pub use config::{ADAPTER_CONFIG, LoraConfig, TargetModules, read_adapter_config};
 use targets::Targets;
 
-/// File of an adapter's settings.
-pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// File of an adapter's weights.
 pub const ADAPTER_MODEL: &str = "adapter_model.safetensors";
-/// What peft puts before the names of the model's own modules.
+/// The prefix that peft adds to the names of the model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// A model that can carry an adapter, whatever its architecture and its head.
-pub trait Adaptable: Parts {
-    /// Freezes the model, adds fresh adapters to the layers that are meant, and thaws the modules
-    /// that are trained whole.
+/// A model that can have an adapter; implemented for every [`TunableModel`].
+pub trait Adaptable: TunableModel {
+    /// Freezes the model, adds new adapters to the target layers, and unfreezes the modules that
+    /// are trained in full.
     ///
     /// # Errors
-    /// When the settings mean no layer of this model, or a module that it does not have.
+    /// If the settings match no layer of this model, or name a module that it does not have.
     fn with_lora(self, config: &LoraConfig) -> Result<Self, ModelError> {
         attach(self, config, &|_, _, _| Ok(()))
     }
@@ -39,11 +37,11 @@ pub trait Adaptable: Parts {
     /// Freezes the model and adds the adapter of a peft folder.
     ///
     /// # Errors
-    /// When the folder holds no adapter, or one that does not fit this model.
+    /// If the folder holds no adapter, or one that does not fit this model.
     fn with_adapter(self, folder: &Path) -> Result<(Self, LoraConfig), ModelError> {
         let config = read_adapter_config(folder)?;
         let file = TensorFile::open(folder.join(ADAPTER_MODEL))?;
-        // Before room is made for it: a rank is whatever the settings say.
+        // Checked before anything is allocated: the settings can name any rank.
         let is_there = |name: &str, layer: &LoraLayer, [out, input]: [usize; 2]| {
             let key = |part: &str| format!("{PREFIX}{name}.{part}.weight");
             file.expect(&key("lora_A"), &[layer.r, input])?;
@@ -56,7 +54,7 @@ pub trait Adaptable: Parts {
                 path: file.path().to_owned(),
                 key: stranger.to_owned(),
                 reason: format!(
-                    "by {ADAPTER_CONFIG} this model has no place for it ({} of {} tensors have none)",
+                    "the model has no such parameter according to {ADAPTER_CONFIG} ({} of {} tensors do not fit)",
                     file.unread().count(),
                     file.names().count()
                 ),
@@ -65,8 +63,8 @@ pub trait Adaptable: Parts {
         }
     }
 
-    /// What training changes: the adapters and the modules beside them if there are any, else every
-    /// parameter.
+    /// The trainable parameters: the adapter and the modules trained in full, or every parameter if
+    /// there is no adapter.
     fn trained_values(&self) -> NamedValues {
         match self.adapter() {
             Some(config) => changes(self, config, ""),
@@ -74,21 +72,21 @@ pub trait Adaptable: Parts {
         }
     }
 
-    /// Whether training it draws random numbers, for dropout.
+    /// Whether training uses random numbers, for dropout.
     fn draws(&self) -> bool {
         self.adapter()
             .is_some_and(|config| config.lora_dropout > 0.0)
     }
 
-    /// The same, copied.
+    /// [`Self::trained_values`], copied from the device.
     fn trained_tensors(&self) -> NamedTensors {
         read_all(&self.trained_values())
     }
 
-    /// The model with the values of [`Self::trained_tensors`] read back.
+    /// The model with the values that [`Self::trained_tensors`] returned, loaded from a file.
     ///
     /// # Errors
-    /// When a tensor is missing or has another shape.
+    /// If a tensor is missing or has the wrong shape.
     fn with_trained_tensors(mut self, file: &TensorFile) -> Result<Self, ModelError> {
         if self.adapter().is_none() {
             return Ok(with_ids_of(self.reload(file)?, &self));
@@ -97,10 +95,10 @@ pub trait Adaptable: Parts {
         Ok(self)
     }
 
-    /// Folds the adapters into the weights they adapt.
+    /// Merges the adapters into the weights.
     fn merge_lora(mut self) -> Self {
-        self.for_each_part(&mut |_, part| {
-            if let Part::Linear(linear) | Part::Head(linear) = part {
+        self.for_each_tunable(&mut |_, layer| {
+            if let TunableLayer::Linear(linear) | TunableLayer::Head(linear) = layer {
                 linear.merge_lora();
             }
         });
@@ -108,11 +106,11 @@ pub trait Adaptable: Parts {
         self
     }
 
-    /// Writes the adapter as a folder that `PeftModel.from_pretrained` reads; `base` is what its
-    /// settings call the model under it.
+    /// Writes the adapter as a folder for `PeftModel.from_pretrained`. `base` is written as
+    /// `base_model_name_or_path`.
     ///
     /// # Errors
-    /// When the model carries none, or the folder cannot be written.
+    /// If the model has no adapter, or the folder cannot be written.
     fn save_adapter(
         &self,
         folder: &Path,
@@ -120,7 +118,7 @@ pub trait Adaptable: Parts {
         precision: Precision,
     ) -> Result<(), ModelError> {
         let Some(config) = self.adapter() else {
-            let reason = "the model carries no adapter".to_owned();
+            let reason = "the model has no adapter".to_owned();
             return Err(setting("target_modules", reason));
         };
         let tensors = changes(self, config, PREFIX);
@@ -131,8 +129,8 @@ pub trait Adaptable: Parts {
             &format_metadata(),
         )?;
         let mut fan_in_fan_out = false;
-        self.clone().for_each_part(&mut |_, part| {
-            if let Part::Linear(linear) | Part::Head(linear) = part {
+        self.clone().for_each_tunable(&mut |_, layer| {
+            if let TunableLayer::Linear(linear) | TunableLayer::Head(linear) = layer {
                 fan_in_fan_out |= linear.has_lora() && linear.is_conv1d();
             }
         });
@@ -140,19 +138,19 @@ pub trait Adaptable: Parts {
     }
 }
 
-impl<M: Parts> Adaptable for M {}
+impl<M: TunableModel> Adaptable for M {}
 
-/// What a layer of this name and `[out, in]` has to say to an adapter.
+/// A check of a layer's name, its adapter settings and its shape `[out, in]`.
 type LayerCheck<'a> = dyn Fn(&str, &LoraLayer, [usize; 2]) -> Result<(), ModelError> + 'a;
 
-/// [`Adaptable::with_lora`], asking `check` about each layer, its adapter and its `[out, in]` first.
-fn attach<M: Parts>(
+/// [`Adaptable::with_lora`]; `check` is called for each layer before its adapter is added.
+fn attach<M: TunableModel>(
     model: M,
     config: &LoraConfig,
     check: &LayerCheck<'_>,
 ) -> Result<M, ModelError> {
     let config = LoraConfig {
-        modules_to_save: trained_whole::<M>(config),
+        modules_to_save: trained_in_full::<M>(config),
         ..config.clone()
     };
     let targets = Targets::new(&config)?;
@@ -173,9 +171,9 @@ fn attach<M: Parts>(
     })?;
     if !attached {
         let reason = format!(
-            "no layer is meant by {:?}; this model has {}",
+            "no layer matches {}; this model has {}",
             config.target_modules,
-            listed(&mut model, |part| matches!(part, Part::Linear(_)))
+            listed(&mut model, |layer| matches!(layer, TunableLayer::Linear(_)))
         );
         return Err(setting("target_modules", reason));
     }
@@ -183,25 +181,25 @@ fn attach<M: Parts>(
     Ok(model)
 }
 
-/// What an adapter does to a part of the model.
+/// What adapter training changes in a layer.
 enum Change<'a> {
     Adapter(&'a mut Linear, LoraLayer),
-    /// A linear layer that is trained as it is.
+    /// A linear layer that is trained in full.
     Whole(&'a mut Linear),
-    /// The embeddings likewise.
+    /// Embeddings that are trained in full.
     WholeTable(&'a mut Param<Tensor<2>>),
 }
 
-/// Calls `f` with every part that the adapter changes, until it fails.
-fn for_each_change<M: Parts>(
+/// Calls `f` with every layer that training changes, until `f` fails.
+fn for_each_change<M: TunableModel>(
     model: &mut M,
     targets: &Targets<'_>,
     f: &mut dyn FnMut(&str, Change<'_>) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
     let mut result = Ok(());
-    model.for_each_part(&mut |name, part| {
+    model.for_each_tunable(&mut |name, layer| {
         if result.is_ok() {
-            result = change(targets, name, part).and_then(|change| match change {
+            result = change(targets, name, layer).and_then(|change| match change {
                 Some(change) => f(name, change),
                 None => Ok(()),
             });
@@ -213,12 +211,12 @@ fn for_each_change<M: Parts>(
 fn change<'a>(
     targets: &Targets<'_>,
     name: &str,
-    part: Part<'a>,
+    layer: TunableLayer<'a>,
 ) -> Result<Option<Change<'a>>, ModelError> {
-    let is_head = matches!(part, Part::Head(_));
-    Ok(match part {
-        Part::Embedding(table) if targets.saves(name) => Some(Change::WholeTable(table)),
-        Part::Embedding(_) => match targets.means_table(name)? {
+    let is_head = matches!(layer, TunableLayer::Head(_));
+    Ok(match layer {
+        TunableLayer::Embedding(table) if targets.saves(name) => Some(Change::WholeTable(table)),
+        TunableLayer::Embedding(_) => match targets.selects_table(name)? {
             true => {
                 return Err(ModelError::Unsupported {
                     path: ADAPTER_CONFIG.into(),
@@ -227,20 +225,20 @@ fn change<'a>(
             }
             false => None,
         },
-        Part::Linear(linear) | Part::Head(linear) if targets.saves(name) => {
+        TunableLayer::Linear(linear) | TunableLayer::Head(linear) if targets.saves(name) => {
             Some(Change::Whole(linear))
         }
-        Part::Linear(linear) | Part::Head(linear) => {
-            let layer = targets.layer(name, is_head)?;
-            layer.map(|layer| Change::Adapter(linear, layer))
+        TunableLayer::Linear(linear) | TunableLayer::Head(linear) => {
+            let adapter = targets.layer(name, is_head)?;
+            adapter.map(|adapter| Change::Adapter(linear, adapter))
         }
     })
 }
 
-/// The adapter's parameters as peft holds them, and those that are trained whole.
-fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValues {
+/// The adapter's parameters in peft's layout, and those of the modules trained in full.
+fn changes<M: TunableModel>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValues {
     let mut tensors = Vec::new();
-    // A handle of every tensor, not its values.
+    // This copies handles, not values.
     let mut model = model.clone();
     let collected = Targets::new(config).and_then(|targets| {
         for_each_change(&mut model, &targets, &mut |name, change| {
@@ -257,13 +255,13 @@ fn changes<M: Parts>(model: &M, config: &LoraConfig, prefix: &str) -> NamedValue
     });
     debug_assert!(
         collected.is_ok(),
-        "the settings were checked when the adapter was added"
+        "the settings were validated when the adapter was added"
     );
     tensors
 }
 
-/// Reads what [`changes`] gave.
-fn read_changes<M: Parts>(
+/// Loads the parameters that [`changes`] returned.
+fn read_changes<M: TunableModel>(
     model: &mut M,
     file: &TensorFile,
     prefix: &str,
@@ -285,10 +283,10 @@ fn read_changes<M: Parts>(
     )
 }
 
-/// The modules to train whole: those that were asked for, and those that peft always adds.
-fn trained_whole<M: Parts>(config: &LoraConfig) -> Option<Vec<String>> {
+/// The modules to train in full: those requested, and those that peft always adds.
+fn trained_in_full<M: TunableModel>(config: &LoraConfig) -> Option<Vec<String>> {
     let mut modules = config.modules_to_save.clone().unwrap_or_default();
-    for &module in M::TRAINED_WHOLE {
+    for &module in M::TRAINED_IN_FULL {
         if !modules.iter().any(|known| known == module) {
             modules.push(module.to_owned());
         }
@@ -296,32 +294,35 @@ fn trained_whole<M: Parts>(config: &LoraConfig) -> Option<Vec<String>> {
     (!modules.is_empty()).then_some(modules)
 }
 
-/// Refuses modules to save that the model does not have, and the embedding where it is the head,
-/// too: peft trains a copy of it then, and the two part.
-fn check_modules_to_save<M: Parts>(model: &mut M, targets: &Targets<'_>) -> Result<(), ModelError> {
+/// Rejects `modules_to_save` that the model does not have, and an embedding tied to the head: peft
+/// trains a copy of it, and the two diverge.
+fn check_modules_to_save<M: TunableModel>(
+    model: &mut M,
+    targets: &Targets<'_>,
+) -> Result<(), ModelError> {
     let is_tied = model.is_tied();
     let mut names = Vec::new();
     let mut tied = None;
-    model.for_each_part(&mut |name, part| {
-        if is_tied && targets.saves(name) && matches!(part, Part::Embedding(_)) {
+    model.for_each_tunable(&mut |name, layer| {
+        if is_tied && targets.saves(name) && matches!(layer, TunableLayer::Embedding(_)) {
             tied = Some(name.to_owned());
         }
         names.push(name.to_owned());
     });
     if let Some(name) = tied {
         let reason = format!(
-            "`{name}` is the head as well (tie_word_embeddings); one of both cannot be trained alone"
+            "`{name}` is tied to the head (tie_word_embeddings), so it cannot be trained separately"
         );
         return Err(setting("modules_to_save", reason));
     }
     let unknown = targets.saved().find(|end| {
-        !M::TRAINED_WHOLE.contains(end) && !names.iter().any(|name| name.ends_with(end))
+        !M::TRAINED_IN_FULL.contains(end) && !names.iter().any(|name| name.ends_with(end))
     });
     match unknown {
         Some(unknown) => Err(setting(
             "modules_to_save",
             format!(
-                "`{unknown}` cannot be trained whole; this model has {}",
+                "`{unknown}` cannot be trained in full; this model has {}",
                 listed(model, |_| true)
             ),
         )),
@@ -329,11 +330,11 @@ fn check_modules_to_save<M: Parts>(model: &mut M, targets: &Targets<'_>) -> Resu
     }
 }
 
-/// The last words of the names of some parts, each once.
-fn listed<M: Parts>(model: &mut M, is_meant: impl Fn(&Part<'_>) -> bool) -> String {
+/// The last segments of the names of some layers, without duplicates.
+fn listed<M: TunableModel>(model: &mut M, selects: impl Fn(&TunableLayer<'_>) -> bool) -> String {
     let mut words = BTreeSet::new();
-    model.for_each_part(&mut |name, part| {
-        if is_meant(&part) {
+    model.for_each_tunable(&mut |name, layer| {
+        if selects(&layer) {
             words.insert(name.rsplit('.').next().unwrap_or(name).to_owned());
         }
     });
@@ -348,7 +349,7 @@ fn setting(key: &str, reason: String) -> ModelError {
     }
 }
 
-/// The header entry by which transformers knows a file as PyTorch's layout.
+/// The header entry by which transformers recognizes PyTorch's layout.
 pub(crate) fn format_metadata() -> BTreeMap<String, String> {
     BTreeMap::from([("format".to_owned(), "pt".to_owned())])
 }

@@ -1,33 +1,33 @@
 //! The ModernBERT encoder (Warner et al., arXiv 2412.13663): pre-norm, rotary positions, gated
-//! feed-forward layers, and attention that alternates between the whole text and a window.
+//! feed-forward layers, and alternating global and sliding-window attention.
 //!
-//! Fields are named after the keys of a Hugging Face checkpoint. Checked against transformers'
-//! `ModernBertModel`, every block's hidden states.
+//! Fields are named after the keys of a Hugging Face checkpoint. The hidden states of every block
+//! are tested against transformers' `ModernBertModel`.
 
 use burn::module::{Module, Param};
 use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Int, Tensor, module};
 
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::encoder_attention::{RotaryAttention, unseen_padding};
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::norm::layer_norm;
 use crate::rope::Rotation;
-use crate::weights::Weights;
 
 mod config;
 
 pub use config::{LayerType, ModernBertConfig};
 
-/// A norm of the encoder's width.
+/// Loads a layer norm.
 fn norm(
-    weights: &Weights<'_>,
+    checkpoint: &Checkpoint<'_>,
     name: &str,
     config: &ModernBertConfig,
 ) -> Result<LayerNorm, ModelError> {
     layer_norm(
-        weights,
+        checkpoint,
         name,
         config.hidden_size,
         config.norm_eps,
@@ -53,10 +53,10 @@ impl ModernBertMlp {
     }
 }
 
-/// One layer: attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm layer: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 struct ModernBertEncoderLayer {
-    /// None in the first layer, whose input comes from a norm.
+    /// `None` in the first layer, whose input is already normalized.
     attn_norm: Option<LayerNorm>,
     attn: RotaryAttention,
     mlp_norm: LayerNorm,
@@ -67,15 +67,16 @@ struct ModernBertEncoderLayer {
 
 impl ModernBertEncoderLayer {
     fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &ModernBertConfig,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let linear =
-            |part: &str, shape, bias| Linear::load(weights, &format!("{name}.{part}"), shape, bias);
-        let norm = |part: &str| norm(weights, &format!("{name}.{part}"), config);
+        let linear = |part: &str, shape, bias| {
+            Linear::load(checkpoint, &format!("{name}.{part}"), shape, bias)
+        };
+        let norm = |part: &str| norm(checkpoint, &format!("{name}.{part}"), config);
         Ok(Self {
             attn_norm: match layer {
                 0 => None,
@@ -110,8 +111,8 @@ impl ModernBertEncoderLayer {
     }
 }
 
-/// What the layers of one forward pass share, for either kind: the rotation, and which keys a query
-/// must not see.
+/// Rotations and masks of one forward pass, for either kind of layer; masks are true where a key is
+/// masked out.
 struct Context {
     full: (Rotation, Option<Tensor<4, Bool>>),
     sliding: (Rotation, Option<Tensor<4, Bool>>),
@@ -130,33 +131,33 @@ pub struct ModernBertModel {
 }
 
 impl ModernBertModel {
-    /// Builds the encoder from a checkpoint, whether its keys start with `model.` or not. Weights
-    /// that the encoder does not have are left alone.
+    /// Builds the encoder from a checkpoint; the prefix `model.` of its keys is optional. Other
+    /// tensors are ignored.
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         config: &ModernBertConfig,
     ) -> Result<Self, ModelError> {
         let embedding = "embeddings.tok_embeddings.weight";
-        let prefix = match weights.file.contains(&format!("model.{embedding}")) {
+        let prefix = match checkpoint.file.contains(&format!("model.{embedding}")) {
             true => "model.",
             false => "",
         };
         let layer =
-            |i| ModernBertEncoderLayer::load(weights, &format!("{prefix}layers.{i}"), config, i);
+            |i| ModernBertEncoderLayer::load(checkpoint, &format!("{prefix}layers.{i}"), config, i);
         let table = [config.vocab_size, config.hidden_size];
         Ok(Self {
-            tok_embeddings: weights.param(&format!("{prefix}{embedding}"), table)?,
-            norm: norm(weights, &format!("{prefix}embeddings.norm"), config)?,
+            tok_embeddings: checkpoint.param(&format!("{prefix}{embedding}"), table)?,
+            norm: norm(checkpoint, &format!("{prefix}embeddings.norm"), config)?,
             layers: (0..config.num_hidden_layers)
                 .map(layer)
                 .collect::<Result<_, _>>()?,
-            final_norm: norm(weights, &format!("{prefix}final_norm"), config)?,
+            final_norm: norm(checkpoint, &format!("{prefix}final_norm"), config)?,
             config: config.clone(),
         })
     }
 
-    /// The last hidden states, after the final norm; `visit` sees the embedding's output and each
-    /// block's.
+    /// The last hidden states, after the final norm. `visit` receives the output of the embedding
+    /// and of each block.
     ///
     /// # Shapes
     /// - `input_ids`, `attention_mask` (true where there is a token): `[batch, seq]`
@@ -197,8 +198,9 @@ impl ModernBertModel {
                 let shape = [batch, 1, seq, seq];
                 let unseen = unseen_padding(mask.clone(), 1)
                     .bool_or(far.unsqueeze::<4>().expand(shape))
-                    // Padding whose whole window is padding would attend to nothing and become NaN,
-                    // which the next layer spreads: it sees everything instead, and nobody sees it.
+                    // A padding token whose whole window is padding would attend to nothing and
+                    // become NaN, which the next layer would spread. It attends to everything
+                    // instead; its output is masked.
                     .bool_and(mask.clone().reshape([batch, 1, seq, 1]).expand(shape));
                 Some(unseen.expand([batch, heads, seq, seq]))
             }

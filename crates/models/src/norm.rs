@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::Tensor;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
-use crate::weights::{NamedValues, Values, Weights};
+use crate::parameters::{NamedValues, Values};
 
 /// `x / √(mean(x²) + ε) · weight` over the last dimension (Zhang and Sennrich, arXiv 1910.07467).
 #[derive(Module, Debug)]
@@ -13,20 +14,20 @@ pub(crate) struct RmsNorm {
     /// `[width]`
     weight: Param<Tensor<1>>,
     eps: f64,
-    /// Gemma stores how far the weight is from 1.
+    /// Gemma stores the weight minus 1.
     from_one: bool,
 }
 
 impl RmsNorm {
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         width: usize,
         eps: f64,
         from_one: bool,
     ) -> Result<Self, ModelError> {
         Ok(Self {
-            weight: weights.param(&format!("{name}.weight"), [width])?,
+            weight: checkpoint.param(&format!("{name}.weight"), [width])?,
             eps,
             from_one,
         })
@@ -50,9 +51,9 @@ impl RmsNorm {
     }
 }
 
-/// Reads a layer norm of that width.
+/// Loads a layer norm of that width.
 pub(crate) fn layer_norm(
-    weights: &Weights<'_>,
+    checkpoint: &Checkpoint<'_>,
     name: &str,
     width: usize,
     eps: f64,
@@ -61,15 +62,15 @@ pub(crate) fn layer_norm(
     let mut norm = LayerNormConfig::new(width)
         .with_epsilon(eps)
         .with_bias(bias)
-        .init(weights.device);
-    norm.gamma = weights.param(&format!("{name}.weight"), [width])?;
+        .init(checkpoint.device);
+    norm.gamma = checkpoint.param(&format!("{name}.weight"), [width])?;
     if bias {
-        norm.beta = Some(weights.param(&format!("{name}.bias"), [width])?);
+        norm.beta = Some(checkpoint.param(&format!("{name}.bias"), [width])?);
     }
     Ok(norm)
 }
 
-/// A layer norm's parameters as a checkpoint holds them.
+/// A layer norm's parameters in the checkpoint's layout.
 pub(crate) fn collect_layer_norm(norm: &LayerNorm, name: &str, into: &mut NamedValues) {
     into.push((format!("{name}.weight"), Values::of(norm.gamma.val())));
     if let Some(beta) = &norm.beta {

@@ -1,4 +1,4 @@
-//! From token vectors to one vector per text, as sentence-transformers' `Pooling` module does it.
+//! sentence-transformers' `Pooling` module: from token vectors to one vector per text.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::error::ModelError;
 use crate::files;
 
-/// One way of summing up a text's tokens.
+/// A pooling mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolingMode {
     /// The first token's vector.
     Cls,
-    /// The largest value of each component.
+    /// The maximum of each dimension.
     Max,
     /// The mean over the tokens.
     Mean,
@@ -41,8 +41,8 @@ impl PoolingMode {
 
     /// # Shapes
     /// - `tokens`: `[batch, seq, hidden]`
-    /// - `counted`: `[batch, seq]`, true where a token counts
-    /// - `places`: `[batch, seq]`, each token's place in its text, from 0
+    /// - `counted`: `[batch, seq]`, true for tokens that are pooled
+    /// - `places`: `[batch, seq]`, each token's index in its text, from 0
     /// - output: `[batch, hidden]`
     fn forward(
         self,
@@ -82,7 +82,7 @@ impl PoolingMode {
     }
 }
 
-/// The columns of a mask where it is true, and `otherwise` elsewhere, `[batch, seq]`.
+/// The column indices where a mask is true, and `otherwise` elsewhere, `[batch, seq]`.
 fn columns(mask: &Tensor<2, Bool>, otherwise: i64) -> Tensor<2, Int> {
     let [batch, seq] = mask.dims();
     let columns = Tensor::<1, Int>::arange(0..seq as i64, &mask.device());
@@ -95,23 +95,23 @@ fn columns(mask: &Tensor<2, Bool>, otherwise: i64) -> Tensor<2, Int> {
 /// One token of each text, by its column `[batch, 1]`.
 fn pick(tokens: Tensor<3>, column: Tensor<2, Int>) -> Tensor<2> {
     let [batch, seq, hidden] = tokens.dims();
-    // A text of which nothing counts has no such column.
+    // A text without pooled tokens has no such column.
     let column = column.clamp(0, seq as i64 - 1).reshape([batch, 1, 1]);
     tokens
         .gather(1, column.expand([batch, 1, hidden]))
         .squeeze_dim(1)
 }
 
-/// The pooling of a sentence embedder: one mode, or several whose vectors are joined.
+/// The pooling of a sentence embedder: one mode, or several whose vectors are concatenated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pooling {
     modes: Vec<PoolingMode>,
-    /// Whether the tokens of a prompt before the text count.
+    /// Whether the tokens of the prompt are pooled.
     include_prompt: bool,
 }
 
 impl Default for Pooling {
-    /// The mean, which is also what sentence-transformers takes for a bare encoder.
+    /// Mean pooling, sentence-transformers' default for a bare encoder.
     fn default() -> Self {
         Self::of(PoolingMode::Mean)
     }
@@ -131,7 +131,7 @@ impl Pooling {
         self.include_prompt
     }
 
-    /// Keys of older files, in the order in which their vectors are joined.
+    /// Keys of older files, in the order in which the vectors are concatenated.
     const FLAGS: [(&str, &str); 6] = [
         ("pooling_mode_cls_token", "cls"),
         ("pooling_mode_max_tokens", "max"),
@@ -145,7 +145,7 @@ impl Pooling {
     /// one flag per mode.
     ///
     /// # Errors
-    /// When the file is missing, is no JSON, or asks for a mode that is not known here.
+    /// If the file is missing, is not valid JSON, or asks for an unsupported mode.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -201,13 +201,13 @@ impl Pooling {
         })
     }
 
-    /// The number of components of a pooled vector.
+    /// The number of dimensions of a pooled vector.
     pub fn dims(&self, hidden: usize) -> usize {
         self.modes.len() * hidden
     }
 
-    /// `attention_mask` is true where there is a token, `counted` where the token counts; padding
-    /// may be on either side.
+    /// `attention_mask` is true for tokens, `counted` for tokens that are pooled. Padding can be on
+    /// either side.
     ///
     /// # Shapes
     /// - `tokens`: `[batch, seq, hidden]`
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// Two texts of three and two tokens, pooled; the padding holds numbers that must not be seen.
+    /// Two texts of three and two tokens, pooled; the padding holds values that must not matter.
     fn pooled(mode: PoolingMode, left: bool, prompt: usize) -> Vec<f32> {
         let device = Device::flex();
         let mut rows = [

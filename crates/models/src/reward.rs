@@ -1,4 +1,4 @@
-//! What a reward model reads.
+//! The input of a reward model.
 
 /// A prompt and a response as the paper's reward model reads them (arXiv 2503.17126).
 pub fn pair_text(prompt: &str, response: &str) -> String {

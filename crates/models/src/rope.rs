@@ -5,28 +5,28 @@ use std::f64::consts::PI;
 use burn::tensor::{Device, Int, Tensor};
 use serde::Deserialize;
 
-/// How a layer turns its queries and keys: one entry of `rope_parameters` in config.json.
+/// Rotary settings of a layer: an entry of `rope_parameters` in `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RopeConfig {
     /// Base of the frequencies.
     pub theta: f64,
-    /// How many of a head's dimensions turn; the rest pass.
+    /// Number of rotated dimensions of a head; the others are unchanged.
     pub dims: usize,
-    /// How long contexts stretch the turning.
+    /// Scaling for long contexts.
     pub scaling: RopeScaling,
 }
 
-/// How long contexts stretch the frequencies: transformers' `ROPE_INIT_FUNCTIONS`.
+/// Scaling of the frequencies for long contexts: transformers' `ROPE_INIT_FUNCTIONS`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
-    /// Not at all.
+    /// No scaling.
     Default,
     /// All frequencies are divided by a factor.
     Linear {
         /// The divisor.
         factor: f64,
     },
-    /// Llama 3.1: slow frequencies are divided, fast ones left alone.
+    /// Llama 3.1: low frequencies are divided by a factor, high ones are unchanged.
     Llama3(Llama3Scaling),
     /// YaRN (Peng et al., arXiv 2309.00071).
     Yarn(YarnScaling),
@@ -37,11 +37,11 @@ pub enum RopeScaling {
 /// Settings of `llama3`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Llama3Scaling {
-    /// How much the slow frequencies are slowed further.
+    /// Divisor of low frequencies.
     pub factor: f64,
-    /// Wavelengths above `original_max_position_embeddings / low_freq_factor` are scaled whole.
+    /// Wavelengths above `original_max_position_embeddings / low_freq_factor` are scaled fully.
     pub low_freq_factor: f64,
-    /// Wavelengths below `original_max_position_embeddings / high_freq_factor` are left alone.
+    /// Wavelengths below `original_max_position_embeddings / high_freq_factor` are unchanged.
     pub high_freq_factor: f64,
     /// The context length of pre-training.
     pub original_max_position_embeddings: f64,
@@ -50,23 +50,23 @@ pub struct Llama3Scaling {
 /// Settings of `yarn`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct YarnScaling {
-    /// How much longer the context is than in pre-training.
+    /// Ratio of the context length to that of pre-training.
     pub factor: f64,
-    /// Factor of cosines and sines; follows from `factor` when absent.
+    /// Factor of cosines and sines; derived from `factor` if absent.
     pub attention_factor: Option<f64>,
-    /// With `mscale_all_dim`, what `attention_factor` follows from instead.
+    /// With `mscale_all_dim`, determines `attention_factor` instead.
     pub mscale: Option<f64>,
     /// See `mscale`.
     pub mscale_all_dim: Option<f64>,
-    /// Rotations over the original context above which a frequency is left alone.
+    /// Rotations over the original context above which a frequency is unchanged.
     #[serde(default = "beta_fast")]
     pub beta_fast: f64,
-    /// Rotations over the original context below which a frequency is scaled whole.
+    /// Rotations over the original context below which a frequency is scaled fully.
     #[serde(default = "beta_slow")]
     pub beta_slow: f64,
     /// The context length of pre-training.
     pub original_max_position_embeddings: f64,
-    /// Whether the bounds of the ramp between are whole dimensions.
+    /// Whether the bounds of the ramp between the two are rounded to whole dimensions.
     #[serde(default = "truncate")]
     pub truncate: bool,
 }
@@ -129,7 +129,7 @@ impl RopeConfig {
         }
     }
 
-    /// What cosines and sines are multiplied with.
+    /// Factor of cosines and sines.
     fn attention_factor(&self) -> f64 {
         match &self.scaling {
             RopeScaling::Yarn(yarn) => yarn.attention_factor(),
@@ -200,7 +200,7 @@ impl Rotation {
             .into_iter()
             .map(|frequency| frequency as f32)
             .collect();
-        // The halves rotate together, so each frequency stands twice.
+        // Both halves use the same frequencies.
         let frequencies = Tensor::<1>::from_floats(
             [frequencies.clone(), frequencies].concat().as_slice(),
             device,

@@ -1,9 +1,9 @@
-//! Weights on disk: safetensors files, single or sharded, read and written tensor by tensor.
+//! Reading and writing safetensors files, single or sharded, tensor by tensor.
 //!
-//! A file is not held in memory: opening it reads and checks the header, and each tensor is mapped,
-//! converted and let go when it is asked for. The whole header is checked before any number is
-//! read: sizes against shapes, offsets against each other, and their sum against the file's length,
-//! so that a truncated file is told at opening and never half way.
+//! A file is not held in memory: opening it reads and validates the header; each tensor is mapped,
+//! converted and unmapped on request. The whole header is validated before any value is read: sizes
+//! against shapes, offsets against each other, and their sum against the file's length. A truncated
+//! file is therefore rejected when it is opened.
 
 mod floats;
 mod header;
@@ -16,14 +16,14 @@ pub use read::TensorFile;
 pub use shards::save_model;
 pub use write::{Precision, Stored, save};
 
-/// Name of the only weight file of a small model.
+/// Name of the weight file of an unsharded model.
 pub const SINGLE: &str = "model.safetensors";
-/// Name of the map from tensors to the weight files of a sharded model.
+/// Name of the index of a sharded model, which maps tensors to files.
 pub const INDEX: &str = "model.safetensors.index.json";
 
-/// Length of the field in front of the header.
+/// Size of the length field before the header.
 const LENGTH_FIELD: u64 = 8;
-/// The safetensors format's own cap, against files that claim a giant header.
+/// The format's own limit, against files that claim a huge header.
 const MAX_HEADER: u64 = 100_000_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The layout of a sentence-transformers folder: which modules, how long a text, how pooled.
+//! The layout of a sentence-transformers folder: its modules, length limits and prompts.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::sentence_head::HeadModule;
 const MODULES: &str = "modules.json";
 const SETTINGS: &str = "config_sentence_transformers.json";
 const TOKENIZER_SETTINGS: &str = "tokenizer_config.json";
-/// The settings of the Transformer module; the name depends on who saved it.
+/// Settings files of the Transformer module; their name depends on the model that was saved.
 const TRANSFORMER_SETTINGS: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -27,7 +27,8 @@ const TRANSFORMER_SETTINGS: [&str; 7] = [
     "sentence_xlnet_config.json",
 ];
 
-/// Where those settings may change what configuration and tokenizer say, under names new and old.
+/// Keys of those settings that override the configuration and the tokenizer, under new and old
+/// names.
 const ARGUMENTS: [&str; 5] = [
     "processing_kwargs",
     "processor_kwargs",
@@ -36,24 +37,24 @@ const ARGUMENTS: [&str; 5] = [
     "config_args",
 ];
 
-/// What a sentence-transformers folder says about itself.
+/// The contents of a sentence-transformers folder.
 #[derive(Debug)]
 pub(crate) struct SentenceFolder {
-    /// Where the encoder and its tokenizer are: the folder itself, or one in it.
+    /// The folder of the encoder and its tokenizer: the folder itself, or a subfolder.
     pub(crate) encoder: PathBuf,
-    /// Absent in a bare encoder.
+    /// `None` for a bare encoder.
     pub(crate) pooling: Option<Pooling>,
-    /// What follows the pooling.
+    /// The modules after the pooling.
     pub(crate) head: Vec<HeadModule>,
-    /// What may go before every text, by name.
+    /// The prompts, by name.
     pub(crate) prompts: Prompts,
-    /// How many components of a vector to keep.
+    /// Number of dimensions to keep.
     pub(crate) truncate_dim: Option<usize>,
-    /// Longest text in tokens, as far as the folder sets a limit.
+    /// Longest text in tokens, if the folder sets a limit.
     pub(crate) max_tokens: Option<usize>,
-    /// Whether texts are lowered before the tokenizer sees them.
+    /// Whether texts are lower-cased before tokenization.
     pub(crate) do_lower_case: bool,
-    /// Whether a long text loses its start instead of its end.
+    /// Whether long texts are truncated at the start instead of the end.
     pub(crate) cut_start: bool,
     /// The settings files that were read.
     pub(crate) files: Vec<PathBuf>,
@@ -71,7 +72,7 @@ impl Prompts {
     /// The prompt of that name.
     ///
     /// # Errors
-    /// When the folder has none of that name.
+    /// If the folder has no prompt of that name.
     pub(crate) fn named(&self, name: &str) -> Result<&str, ModelError> {
         if let Some(text) = self.texts.get(name) {
             return Ok(text.as_deref().unwrap_or_default());
@@ -84,7 +85,7 @@ impl Prompts {
         Err(config_file::wrong(&self.path, "prompts", reason))
     }
 
-    /// What goes before every text unless the caller says otherwise.
+    /// The prompt to use if the caller names none.
     pub(crate) fn default_text(&self) -> Result<Option<&str>, ModelError> {
         self.default
             .as_deref()
@@ -94,7 +95,8 @@ impl Prompts {
 }
 
 impl SentenceFolder {
-    /// Reads `modules.json` and what it points to. A folder without one is a bare encoder.
+    /// Reads `modules.json` and the files that it refers to. A folder without one is a bare
+    /// encoder.
     pub(crate) fn read(folder: &Path) -> Result<Self, ModelError> {
         if !files::is_dir(folder) {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -162,7 +164,7 @@ impl SentenceFolder {
         }
     }
 
-    /// The module has settings since sentence-transformers 5: which of several vectors it is about.
+    /// Since sentence-transformers 5, the module's settings select one of several vectors.
     fn check_normalize(&mut self, place: &Path) -> Result<(), ModelError> {
         let path = place.join("config.json");
         let Some(config) = self.json::<Value>(&path)? else {
@@ -179,7 +181,7 @@ impl SentenceFolder {
         }
     }
 
-    /// Prompts and the number of components to keep.
+    /// Prompts and the number of dimensions to keep.
     fn read_settings(&mut self, folder: &Path) -> Result<(), ModelError> {
         #[derive(Deserialize)]
         struct Settings {
@@ -232,7 +234,7 @@ impl SentenceFolder {
         let Some(settings) = self.json::<Value>(&path)? else {
             return Ok(());
         };
-        // A tokenizer without a limit says 1e30, which saturates.
+        // A tokenizer without a limit has 1e30 here, which saturates.
         let limit = settings.get("model_max_length").and_then(Value::as_f64);
         self.max_tokens = self.max_tokens.or(limit.map(|limit| limit as usize));
         match settings.get("truncation_side").and_then(Value::as_str) {
@@ -246,7 +248,7 @@ impl SentenceFolder {
         Ok(())
     }
 
-    /// A JSON file, if there is one; remembered among the files read.
+    /// A JSON file, if it exists; its path is added to the files read.
     fn json<T: DeserializeOwned>(&mut self, path: &Path) -> Result<Option<T>, ModelError> {
         if !files::is_file(path) {
             return Ok(None);
@@ -264,8 +266,8 @@ impl SentenceFolder {
     }
 }
 
-/// Refuses a Transformer module that gives something else than a text's last hidden states: since
-/// sentence-transformers 5 it may read images, wrap texts in a chat template, or be a whole model.
+/// Rejects a Transformer module whose output is not the last hidden states of a text. Since
+/// sentence-transformers 5, it can read images, apply a chat template, or be a whole model.
 fn check_transformer(path: &Path, settings: &Value) -> Result<(), ModelError> {
     let text = |pointer: &str| settings.pointer(pointer).and_then(Value::as_str);
     let has = |key: &str| match settings.get(key) {
@@ -285,7 +287,7 @@ fn check_transformer(path: &Path, settings: &Value) -> Result<(), ModelError> {
     } else if let Some(name) = text("/module_output_name").filter(|it| *it != "token_embeddings") {
         format!("`{name}` from the Transformer module")
     } else if let Some(arguments) = ARGUMENTS.iter().find(|key| has(key)) {
-        format!("other settings than its own files hold (`{arguments}`)")
+        format!("settings that override those of its files (`{arguments}`)")
     } else {
         return Ok(());
     };
@@ -293,7 +295,7 @@ fn check_transformer(path: &Path, settings: &Value) -> Result<(), ModelError> {
     Err(ModelError::Unsupported { path, what })
 }
 
-/// A module's folder, which must lie in the model's.
+/// A module's folder, which must be inside the model's folder.
 fn inside(folder: &Path, part: &str, asked_by: &Path) -> Result<PathBuf, ModelError> {
     let plain = |component| matches!(component, Component::Normal(_) | Component::CurDir);
     if Path::new(part).components().all(plain) {
@@ -302,6 +304,6 @@ fn inside(folder: &Path, part: &str, asked_by: &Path) -> Result<PathBuf, ModelEr
     Err(ModelError::Setting {
         path: asked_by.to_owned(),
         key: "path".to_owned(),
-        reason: format!("`{part}` does not lie in this folder"),
+        reason: format!("`{part}` is not inside this folder"),
     })
 }

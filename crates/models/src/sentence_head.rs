@@ -1,20 +1,20 @@
-//! What may follow the pooling in a sentence-transformers folder: Dense and Normalize.
+//! The modules after the pooling in a sentence-transformers folder: Dense and Normalize.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, activation};
 use serde::Deserialize;
 
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::safetensors_file::TensorFile;
-use crate::weights::Weights;
 
-/// The one vector that modules after the pooling read and write.
+/// The only vector that these modules can read and write.
 const SENTENCE_EMBEDDING: &str = "sentence_embedding";
 
-/// A module as `modules.json` names it.
+/// A module of `modules.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum HeadModule {
     /// With its folder.
@@ -26,9 +26,9 @@ pub(crate) enum HeadModule {
 #[derive(Debug)]
 pub(crate) struct Head {
     modules: Vec<Loaded>,
-    /// Width of what comes out.
+    /// Dimension of the output.
     pub(crate) dims: usize,
-    /// The files that the modules were read from.
+    /// The files that the modules were loaded from.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -39,7 +39,7 @@ enum Loaded {
 }
 
 impl Head {
-    /// Reads the modules that follow a pooling `dims` wide.
+    /// Loads the modules after a pooling with `dims` dimensions.
     pub(crate) fn load(
         modules: &[HeadModule],
         mut dims: usize,
@@ -79,13 +79,13 @@ impl Head {
     }
 }
 
-/// sentence-transformers' `Dense`: `act(x W + b)`, and the input or its projection beside it.
+/// sentence-transformers' `Dense`: `act(x W + b)`, optionally with a residual connection.
 #[derive(Debug)]
 struct Dense {
     linear: Linear,
     act: DenseActivation,
     use_residual: bool,
-    /// Gives the input the output's width where it has another.
+    /// Projects the residual to the output's dimension if they differ.
     residual: Option<Linear>,
 }
 
@@ -132,20 +132,20 @@ impl Dense {
         let (input, out) = (config.in_features, config.out_features);
         config_file::check_sizes(&path, &[("in_features", input), ("out_features", out)])?;
         if input != dims {
-            let reason = format!("{input}, where the module before gives {dims}");
+            let reason = format!("is {input}, but the previous module outputs {dims} dimensions");
             return Err(config_file::wrong(&path, "in_features", reason));
         }
         let named = &config.activation_function;
         let act = DenseActivation::from_path(named)
             .ok_or_else(|| unsupported(format!("the activation `{named}`")))?;
-        let weights = Weights { file, device };
+        let checkpoint = Checkpoint { file, device };
         let shape = [out, input];
         Ok(Self {
-            linear: Linear::load(&weights, "linear", shape, config.bias)?,
+            linear: Linear::load(&checkpoint, "linear", shape, config.bias)?,
             act,
             use_residual: config.use_residual,
             residual: match config.use_residual && input != out {
-                true => Some(Linear::load(&weights, "residual", shape, false)?),
+                true => Some(Linear::load(&checkpoint, "residual", shape, false)?),
                 false => None,
             },
         })
@@ -165,7 +165,7 @@ impl Dense {
     }
 }
 
-/// The activations of torch that Dense modules name by their path.
+/// The torch activations that Dense modules refer to by path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DenseActivation {
     Identity,

@@ -1,10 +1,9 @@
-//! A sentence-transformers folder as an [`Embedder`]: prompt, tokenizer, encoder, pooling, the
-//! modules after it, unit length.
+//! A sentence-transformers folder as an [`Embedder`](rarebit_deviation::Embedder): prompt,
+//! tokenizer, encoder, pooling, further modules, normalization.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use rarebit_deviation::{EmbedError, Embedder};
 
 use crate::config_file;
 use crate::encoder::Encoder;
@@ -19,33 +18,23 @@ mod embedding;
 mod sequences;
 
 pub use embedding::Embedding;
+pub use sequences::LongTexts;
 use sequences::{Sequence, Sequences};
 
-/// What becomes of a text that is longer than the encoder reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LongTexts {
-    /// Its end is cut off, as sentence-transformers does.
-    #[default]
-    Truncate,
-    /// It is cut into chunks; its vector is the mean of theirs, weighted by their tokens. A prompt
-    /// goes before the first.
-    MeanOfChunks,
-}
-
-/// What a caller asks of an embedder beyond what its folder says.
+/// Options that override the settings in the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EmbedOptions {
-    /// What becomes of a text that is too long.
+    /// What to do with a text that is too long.
     pub long_texts: LongTexts,
-    /// The name of the prompt that goes before every text, one of those that the folder's
-    /// `config_sentence_transformers.json` holds; absent, its default, if it has one.
+    /// Name of the prompt for every text, from the folder's `config_sentence_transformers.json`. If
+    /// absent, the folder's default prompt, if it has one.
     pub prompt_name: Option<String>,
-    /// The task whose adapter is in effect (jina-embeddings-v3), or `none`; absent,
-    /// `text-matching` where there is one. The model's instruction for the task goes before every
-    /// text, unless a prompt is named.
+    /// The task adapter to use (jina-embeddings-v3), or `none`. If absent, `text-matching`, if the
+    /// model has it. The model's instruction for the task precedes every text unless a prompt is
+    /// named.
     pub task: Option<String>,
-    /// How many components of a vector to keep, of a model that was trained so that the first ones
-    /// say most (Kusupati et al., arXiv 2205.13147).
+    /// Number of dimensions to keep, for models trained with Matryoshka representations (Kusupati
+    /// et al., arXiv 2205.13147).
     pub truncate_dim: Option<usize>,
 }
 
@@ -62,13 +51,13 @@ pub struct SentenceTransformer {
 }
 
 impl SentenceTransformer {
-    /// Opens a folder in the layout of sentence-transformers (or a bare encoder, pooled by the
-    /// mean, or the last token of a decoder), onto a device. The embedder's id is `name` with what
-    /// the options ask for and a hash of every file that its vectors depend on.
+    /// Loads a sentence-transformers folder onto a device. A bare encoder is pooled by the mean, a
+    /// bare decoder by the last token. The embedder's id consists of `name`, the options, and a
+    /// hash of every file that affects the vectors.
     ///
     /// # Errors
-    /// When a file is missing or damaged, a weight is missing or has another shape, the tokenizer
-    /// does not fit the encoder, or folder or options ask for something that is not known here.
+    /// If a file is missing or damaged, a weight is missing or has the wrong shape, the tokenizer
+    /// does not fit the encoder, or the folder or the options need something that is not supported.
     pub fn open(
         folder: &Path,
         name: &str,
@@ -84,7 +73,7 @@ impl SentenceTransformer {
         let asked = options.truncate_dim.or(layout.truncate_dim);
         let dims = asked.or(encoder.truncate_dim).unwrap_or(head.dims);
         if dims == 0 || dims > head.dims {
-            let reason = format!("{dims}, where vectors have {} components", head.dims);
+            let reason = format!("is {dims}; vectors have {} dimensions", head.dims);
             return Err(config_file::wrong(folder, "truncate_dim", reason));
         }
         let prompt = match (&options.prompt_name, &encoder.instruction) {
@@ -116,7 +105,8 @@ impl SentenceTransformer {
         })
     }
 
-    /// Tokens of the longest text that is embedded in one piece, special tokens included.
+    /// Longest text in tokens that is embedded without truncation or chunks, special tokens
+    /// included.
     pub fn max_tokens(&self) -> usize {
         self.sequences.max_tokens()
     }
@@ -151,31 +141,7 @@ impl SentenceTransformer {
     }
 }
 
-impl Embedder for SentenceTransformer {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn dims(&self) -> usize {
-        self.dims
-    }
-
-    /// Rows have length 1 whether the folder names a Normalize module or not. An empty text has
-    /// the vector that the model gives to its special tokens alone.
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut embedding = Embedding::begin(self, texts)?;
-        while let Some(vectors) = embedding.next_batch() {
-            let vectors = (vectors.try_into_vec_as::<f32>()).map_err(|error| {
-                let reason = error.to_string();
-                ModelError::Readback { reason }
-            })?;
-            embedding.take(&vectors);
-        }
-        Ok(embedding.finish())
-    }
-}
-
-/// What the options and the task in effect change, as part of an id.
+/// The options and the active task as part of an id.
 fn described(options: &EmbedOptions, task: Option<&str>) -> String {
     let mut parts = String::new();
     if options.long_texts == LongTexts::MeanOfChunks {
@@ -193,7 +159,7 @@ fn described(options: &EmbedOptions, task: Option<&str>) -> String {
     parts
 }
 
-/// A hash of the files' names in the folder and their contents.
+/// A hash of the relative names and the contents of some files.
 fn fingerprint(folder: &Path, mut paths: Vec<PathBuf>) -> Result<blake3::Hash, ModelError> {
     paths.sort();
     paths.dedup();
@@ -208,7 +174,7 @@ fn fingerprint(folder: &Path, mut paths: Vec<PathBuf>) -> Result<blake3::Hash, M
             .unwrap_or(&path)
             .to_string_lossy()
             .into_owned();
-        // Lengths keep apart what names and contents would otherwise blur.
+        // Lengths make the concatenation unambiguous.
         hasher
             .update(&(name.len() as u64).to_le_bytes())
             .update(name.as_bytes());

@@ -1,6 +1,6 @@
-//! A decoder that classifies a sequence: with one label, a reward model.
+//! A decoder that classifies sequences; with one label, a reward model.
 //!
-//! Checked against transformers' `AutoModelForSequenceClassification` of every family.
+//! Tested against transformers' `AutoModelForSequenceClassification` for every family.
 
 use std::path::Path;
 
@@ -11,22 +11,23 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::backbone::{Backbone, BackboneConfig};
+use crate::checkpoint::Checkpoint;
 use crate::config_file::{self, CONFIG};
 use crate::error::ModelError;
 use crate::init;
 use crate::length_batches::length_batches;
 use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, Adaptable, LoraConfig, PREFIX};
-use crate::parts::{Part, Parts};
+use crate::parameters::{NamedValues, param};
 use crate::safetensors_file::TensorFile;
-use crate::weights::{NamedValues, Weights, param};
+use crate::tunable::{TunableLayer, TunableModel};
 
-/// The checkpoint key of the head.
+/// Checkpoint key of the head.
 const SCORE: &str = "score.weight";
-/// The key of the head for words, which a classifier leaves behind.
+/// Key of the language-modelling head, which a classifier does not use.
 const LM_HEAD: &str = "lm_head.weight";
 
-/// A decoder whose head reads the last token of a sequence: transformers'
+/// A decoder with a head on the last token of a sequence: transformers'
 /// `AutoModelForSequenceClassification`.
 #[derive(Module, Debug)]
 pub struct SequenceClassifier {
@@ -42,28 +43,27 @@ pub struct SequenceClassifier {
 }
 
 impl SequenceClassifier {
-    /// Reads a Hugging Face folder onto a device.
+    /// Loads a Hugging Face folder onto a device.
     ///
     /// # Errors
-    /// When `config.json` or the weights are missing, damaged or do not fit each other.
+    /// If `config.json` or the weights are missing, damaged or inconsistent.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let (path, value) = config_file::read(folder)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(folder)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
         let shape = [labels(&file, SCORE), config.hidden_size()];
-        let score = Linear::load(&weights, "score", shape, false)?;
-        Self::build(&weights, config, &value, score)
+        let score = Linear::load(&checkpoint, "score", shape, false)?;
+        Self::build(&checkpoint, config, &value, score)
     }
 
-    /// Reads a base and the adapter upon it, its settings with it. The head is the adapter's; the
-    /// base needs none.
+    /// Loads a base model and its adapter. The head comes from the adapter; the base needs none.
     ///
     /// # Errors
-    /// As [`Self::load`], and when the adapter does not fit.
+    /// As [`Self::load`], and if the adapter does not fit.
     pub fn load_with_adapter(
         base: &Path,
         adapter: &Path,
@@ -72,7 +72,7 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(base)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(base)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
@@ -81,13 +81,13 @@ impl SequenceClassifier {
             &format!("{PREFIX}{SCORE}"),
         );
         let score = Linear::zeros("score", [labels, config.hidden_size()], device);
-        Self::build(&weights, config, &value, score)?.with_adapter(adapter)
+        Self::build(&checkpoint, config, &value, score)?.with_adapter(adapter)
     }
 
-    /// Reads a language model as the beginning of a reward model: its head for words gives way to a
-    /// fresh one of one label, drawn from the seed as transformers draws it, normal with the
-    /// configuration's `initializer_range`. `pad` is the padding's token where the configuration
-    /// names none; transformers needs one to read several texts at once.
+    /// Loads a language model and replaces its head by a new one with a single label, to train a
+    /// reward model. The head is initialized as in transformers, from a normal distribution with
+    /// the configuration's `initializer_range`. `pad` is the padding token if the configuration has
+    /// none; transformers needs one for batches.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -100,7 +100,7 @@ impl SequenceClassifier {
         let (path, value) = config_file::read(folder)?;
         let config = BackboneConfig::from_json(&path, &value)?;
         let file = TensorFile::open(folder)?;
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file: &file,
             device,
         };
@@ -112,20 +112,20 @@ impl SequenceClassifier {
         );
         let head = Tensor::<2>::from_data(head, device).transpose();
         let score = Linear::new(param(SCORE, head), None);
-        let mut model = Self::build(&weights, config, &value, score)?;
+        let mut model = Self::build(&checkpoint, config, &value, score)?;
         model.pad_token_id.get_or_insert(i64::from(pad));
         Ok(model)
     }
 
     fn build(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         config: BackboneConfig,
         value: &Value,
         score: Linear,
     ) -> Result<Self, ModelError> {
-        let backbone = Backbone::load(weights, config.clone())?;
-        // A base may have a head that the adapter, or a fresh one, replaces.
-        weights
+        let backbone = Backbone::load(checkpoint, config.clone())?;
+        // The base may have a head, which is replaced.
+        checkpoint
             .file
             .check_all_read(config.model_type(), |name| name == SCORE || name == LM_HEAD)?;
         Ok(Self {
@@ -137,18 +137,18 @@ impl SequenceClassifier {
         })
     }
 
-    /// Reads a reward model: a classifier of one label.
+    /// Loads a reward model: a classifier with a single label.
     ///
     /// # Errors
-    /// As [`Self::load`], and when the head has another number of labels.
+    /// As [`Self::load`], and if the head has several labels.
     pub fn load_reward(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         Self::load(folder, device)?.of_one_label(folder)
     }
 
-    /// Reads a reward model that is an adapter on a base.
+    /// Loads a reward model that is an adapter on a base model.
     ///
     /// # Errors
-    /// As [`Self::load_with_adapter`], and when the head has another number of labels.
+    /// As [`Self::load_with_adapter`], and if the head has several labels.
     pub fn load_reward_with_adapter(
         base: &Path,
         adapter: &Path,
@@ -164,7 +164,7 @@ impl SequenceClassifier {
             labels => Err(ModelError::Setting {
                 path: folder.join(CONFIG),
                 key: "num_labels".to_owned(),
-                reason: format!("a reward model has 1 label, this one has {labels}"),
+                reason: format!("a reward model has 1 label, but this model has {labels}"),
             }),
         }
     }
@@ -175,7 +175,7 @@ impl SequenceClassifier {
         labels
     }
 
-    /// The settings of its decoder.
+    /// The decoder's configuration.
     pub fn config(&self) -> &BackboneConfig {
         &self.config
     }
@@ -185,10 +185,11 @@ impl SequenceClassifier {
         self.backbone.device()
     }
 
-    /// The head's reading of each sequence's last token, wherever the padding is.
+    /// The head's logits for the last token of each sequence; padding can be on either side.
     ///
-    /// As in transformers, tokens of the configuration's `pad_token_id` are never the last one, be
-    /// they padding or not: where padding and the end of a text are one token, the end is not read.
+    /// As in transformers, a token with the configuration's `pad_token_id` never counts as the last
+    /// one, even if it is not padding. If the padding token is also the end-of-text token, the
+    /// latter is skipped.
     ///
     /// # Shapes
     /// - `input_ids`: `[batch, seq]`
@@ -217,7 +218,7 @@ impl SequenceClassifier {
         self.score.forward(pooled).squeeze_dim(0)
     }
 
-    /// The reward of each sequence: [`Self::logits`] of a single label.
+    /// The reward of each sequence: [`Self::logits`] for a single label.
     ///
     /// # Shapes
     /// `[batch, seq]` each, to `[batch]`
@@ -227,12 +228,14 @@ impl SequenceClassifier {
             .squeeze_dim(1)
     }
 
-    /// The reward of each sequence of token ids. Sequences of like length are read together, about
-    /// `tokens_per_batch` tokens at once; those longer than the model reads are cut at their end, as
-    /// a tokenizer of transformers cuts them. `on_scored` hears how many more are done.
+    /// The reward of each sequence of token ids. Sequences of similar length are batched, with
+    /// about `tokens_per_batch` tokens per batch. Sequences that are too long for the model are
+    /// truncated at the end, as transformers' tokenizers do. `on_scored` receives the number of
+    /// sequences of each finished batch.
     ///
     /// # Errors
-    /// When a sequence is empty or has a token the model does not know, or the device fails.
+    /// If a sequence is empty or has a token that is not in the model's vocabulary, or the device
+    /// fails.
     pub fn score(
         &self,
         sequences: &[Vec<u32>],
@@ -263,13 +266,13 @@ impl SequenceClassifier {
         for ids in sequences {
             if ids.is_empty() {
                 return Err(ModelError::Prompt {
-                    reason: "a text to be scored has no tokens".to_owned(),
+                    reason: "a text to score has no tokens".to_owned(),
                 });
             }
             if let Some(id) = ids.iter().find(|&&id| id as usize >= vocab_size) {
                 return Err(ModelError::Prompt {
                     reason: format!(
-                        "a text to be scored has token {id}, the model knows {vocab_size} tokens"
+                        "a text to score has token {id}, but the model has only {vocab_size} tokens"
                     ),
                 });
             }
@@ -277,7 +280,7 @@ impl SequenceClassifier {
         Ok(())
     }
 
-    /// The rewards of one batch, padded on the right.
+    /// The rewards of a batch, padded on the right.
     fn read(&self, batch: &[&[u32]]) -> Result<Vec<f32>, ModelError> {
         let (input_ids, attention_mask) = padded(batch, &self.backbone.device());
         self.forward(input_ids, attention_mask)
@@ -288,14 +291,13 @@ impl SequenceClassifier {
     }
 }
 
-/// Rows of token ids side by side, padded on the right, and where there is a token, `[rows, seq]`
-/// each.
+/// Token ids padded on the right, and their attention mask, `[rows, seq]` each.
 pub fn padded(rows: &[&[u32]], device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>) {
     let seq = rows.iter().map(|ids| ids.len()).max().unwrap_or(0);
     let mut ids = Vec::with_capacity(rows.len() * seq);
     let mut mask = Vec::with_capacity(rows.len() * seq);
     for row in rows {
-        // What fills the rest is masked, so any token will do.
+        // Padding is masked, so any id works.
         let padding = std::iter::repeat_n(0, seq - row.len());
         ids.extend(row.iter().map(|&id| i64::from(id)).chain(padding));
         mask.extend((0..seq).map(|place| place < row.len()));
@@ -307,7 +309,7 @@ pub fn padded(rows: &[&[u32]], device: &Device) -> (Tensor<2, Int>, Tensor<2, Bo
     )
 }
 
-/// The labels of the head in a file, 1 where it has none.
+/// Number of labels of the head in a file, or 1 if there is none.
 fn labels(file: &TensorFile, head: &str) -> usize {
     match file.shape(head) {
         Some(&[labels, _]) => labels,
@@ -315,13 +317,13 @@ fn labels(file: &TensorFile, head: &str) -> usize {
     }
 }
 
-impl Parts for SequenceClassifier {
+impl TunableModel for SequenceClassifier {
     const TASK_TYPE: &'static str = "SEQ_CLS";
-    const TRAINED_WHOLE: &'static [&'static str] = &["classifier", "score"];
+    const TRAINED_IN_FULL: &'static [&'static str] = &["classifier", "score"];
 
-    fn for_each_part(&mut self, f: &mut dyn FnMut(&str, Part<'_>)) {
-        self.backbone.for_each_part(f);
-        f("score", Part::Head(&mut self.score));
+    fn for_each_tunable(&mut self, f: &mut dyn FnMut(&str, TunableLayer<'_>)) {
+        self.backbone.for_each_tunable(f);
+        f("score", TunableLayer::Head(&mut self.score));
     }
 
     fn is_tied(&self) -> bool {
@@ -357,13 +359,13 @@ impl Parts for SequenceClassifier {
 
     fn reload(&self, file: &TensorFile) -> Result<Self, ModelError> {
         let device = self.device();
-        let weights = Weights {
+        let checkpoint = Checkpoint {
             file,
             device: &device,
         };
         Ok(Self {
-            backbone: Backbone::load(&weights, self.config.clone())?,
-            score: Linear::load(&weights, "score", self.score.shape(), false)?,
+            backbone: Backbone::load(&checkpoint, self.config.clone())?,
+            score: Linear::load(&checkpoint, "score", self.score.shape(), false)?,
             ..self.clone()
         })
     }

@@ -1,31 +1,31 @@
-//! The text of tokens that come one by one.
+//! Incremental decoding of tokens to text.
 
 use crate::error::ModelError;
 use crate::tokenizer::Tokenizer;
 
-/// What decoders write for bytes that are no character, or not a whole one yet.
+/// What tokenizers write for bytes that are not, or not yet, a whole character.
 const INCOMPLETE: char = char::REPLACEMENT_CHARACTER;
 
-/// Decodes tokens as they come. The pieces put together are the text of all tokens.
+/// Decodes tokens one by one. The pieces add up to the text of all tokens.
 ///
-/// A token's text can depend on the one before it, so a piece is what a stretch of tokens has beyond
-/// the same stretch without the newest; the stretch begins a piece earlier, which keeps the work the
-/// same however long the text becomes. A token that ends inside a character gives nothing, and the
-/// one that completes it the whole.
+/// A token's text can depend on the token before it. A piece is therefore the difference between
+/// decoding the last few tokens with and without the newest one, starting one piece earlier; the
+/// cost per token does not depend on the length of the text. A token that ends within a character
+/// adds nothing, and the token that completes the character adds all of it.
 #[derive(Debug, Clone, Default)]
 pub struct TextStream {
     tokens: Vec<u32>,
-    /// Where the stretch begins.
+    /// Start of the tokens that are decoded again.
     start: usize,
-    /// How many tokens the text is told of.
+    /// Number of tokens whose text has been returned.
     told: usize,
 }
 
 impl TextStream {
-    /// The text that a token adds.
+    /// Adds a token and returns its text.
     ///
     /// # Errors
-    /// When the tokenizer fails.
+    /// If the tokenizer fails.
     pub fn push(&mut self, tokenizer: &Tokenizer, token: u32) -> Result<String, ModelError> {
         self.tokens.push(token);
         let added = self.added(tokenizer)?;
@@ -36,7 +36,7 @@ impl TextStream {
         Ok(added)
     }
 
-    /// What is left at the end: a character that was never completed.
+    /// The rest of the text: a character that was never completed.
     ///
     /// # Errors
     /// When the tokenizer fails.

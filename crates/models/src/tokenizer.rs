@@ -1,4 +1,4 @@
-//! A model folder's tokenizer with the special tokens that its other files name.
+//! A model folder's tokenizer, with the special tokens from its other files.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,34 +14,35 @@ use crate::files;
 pub const TOKENIZER: &str = "tokenizer.json";
 /// File of the tokenizer's settings: special tokens and chat template.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-/// File of the special tokens alone, beside tokenizer settings that do not list the added tokens.
+/// File of the special tokens, for tokenizer settings without `added_tokens_decoder`.
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 
-/// A tokenizer and what it needs to know of its model.
+/// A tokenizer and the special tokens of its model.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
-    /// Put before a sequence, if the model has such a token.
+    /// Id of the token at the start of a sequence, if the model has one.
     pub bos: Option<u32>,
-    /// Tokens that end a completion. The first one is appended to completions in training.
+    /// Ids of the tokens that end a completion. In training, the first one is appended to
+    /// completions.
     pub eos: Vec<u32>,
-    /// Fills batches; any token will do, since padding is masked.
+    /// Id of the padding token; any id works, since padding is masked.
     pub pad: u32,
-    /// The special tokens as they are written, by the names that chat templates know them by.
+    /// The texts of the special tokens, by their names in chat templates.
     named: BTreeMap<String, String>,
-    /// Whether the first word of a text is another token than the same word further on, as with a
-    /// prefix space.
-    marks_start: bool,
+    /// Whether the first word of a text is tokenized differently from the same word later in the
+    /// text, as with a prefix space.
+    starts_differently: bool,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` of a model folder, and the special tokens that `tokenizer_config.json`,
-    /// `generation_config.json` and `config.json` name.
+    /// Loads `tokenizer.json` of a model folder, and the special tokens from
+    /// `tokenizer_config.json`, `generation_config.json` and `config.json`.
     ///
     /// # Errors
-    /// When there is no tokenizer, it is damaged, or it has ids for which the model (of
-    /// `vocab_size` embeddings) has none.
+    /// If there is no tokenizer, it is damaged, or it has ids beyond the model's `vocab_size`
+    /// embeddings.
     pub fn read(folder: &Path, vocab_size: usize) -> Result<Self, ModelError> {
         let path = folder.join(TOKENIZER);
         let mut inner = read_plain(folder, vocab_size, None)?;
@@ -70,29 +71,29 @@ impl Tokenizer {
             eos,
             pad,
             named,
-            marks_start: false,
+            starts_differently: false,
         }
         .with_start_looked_at())
     }
 
-    /// Token ids of a text, with the special tokens that the tokenizer's own post-processor adds
-    /// when `special` is set. Special tokens written out in the text are recognised either way.
+    /// Token ids of a text, including the special tokens of the tokenizer's post-processor if
+    /// `special` is set. Special tokens in the text itself are always recognized.
     ///
     /// # Errors
-    /// When the tokenizer fails.
+    /// If the tokenizer fails.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
         Ok(self.encoding(text, special)?.get_ids().to_vec())
     }
 
-    /// Token ids of a text that goes on: with what the post-processor puts in front when `special`
-    /// is set, but without what it puts at the end.
+    /// Token ids of a text that will be continued: if `special` is set, with the special tokens
+    /// that the post-processor adds at the start, but without those at the end.
     pub(crate) fn encode_open(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
         let encoding = self.encoding(text, special)?;
-        // Set for what the post-processor adds, not for special tokens written out in the text.
+        // Set for special tokens added by the post-processor, not for those in the text.
         let added = |encoding: &tokenizers::Encoding| encoding.get_special_tokens_mask().to_vec();
         let end = match added(&encoding).iter().rposition(|&added| added == 0) {
             Some(last) => last + 1,
-            // No token of the text: what stands in front of any other stands here.
+            // The text has no tokens, so take the special tokens before that of another text.
             None => added(&self.encoding("a", special)?)
                 .iter()
                 .take_while(|&&added| added == 1)
@@ -101,10 +102,10 @@ impl Tokenizer {
         Ok(encoding.get_ids()[..end].to_vec())
     }
 
-    /// Token ids of `added`, which follows on `before`, whose ids are `ids`.
+    /// Token ids of `added`, the continuation of `before`, whose ids are `ids`.
     ///
-    /// They are those of both texts together wherever these begin with `ids`. Where the last token
-    /// of one would merge with the first of the other, `added` is tokenised by itself.
+    /// These are the ids of the concatenated text after `ids`. If tokens would merge across the
+    /// boundary, `added` is tokenized on its own.
     pub(crate) fn continuation(
         &self,
         before: &str,
@@ -117,8 +118,8 @@ impl Tokenizer {
             both.drain(..ids.len());
             return Ok(both);
         }
-        if self.marks_start {
-            // After a line break, no word is the first of its text.
+        if self.starts_differently {
+            // After a line break, a word is not the first of its text.
             let (line, both) = (self.encode("\n", false)?, ["\n", added].concat());
             let mut both = self.encode(&both, false)?;
             if both.starts_with(&line) {
@@ -129,8 +130,8 @@ impl Tokenizer {
         self.encode(added, false)
     }
 
-    /// Token ids of a text that brings its special tokens, and for each stretch of its bytes the
-    /// tokens that lie in it, those that lie in it by half included.
+    /// Token ids of a text that contains its special tokens, and for each span of bytes the tokens
+    /// that overlap it.
     pub(crate) fn encode_spans(
         &self,
         text: &str,
@@ -159,7 +160,7 @@ impl Tokenizer {
             .map_err(|error| failed(&self.path, &error))
     }
 
-    /// The text of token ids, special tokens left out.
+    /// The text of token ids, without special tokens.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -169,19 +170,19 @@ impl Tokenizer {
             .map_err(|error| failed(&self.path, &error))
     }
 
-    /// Whether token ids are nothing but blanks and line breaks.
+    /// Whether token ids are only white space.
     pub(crate) fn is_blank(&self, ids: &[u32]) -> Result<bool, ModelError> {
         let text = self.inner.decode(ids, false);
         let text = text.map_err(|error| failed(&self.path, &error))?;
         Ok(text.chars().all(char::is_whitespace))
     }
 
-    /// The special tokens as they are written, by their names: `bos_token`, `eos_token`, ..
+    /// The texts of the special tokens, by name: `bos_token`, `eos_token`, ..
     pub(crate) fn named(&self) -> &BTreeMap<String, String> {
         &self.named
     }
 
-    /// The written form of a special token.
+    /// The text of a special token.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
@@ -189,7 +190,7 @@ impl Tokenizer {
     fn with_start_looked_at(mut self) -> Self {
         let ids = |text: &str| self.encode(text, false).unwrap_or_default();
         let (line, later) = (ids("\n"), ids("\na"));
-        self.marks_start = later.strip_prefix(&line[..]) != Some(&ids("a")[..]);
+        self.starts_differently = later.strip_prefix(&line[..]) != Some(&ids("a")[..]);
         self
     }
 }
@@ -201,7 +202,8 @@ fn failed(path: &Path, error: &tokenizers::Error) -> ModelError {
     }
 }
 
-/// The special tokens that a folder names: `bos_token`, `eos_token` and whatever else ends so.
+/// The special tokens that a folder names: `bos_token`, `eos_token` and every other key that ends
+/// in `_token`.
 fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>, ModelError> {
     let settings = read_json(&folder.join(TOKENIZER_CONFIG))?;
     let mut named = BTreeMap::new();
@@ -225,8 +227,8 @@ fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>, ModelError>
     Ok(named)
 }
 
-/// Makes the named tokens special, as transformers does, so that they are recognised in text also
-/// where `tokenizer.json` only has them in its vocabulary.
+/// Registers the named tokens as special, like transformers, so that they are recognized in text
+/// even if `tokenizer.json` has them only in its vocabulary.
 fn recognise(
     inner: &mut tokenizers::Tokenizer,
     named: &BTreeMap<String, String>,
@@ -248,8 +250,8 @@ fn recognise(
     Ok(())
 }
 
-/// A folder's tokenizer without the padding and truncation of whoever saved it; `max_length` cuts
-/// what it encodes, special tokens counted.
+/// A folder's tokenizer without the padding and truncation that it was saved with. `max_length`
+/// limits encoded sequences, special tokens included.
 pub(crate) fn read_plain(
     folder: &Path,
     vocab_size: usize,
@@ -291,7 +293,7 @@ fn as_id(value: &Value) -> Option<u32> {
     value.as_u64().and_then(|id| u32::try_from(id).ok())
 }
 
-/// A JSON file, or an empty object where there is none.
+/// A JSON file, or an empty object if it does not exist.
 pub(crate) fn read_json(path: &Path) -> Result<Value, ModelError> {
     if !files::is_file(path) {
         return Ok(Value::Object(serde_json::Map::new()));

@@ -14,7 +14,7 @@ use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::files::{Folder, Mount};
 use rarebit_models::generation::{
-    FinishReason, GenerationConfig, LogitsProcessors, Request, Writing, generate,
+    DecodingSession, FinishReason, GenerationConfig, LogitsProcessors, Request, generate,
 };
 use rarebit_models::sentence_transformer::{EmbedOptions, Embedding, SentenceTransformer};
 use rarebit_models::tokenizer::Tokenizer;
@@ -89,25 +89,25 @@ fn a_mounted_model_writes_as_the_one_on_disk_step_by_step_too() {
             pad: tokenizer.pad,
         };
         let at_once = generate(&model, request, &config, &mut |_, _| {}).unwrap();
-        let (mut writing, mut next) = Writing::begin(&model, request, &config).unwrap();
+        let (mut session, mut next) = DecodingSession::begin(&model, request, &config).unwrap();
         // What is written lives on its own.
         drop(model);
-        assert_eq!(writing.finish_reason(0), None);
+        assert_eq!(session.finish_reason(0), None);
         let mut streams = vec![TextStream::default(); 3];
         let mut pieces = vec![String::new(); 3];
         while let Some(logits) = next {
             let logits = logits.try_into_vec_as::<f32>().unwrap();
-            next = writing.step(logits, &mut |sample, token| {
+            next = session.step(logits, &mut |sample, token| {
                 pieces[sample] += &streams[sample].push(&tokenizer, token).unwrap();
             });
         }
         for (sample, stream) in streams.iter_mut().enumerate() {
             pieces[sample] += &stream.finish(&tokenizer).unwrap();
-            let reason = writing.finish_reason(sample).unwrap();
+            let reason = session.finish_reason(sample).unwrap();
             assert_eq!(reason, at_once[sample].finish_reason);
         }
-        assert_eq!(writing.finish_reason(3), None::<FinishReason>);
-        assert_eq!(writing.finish(), at_once);
+        assert_eq!(session.finish_reason(3), None::<FinishReason>);
+        assert_eq!(session.finish(), at_once);
         let whole = at_once.iter().map(|one| tokenizer.decode(&one.tokens));
         assert_eq!(pieces, whole.collect::<Result<Vec<_>, _>>().unwrap());
         texts.push(pieces);

@@ -230,7 +230,7 @@ fn sharded_weights_are_read() {
         )
         .unwrap();
         let error = open(copy.path()).unwrap_err().to_string();
-        assert!(error.contains("not a file of this folder"), "{error}");
+        assert!(error.contains("not a file name in this folder"), "{error}");
     }
 }
 

@@ -8,7 +8,6 @@ use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{PrepareOptions, Response, Summary, Text};
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::tokenizer::Tokenizer;
-use rarebit_train::messages;
 
 use crate::error::{Context as _, Result};
 use crate::event::{Event, Events};
@@ -77,10 +76,8 @@ impl TokenCounter {
         prompt: &Text,
         response: &Response,
     ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let response = messages(&response.beside(prompt), "assistant");
-        let encoded =
-            self.template
-                .encode(&self.tokenizer, &messages(prompt, "user"), &response)?;
+        let response = response.beside(prompt);
+        let encoded = self.template.encode(&self.tokenizer, prompt, &response)?;
         Ok(encoded.prompt.len() + encoded.completion.len())
     }
 }

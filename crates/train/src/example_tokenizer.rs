@@ -1,8 +1,7 @@
 //! From texts to the token ids of training examples.
 
-use rarebit_data::Text;
 use rarebit_models::ModelError;
-use rarebit_models::chat::{ChatTemplate, Message};
+use rarebit_models::chat::{ChatTemplate, Text};
 use rarebit_models::tokenizer::Tokenizer;
 
 use crate::example::{Sequence, TruncationMode};
@@ -76,8 +75,7 @@ impl ExampleTokenizer<'_> {
     }
 
     fn encode(&self, prompt: &Text, completion: &Text) -> Result<Sequence, ModelError> {
-        let (prompt, completion) = (messages(prompt, "user"), messages(completion, "assistant"));
-        let encoded = self.template.encode(self.tokenizer, &prompt, &completion)?;
+        let encoded = self.template.encode(self.tokenizer, prompt, completion)?;
         Ok(Sequence {
             diverges: encoded.diverges,
             ..Sequence::completion(&encoded.prompt, &encoded.completion)
@@ -90,13 +88,12 @@ impl ExampleTokenizer<'_> {
         completion: &Text,
         completion_only: bool,
     ) -> Result<Sequence, ModelError> {
-        let prompt = messages(prompt, "user");
-        let mut turns = prompt.clone();
-        turns.extend(messages(completion, "assistant"));
+        let mut turns = prompt.clone().into_turns("user");
+        turns.extend(completion.clone().into_turns("assistant"));
         let conversation = self.template.encode_conversation(self.tokenizer, &turns)?;
         let (start, diverges) = match completion_only {
             true => {
-                let alone = self.template.encode_prompt(self.tokenizer, &prompt)?;
+                let alone = self.template.encode_prompt(self.tokenizer, prompt)?;
                 let both = alone.iter().zip(&conversation.ids);
                 let shared = both.take_while(|(a, b)| a == b).count();
                 (shared, shared < alone.len())
@@ -133,15 +130,4 @@ fn completion_start(sequence: &Sequence) -> usize {
         .loss_spans
         .first()
         .map_or(sequence.ids.len(), |span| span.start)
-}
-
-/// Messages for a chat template; plain text becomes one message of `role`.
-pub fn messages(text: &Text, role: &str) -> Vec<Message> {
-    match text {
-        Text::Plain(text) => vec![Message::new(role, text)],
-        Text::Chat(turns) => turns
-            .iter()
-            .map(|turn| Message::new(&*turn.role, &*turn.content))
-            .collect(),
-    }
 }

@@ -41,7 +41,7 @@ pub use checkpoint::fingerprint;
 pub use error::TrainError;
 pub use event::{Event, Outcome};
 pub use example::{Completion, Example, Labelled, Pair, Sequence, TruncationMode};
-pub use example_tokenizer::{ExampleTokenizer, SftTokens, messages};
+pub use example_tokenizer::{ExampleTokenizer, SftTokens};
 pub use objective::{LearnsFrom, LossType, Objective, OrpoNll, OrpoWeight};
 pub use perplexity::perplexities;
 pub use plateau::{Plateau, PlateauSettings};

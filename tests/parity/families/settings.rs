@@ -91,7 +91,7 @@ fn unknown_architectures_and_values_are_named() {
         (
             "llama3",
             json!({"head_dim": 5}),
-            &["`head_dim`", "positions need pairs"],
+            &["`head_dim`", "need an even number"],
         ),
         (
             "llama3",

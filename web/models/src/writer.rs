@@ -8,7 +8,7 @@ use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::chat::{ChatTemplate, Message};
 use rarebit_models::files::Mount;
 use rarebit_models::generation::{
-    FinishReason, GenerationConfig, LogitsProcessors, Request, Writing,
+    DecodingSession, FinishReason, GenerationConfig, LogitsProcessors, Request,
 };
 use rarebit_models::lora::{ADAPTER_MODEL, Adaptable};
 use rarebit_models::tokenizer::Tokenizer;
@@ -174,9 +174,9 @@ impl Writer {
             eos: &tokenizer.eos,
             pad: tokenizer.pad,
         };
-        let (writing, next) = Writing::begin(&self.model, request, &config)?;
+        let (session, next) = DecodingSession::begin(&self.model, request, &config)?;
         Ok(Texts {
-            writing,
+            session,
             next,
             words: Rc::clone(&self.words),
             streams: vec![TextStream::default(); samples],
@@ -188,7 +188,7 @@ impl Writer {
 /// Texts that are being written, side by side.
 #[wasm_bindgen]
 pub struct Texts {
-    writing: Writing,
+    session: DecodingSession,
     next: Option<Tensor<2>>,
     words: Rc<Words>,
     streams: Vec<TextStream>,
@@ -227,7 +227,7 @@ impl Texts {
             let logits = logits.try_into_vec_as::<f32>();
             let logits = logits.map_err(|error| Failure::new("internal", error.to_string()))?;
             self.next =
-                (self.writing).step(logits, &mut |sample, token| tokens.push((sample, token)));
+                (self.session).step(logits, &mut |sample, token| tokens.push((sample, token)));
         }
         let tokenizer = &self.words.tokenizer;
         let mut pieces = Vec::with_capacity(tokens.len());
@@ -241,7 +241,7 @@ impl Texts {
             });
         }
         for sample in 0..self.ended.len() {
-            let finish_reason = self.writing.finish_reason(sample);
+            let finish_reason = self.session.finish_reason(sample);
             if finish_reason.is_some() && !self.ended[sample] {
                 self.ended[sample] = true;
                 pieces.push(Piece {

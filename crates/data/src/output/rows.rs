@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::table::{Layout, TableRow};
 use crate::steps::transform::Transform;
 use crate::steps::weigh::WeighedGroup;
-use crate::text::{Message, Text, flat};
+use rarebit_text::{Message, Text, flat};
 
 /// One response with its deviations and its weight: a row of `groups.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

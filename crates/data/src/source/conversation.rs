@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::columns::Columns;
 use super::field::{Fields, list, optional, required, text};
 use crate::error::{Fault, Reason};
-use crate::text::{Message, Text};
+use rarebit_text::{Message, Text};
 
 /// What a message may carry beside its role and content that a chat template would write out.
 const UNREAD: [&str; 5] = [

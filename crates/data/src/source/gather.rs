@@ -10,7 +10,7 @@ use super::survey::PROGRESS_ROWS;
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
 use crate::progress::{Progress, Stage};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// The groups of a file, one after the other; made by [`Source::groups`](super::Source::groups).
 ///

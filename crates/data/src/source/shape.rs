@@ -15,7 +15,7 @@ use super::open::Row;
 use crate::error::{DataError, Fault, Place, Reason};
 use crate::group::{Group, Response};
 use crate::steps::clean::strip_tag;
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// The shapes of rows that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::shape::{Content, Record, RowReading, Shape, located, stem};
 use crate::error::{DataError, Fault, Reason};
 use crate::group::Response;
 use crate::progress::{Progress, Stage};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// Progress is told once in so many rows.
 pub(crate) const PROGRESS_ROWS: u64 = 256;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 use crate::group::{Group, Response};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// Counts the tokens of a prompt and its response after the chat template.
 pub type CountTokens<'a> =

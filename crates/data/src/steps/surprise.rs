@@ -2,7 +2,7 @@
 
 use crate::error::DataError;
 use crate::group::{Group, Response};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// A language model that says how surprising responses are.
 pub trait SurpriseModel {

@@ -14,7 +14,7 @@ use super::rng;
 use super::surprise::{SurpriseModel, surprise};
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// Embeddings are asked for so many texts at once, so that an embedder can sort them by length
 /// and fill its batches.

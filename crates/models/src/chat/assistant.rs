@@ -1,11 +1,11 @@
-//! Whole conversations, and which of their tokens the assistant wrote.
+//! Tokenization of whole conversations, with the spans that the assistant wrote.
 
 use std::ops::Range;
 
 use super::encode::end_turn;
 use super::{ChatTemplate, Message};
 use crate::error::ModelError;
-use crate::jinja::{marked_stretches, marks};
+use crate::jinja::{sentinels, split_sentinels};
 use crate::tokenizer::Tokenizer;
 
 /// A conversation as token ids.
@@ -13,31 +13,31 @@ use crate::tokenizer::Tokenizer;
 pub struct Conversation {
     /// All turns.
     pub ids: Vec<u32>,
-    /// The stretches of `ids` that are the assistant's, in order.
+    /// Spans of `ids` that the assistant wrote, in order.
     pub assistant: Vec<Range<usize>>,
 }
 
 impl ChatTemplate {
-    /// Token ids of a conversation, and which of them are the assistant's: those that the template
-    /// marks by `{% generation %}`, as transformers' `return_assistant_tokens_mask` tells them; in
-    /// a template without marks, what each of the assistant's turns adds to the turns before it,
-    /// up to its end-of-turn token.
+    /// Token ids of a conversation, and the spans that the assistant wrote. If the template has `{%
+    /// generation %}` tags, these are the spans that it marks, as in transformers'
+    /// `return_assistant_tokens_mask`. Otherwise they are what each of the assistant's turns adds
+    /// to the previous turns, up to its end-of-turn token.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails, or a template without marks writes a turn
-    /// otherwise when more turns follow.
+    /// If the template or the tokenizer fails, or a template without tags renders a turn
+    /// differently when more turns follow.
     pub fn encode_conversation(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<Conversation, ModelError> {
         let whole = self.render(messages, false)?;
-        let marked = self.marks_assistant();
-        let stretches = match marked {
+        let marked = self.has_generation_spans();
+        let spans = match marked {
             true => self.marked(messages, &whole)?,
             false => self.by_prefix(messages, &whole)?,
         };
-        let (mut ids, mut assistant) = tokenizer.encode_spans(&whole, &stretches)?;
+        let (mut ids, mut assistant) = tokenizer.encode_spans(&whole, &spans)?;
         if !marked {
             for span in &mut assistant {
                 let tokens = &ids[span.clone()];
@@ -56,7 +56,7 @@ impl ChatTemplate {
         }
         let is_answered = messages.last().is_some_and(|last| last.role == "assistant");
         if is_answered && !assistant.is_empty() {
-            // An end of turn that was added belongs to the turn that it ends.
+            // An added end-of-turn token belongs to the turn that it ends.
             assistant.push(written.min(ids.len())..ids.len());
         }
         assistant.retain(|span| !span.is_empty());
@@ -64,12 +64,12 @@ impl ChatTemplate {
     }
 
     fn marked(&self, messages: &[Message], whole: &str) -> Result<Vec<Range<usize>>, ModelError> {
-        let shown = self.render_with(messages, false, marks())?;
-        match marked_stretches(&shown) {
-            Some((text, stretches)) if text == whole => Ok(stretches),
+        let shown = self.render_with(messages, false, sentinels())?;
+        match split_sentinels(&shown) {
+            Some((text, spans)) if text == whole => Ok(spans),
             _ => Err(self.refused(
-                "its {% generation %} marks stand where they change what is written: \
-                 put them into the loop over the messages, around what the assistant says"
+                "its {% generation %} tags change the output: \
+                 put them inside the loop over the messages, around the assistant's text"
                     .to_owned(),
             )),
         }
@@ -80,15 +80,15 @@ impl ChatTemplate {
         messages: &[Message],
         whole: &str,
     ) -> Result<Vec<Range<usize>>, ModelError> {
-        let mut stretches = Vec::new();
+        let mut spans = Vec::new();
         for (i, message) in messages.iter().enumerate() {
             if message.role != "assistant" {
                 continue;
             }
             if i == 0 {
                 return Err(self.refused(
-                    "cannot tell what is the assistant's in a conversation that it begins: \
-                     mark it in the template by {% generation %} and {% endgeneration %}"
+                    "the assistant's text cannot be found in a conversation that starts with it: \
+                     mark it in the template with {% generation %} and {% endgeneration %}"
                         .to_owned(),
                 ));
             }
@@ -96,13 +96,13 @@ impl ChatTemplate {
             let after = self.render(&messages[..=i], false)?;
             if !(after.starts_with(&before) && whole.starts_with(&after)) {
                 return Err(self.refused(format!(
-                    "writes turn {} otherwise when more turns follow, so that the assistant's tokens cannot be told; \
-                     mark them in the template by {{% generation %}} and {{% endgeneration %}}",
+                    "renders turn {} differently when more turns follow, so the assistant's tokens cannot be found; \
+                     mark them in the template with {{% generation %}} and {{% endgeneration %}}",
                     i + 1
                 )));
             }
-            stretches.push(before.len()..after.len());
+            spans.push(before.len()..after.len());
         }
-        Ok(stretches)
+        Ok(spans)
     }
 }

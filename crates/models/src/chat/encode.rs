@@ -1,4 +1,4 @@
-//! Prompts and completions as token ids.
+//! Tokenization of prompts and completions.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use crate::tokenizer::Tokenizer;
 /// A prompt and a completion as token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// The prompt, with whatever the template puts before the completion.
+    /// The prompt, including what the template adds before the completion.
     pub prompt: Vec<u32>,
     /// The completion, with its end-of-turn token.
     pub completion: Vec<u32>,
-    /// Whether the template writes the prompt otherwise once a completion follows, so that the
-    /// completion begins where both part, and the model is not trained on the prompt that it will
-    /// be asked.
+    /// Whether the template renders the prompt differently when a completion follows. The
+    /// completion then starts where the two differ, and the model is not trained on the prompt that
+    /// it gets in generation.
     pub diverges: bool,
 }
 
@@ -23,7 +23,7 @@ impl ChatTemplate {
     /// Token ids of a prompt, ready for a completion to follow.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails, or there is no template for a conversation.
+    /// If the template or the tokenizer fails, or there is no template for a conversation.
     pub fn encode_prompt<'a>(
         &self,
         tokenizer: &Tokenizer,
@@ -31,7 +31,7 @@ impl ChatTemplate {
     ) -> Result<Vec<u32>, ModelError> {
         let prompt = prompt.into();
         if self.is_conversational() {
-            // The template writes the special tokens itself.
+            // The template adds the special tokens itself.
             tokenizer.encode(&self.render(&turns(prompt, "user"), true)?, false)
         } else {
             tokenizer.encode_open(self.plain(prompt, "user")?, true)
@@ -40,13 +40,13 @@ impl ChatTemplate {
 
     /// Token ids of a prompt and its completion, split where the completion begins.
     ///
-    /// With a template, the completion is what the template adds to the prompt for the turns that
-    /// follow; without one, it is the plain text and the end-of-text token. In both cases the
-    /// ids are those of the whole text, except where a token would reach across the split.
+    /// With a template, the completion is what the template adds to the prompt for the following
+    /// turns; without one, it is the plain text and the end-of-text token. In both cases the ids
+    /// are those of the whole text, unless a token would cross the boundary.
     ///
     /// # Errors
-    /// When the template or the tokenizer fails, there is no template for a conversation, or the
-    /// template does not continue the prompt at all.
+    /// If the template or the tokenizer fails, there is no template for a conversation, or the
+    /// output with the completion does not start with any of the prompt.
     pub fn encode<'a, 'b>(
         &self,
         tokenizer: &Tokenizer,
@@ -94,12 +94,12 @@ impl ChatTemplate {
                 false,
             ),
             None => {
-                // As TRL does: some templates open an answer otherwise than they write it.
+                // Like TRL: some templates render the generation prompt differently from an answer.
                 let mut ids = tokenizer.encode(&whole, false)?;
                 let shared = common_prefix(&prompt, &ids);
                 if shared == 0 {
                     return Err(self.refused(
-                        "does not continue the prompt it opened when the assistant's turn is added"
+                        "does not start with the prompt when the assistant's turn is added"
                             .to_owned(),
                     ));
                 }
@@ -115,20 +115,20 @@ impl ChatTemplate {
         })
     }
 
-    /// Text for a model without a template, which one turn of a conversation can be, too.
+    /// The text for a model without a template; a single turn is a text as well.
     fn plain<'a>(&self, turns: Turns<'a>, role: &str) -> Result<&'a str, ModelError> {
         match turns {
             Turns::Plain(text) => Ok(text),
             Turns::Chat([message]) if message.role == role => Ok(&message.content),
             Turns::Chat(_) => Err(self.refused(
-                "is absent: a conversation of several turns needs a model with a chat template"
+                "is missing: a conversation of several turns needs a model with a chat template"
                     .to_owned(),
             )),
         }
     }
 }
 
-/// Turns for a template.
+/// The turns for a template.
 fn turns<'a>(turns: Turns<'a>, role: &str) -> Cow<'a, [Message]> {
     match turns {
         Turns::Plain(text) => Cow::Owned(vec![Message::new(role, text)]),
@@ -136,10 +136,11 @@ fn turns<'a>(turns: Turns<'a>, role: &str) -> Cow<'a, [Message]> {
     }
 }
 
-/// Lets a conversation end where the assistant's turn does.
+/// Ends a conversation with the assistant's end-of-turn token.
 ///
-/// What templates write after the last end-of-turn token, often a line break, is never generated,
-/// so it is not learned; a template that writes no such token gets one, so that stopping is.
+/// What templates add after the last end-of-turn token, often a line break, is never generated and
+/// must not be learned. If a template adds no such token, one is appended, so that the model learns
+/// to stop.
 pub(super) fn end_turn(tokenizer: &Tokenizer, ids: &mut Vec<u32>) -> Result<(), ModelError> {
     match ids.iter().rposition(|id| tokenizer.eos.contains(id)) {
         Some(end) if tokenizer.is_blank(&ids[end + 1..])? => ids.truncate(end + 1),

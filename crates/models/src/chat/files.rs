@@ -1,4 +1,4 @@
-//! Where a model folder keeps its chat templates, as transformers reads them.
+//! The files of a model folder's chat templates, as in transformers.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::error::ModelError;
 use crate::files;
 use crate::tokenizer::{TOKENIZER_CONFIG, read_json};
 
-/// The template in use unless another is asked for.
+/// Name of the template that is used by default.
 pub(crate) const DEFAULT: &str = "default";
 /// File of the default template in folders that do not keep it in `tokenizer_config.json`.
 const TEMPLATE: &str = "chat_template.jinja";
-/// Folder of further templates, named after their files.
+/// Folder of additional templates, named after their files.
 pub const ADDITIONAL_TEMPLATES: &str = "additional_chat_templates";
 
 /// A template and its name.
@@ -20,12 +20,12 @@ pub const ADDITIONAL_TEMPLATES: &str = "additional_chat_templates";
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) source: String,
-    /// The file it stands in.
+    /// The file that contains it.
     pub(crate) path: PathBuf,
 }
 
-/// The templates of a folder: those in files of their own, or else those of the tokenizer's
-/// settings, where there is one text or a list of names and texts.
+/// The templates of a folder: those in files of their own, or else those in the tokenizer's
+/// settings, which are a string or a list of names and strings.
 pub(crate) fn read(folder: &Path) -> Result<Vec<Named>, ModelError> {
     let files = read_files(folder)?;
     if !files.is_empty() {
@@ -56,11 +56,8 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<Named>, ModelError> {
 }
 
 fn unreadable(path: &Path) -> ModelError {
-    ModelError::Setting {
-        path: path.to_owned(),
-        key: "chat_template".to_owned(),
-        reason: "is neither a text nor a list of {name, template}".to_owned(),
-    }
+    let reason = "is neither a string nor a list of {name, template}".to_owned();
+    ModelError::chat_template(path, reason)
 }
 
 fn read_files(folder: &Path) -> Result<Vec<Named>, ModelError> {

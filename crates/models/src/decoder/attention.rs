@@ -3,13 +3,15 @@
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor, activation};
 
-use super::{Context, DecoderConfig};
+use super::DecoderConfig;
+use super::context::Context;
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
+use crate::parameters::NamedValues;
 use crate::rope::Rotation;
-use crate::weights::{NamedValues, Weights};
 
 /// Attention (Vaswani et al., arXiv 1706.03762) whose query heads share key heads in groups
 /// (Ainslie et al., arXiv 2305.13245).
@@ -22,7 +24,7 @@ pub(crate) struct Attention {
     n_heads: usize,
     n_kv_heads: usize,
     head_dim: usize,
-    /// What scores are divided by.
+    /// Divisor of the attention scores.
     divisor: f64,
     attn_logit_softcapping: Option<f64>,
     #[module(skip)]
@@ -31,7 +33,7 @@ pub(crate) struct Attention {
     rope: Option<usize>,
 }
 
-/// From the residual stream to queries, keys and values.
+/// Projections to queries, keys and values.
 #[derive(Module, Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -39,7 +41,7 @@ pub(crate) struct Attention {
 )]
 enum Projections {
     Separate(Separate),
-    /// `qkv_proj`: all three side by side.
+    /// `qkv_proj`: all three concatenated.
     Fused(Linear),
 }
 
@@ -52,7 +54,7 @@ struct Separate {
 
 impl Attention {
     pub(crate) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &DecoderConfig,
         layer: usize,
@@ -60,8 +62,9 @@ impl Attention {
         let (hidden, head_dim) = (config.hidden_size, config.head_dim);
         let q = config.num_attention_heads * head_dim;
         let kv = config.num_key_value_heads * head_dim;
-        let linear =
-            |part: &str, shape, bias| Linear::load(weights, &format!("{name}.{part}"), shape, bias);
+        let linear = |part: &str, shape, bias| {
+            Linear::load(checkpoint, &format!("{name}.{part}"), shape, bias)
+        };
         let projections = if config.fused {
             Projections::Fused(linear("qkv_proj", [q + 2 * kv, hidden], config.qkv_bias)?)
         } else {
@@ -73,7 +76,7 @@ impl Attention {
         };
         let norm = |part: &str| match config.qk_norm {
             true => RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 head_dim,
                 config.rms_norm_eps,
@@ -115,11 +118,11 @@ impl Attention {
             Some((cache, past)) => cache.append(past, key, value),
             None => (key, value),
         };
-        let hidden = match self.sliding {
-            true => &context.hidden_by_window,
-            false => &context.hidden,
+        let mask = match self.sliding {
+            true => &context.sliding_window_mask,
+            false => &context.causal_mask,
         };
-        let mixed = self.mix(query, key, value, hidden.as_ref()); // [batch, n_heads, seq, head_dim]
+        let mixed = self.mix(query, key, value, mask.as_ref()); // [batch, n_heads, seq, head_dim]
         let width = self.n_heads * self.head_dim;
         self.o_proj
             .forward(mixed.swap_dims(1, 2).reshape([batch, seq, width]))
@@ -162,11 +165,11 @@ impl Attention {
         query: Tensor<4>,
         key: Tensor<4>,
         value: Tensor<4>,
-        hidden: Option<&Tensor<4, Bool>>,
+        mask: Option<&Tensor<4, Bool>>,
     ) -> Tensor<4> {
         let [batch, _, seq, _] = query.dims();
         let [_, _, total, _] = key.dims();
-        // The query heads of one group share a key head, so they are its rows: no key is repeated.
+        // The query heads of a group become rows of their key head, so that no key is repeated.
         let rows = self.n_heads / self.n_kv_heads * seq;
         let query = query.reshape([batch, self.n_kv_heads, rows, self.head_dim]);
         let scores = query.matmul(key.transpose()) / self.divisor;
@@ -175,10 +178,10 @@ impl Attention {
             None => scores,
         };
         let scores = scores.reshape([batch, self.n_heads, seq, total]);
-        let scores = match hidden {
-            Some(hidden) => {
+        let scores = match mask {
+            Some(mask) => {
                 let shape = [batch, self.n_heads, seq, total];
-                scores.mask_fill(hidden.clone().expand(shape), f32::MIN)
+                scores.mask_fill(mask.clone().expand(shape), f32::MIN)
             }
             None => scores,
         };
@@ -218,7 +221,7 @@ impl Attention {
     }
 }
 
-/// Queries or keys, normalised and turned to their positions, `[batch, heads, seq, head_dim]`.
+/// Queries or keys with norm and rotary positions applied, `[batch, heads, seq, head_dim]`.
 fn place(x: Tensor<4>, norm: Option<&RmsNorm>, rotation: Option<&Rotation>) -> Tensor<4> {
     let x = match norm {
         Some(norm) => norm.forward(x),

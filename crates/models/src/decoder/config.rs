@@ -1,9 +1,9 @@
-//! What a decoder is made of.
+//! The configuration of a decoder.
 
 use crate::activation::Activation;
 use crate::rope::RopeConfig;
 
-/// A rotary decoder's settings, whichever family wrote them: see [`super::families`].
+/// The settings of a rotary decoder of any family: see [`super::families`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
     /// The family, as config.json names it.
@@ -24,7 +24,7 @@ pub struct DecoderConfig {
     pub max_position_embeddings: usize,
     /// Added to the mean square in RMSNorm.
     pub rms_norm_eps: f64,
-    /// Whether the head is the embedding's transpose.
+    /// Whether the head shares the embedding's weight (`tie_word_embeddings`).
     pub tie_word_embeddings: bool,
     /// The feed-forward layer's activation.
     pub hidden_act: Activation,
@@ -34,35 +34,35 @@ pub struct DecoderConfig {
     pub o_bias: bool,
     /// Whether the feed-forward's linear layers have one.
     pub mlp_bias: bool,
-    /// Whether queries and keys are normalised, head by head.
+    /// Whether queries and keys are normalized, per head.
     pub qk_norm: bool,
-    /// Whether `qkv_proj` and `gate_up_proj` stand for their parts.
+    /// Whether projections are fused into `qkv_proj` and `gate_up_proj`.
     pub fused: bool,
-    /// Whether attention and feed-forward have a norm behind them too, before the residual stream.
+    /// Whether the outputs of attention and feed-forward are normalized as well.
     pub sandwich_norms: bool,
-    /// Whether norms store how far their weight is from 1.
+    /// Whether norms store their weight minus 1.
     pub norms_from_one: bool,
     /// Factor of the embeddings.
     pub embedding_scale: Option<f64>,
-    /// What attention's scores are divided by the root of; the width of a head for most.
+    /// Attention scores are divided by the square root of this; usually the head dimension.
     pub query_pre_attn_scalar: f64,
-    /// Bound of the attention's scores, `c tanh(x / c)`.
+    /// Soft cap of the attention scores, `c tanh(x / c)`.
     pub attn_logit_softcapping: Option<f64>,
-    /// Bound of the head's logits.
+    /// Soft cap of the logits.
     pub final_logit_softcapping: Option<f64>,
-    /// How many tokens back a layer with a window sees, itself counted.
+    /// Window of sliding-window attention in tokens, the query included.
     pub sliding_window: Option<usize>,
-    /// The rotations that layers refer to.
+    /// The rotary settings that layers refer to.
     pub ropes: Vec<RopeConfig>,
     /// The layers, from the first to the last.
     pub layers: Vec<LayerKind>,
 }
 
-/// How one layer's attention differs from the others'.
+/// The kind of a layer's attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerKind {
-    /// Whether it sees `sliding_window` tokens only.
+    /// Whether attention is limited to `sliding_window` tokens.
     pub sliding: bool,
-    /// Its rotation's place in [`DecoderConfig::ropes`]; none where positions do not enter.
+    /// Index of the rotary settings in [`DecoderConfig::ropes`]; `None` without positions.
     pub rope: Option<usize>,
 }

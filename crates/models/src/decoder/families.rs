@@ -1,5 +1,5 @@
-//! From each family's `config.json` to [`DecoderConfig`]: what a family does differently is here, and
-//! only here.
+//! From each family's `config.json` to [`DecoderConfig`]. All differences between families are in
+//! this file.
 //!
 //! Keys and defaults are those of transformers 5.23. Folders written before version 5 keep the
 //! rotary settings in `rope_theta`, `rope_scaling` and `rope_local_base_freq`, later ones in
@@ -16,7 +16,7 @@ use crate::config_file::{self, check_sizes, wrong};
 use crate::error::ModelError;
 use crate::rope::{LongRopeScaling, RopeConfig, RopeScaling};
 
-/// The values of `model_type` that a [`super::Decoder`] computes.
+/// The values of `model_type` that [`super::Decoder`] supports.
 pub const FAMILIES: [&str; 8] = [
     "llama",
     "mistral",
@@ -28,7 +28,7 @@ pub const FAMILIES: [&str; 8] = [
     "phi3",
 ];
 
-/// The keys that the families share, and those that one of them has.
+/// The keys of all families.
 #[derive(Deserialize)]
 struct File {
     model_type: String,
@@ -67,12 +67,12 @@ struct File {
 }
 
 impl DecoderConfig {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     ///
     /// # Errors
-    /// When it describes an architecture that is no [`super::Decoder`], or a value that none has.
+    /// If the architecture or a value is not supported by [`super::Decoder`].
     pub fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
-        // Attention that looks ahead, which transformers switches on for some embedders.
+        // Bidirectional attention, which transformers enables for some embedders.
         config_file::check_switch(path, value, "is_causal", true)?;
         let file: File = config_file::parse(path, value)?;
         let reader = Reader { path, value, file };
@@ -93,7 +93,7 @@ impl DecoderConfig {
     }
 }
 
-/// A configuration being read.
+/// A configuration that is being read.
 struct Reader<'a> {
     path: &'a Path,
     value: &'a Value,
@@ -112,7 +112,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A Llama whose every layer has a window, if `sliding_window` is a number.
+    /// A Llama with sliding-window attention in every layer if `sliding_window` is a number.
     fn mistral(&self) -> Result<DecoderConfig, ModelError> {
         let plain = self.plain(Defaults {
             kv_heads: Some(8),
@@ -130,7 +130,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Qwen2 and 2.5 have biases before the heads; Qwen3 has norms there instead.
+    /// Qwen2 and 2.5 have biases in the query, key and value projections; Qwen3 has query and key
+    /// norms instead.
     fn qwen(&self, version_2: bool) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
         let bias = version_2 || file.attention_bias;
@@ -157,7 +158,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A Llama in which every fourth layer or so does not see positions.
+    /// A Llama without positions in about every fourth layer.
     fn smollm3(&self) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
         let interval = file.no_rope_layer_interval.unwrap_or(4).max(1);
@@ -197,7 +198,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Norms around both halves of a layer, bounded scores and logits, a window in every other layer.
+    /// Norms before and after both sublayers, soft caps, a sliding window in every other layer.
     fn gemma2(&self) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
         let kinds = self.sliding_layers(|i| i % 2 == 0)?;
@@ -222,8 +223,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Gemma 2 with norms before the heads in place of bounds, five layers with a window to one
-    /// without, and a rotation for each kind.
+    /// Gemma 2 with query and key norms instead of soft caps, five sliding-window layers per global
+    /// layer, and rotary settings for each kind.
     fn gemma3(&self) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
         let pattern = file.sliding_window_pattern.unwrap_or(6).max(1);
@@ -280,7 +281,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A Llama with fused projections, a window like Mistral's, and LongRoPE.
+    /// A Llama with fused projections, Mistral's sliding window, and LongRoPE.
     fn phi3(&self) -> Result<DecoderConfig, ModelError> {
         let sliding = self.file.sliding_window.is_some();
         let plain = self.plain(Defaults {
@@ -299,7 +300,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A Llama without biases, from which the families differ.
+    /// A Llama without biases, the common starting point.
     fn plain(&self, defaults: Defaults) -> Result<DecoderConfig, ModelError> {
         let file = &self.file;
         let head_dim = file
@@ -307,7 +308,7 @@ impl Reader<'_> {
             .or(defaults.head_dim)
             .unwrap_or(file.hidden_size / file.num_attention_heads);
         let scaling = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
-        // Gemma 3 keeps one entry per kind of layer there, and replaces this rotation.
+        // Gemma 3 has an entry per kind of layer there and overrides these settings.
         let scaling = scaling.filter(|scaling| scaling.get("full_attention").is_none());
         let theta = file.rope_theta.unwrap_or(defaults.theta);
         Ok(DecoderConfig {
@@ -346,7 +347,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The value of a key, or the default where the file does not have the key; `null` is none.
+    /// The value of a key, or the default if the file does not have the key; `null` is `None`.
     fn or_absent<T>(&self, key: &str, value: Option<T>, default: T) -> Option<T> {
         match self.value.get(key) {
             None => Some(default),
@@ -358,7 +359,7 @@ impl Reader<'_> {
         (0..self.file.num_hidden_layers).map(kind).collect()
     }
 
-    /// Which layers have a window: as `layer_types` says, or else `pattern`.
+    /// Which layers have a sliding window, by `layer_types` or else by `pattern`.
     fn sliding_layers(&self, pattern: impl Fn(usize) -> bool) -> Result<Vec<bool>, ModelError> {
         let layers = self.file.num_hidden_layers;
         let Some(types) = &self.file.layer_types else {
@@ -378,8 +379,8 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Gemma has it under `hidden_activation`. Gemma 2's first files have `hidden_act` as well, which
-    /// transformers does not read there.
+    /// Gemma uses the key `hidden_activation`. Gemma 2's first files also have `hidden_act`, which
+    /// transformers ignores.
     fn activation(&self, default: Activation) -> Result<Activation, ModelError> {
         let named = match default {
             Activation::GeluTanh => &self.file.hidden_activation,
@@ -392,7 +393,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A rotation from an entry of `rope_parameters`, or from `rope_scaling`.
+    /// Rotary settings from an entry of `rope_parameters`, or from `rope_scaling`.
     fn rope(
         &self,
         entry: Option<&Value>,
@@ -409,7 +410,7 @@ impl Reader<'_> {
         let kind = ["rope_type", "type"]
             .iter()
             .find_map(|key| entry.get(*key)?.as_str());
-        // The context of pre-training may stand beside the entry, or be the context itself.
+        // The context length of pre-training may be next to the entry, or be that of the model.
         let mut whole = entry.clone();
         let original = (self.file.original_max_position_embeddings)
             .or_else(|| number("original_max_position_embeddings"))
@@ -467,12 +468,12 @@ impl Reader<'_> {
 
     fn check_rope(&self, config: &RopeConfig, head_dim: usize) -> Result<(), ModelError> {
         if config.dims > head_dim {
-            let reason = format!("turns {} dimensions of {head_dim}", config.dims);
+            let reason = format!("rotates {} dimensions of {head_dim}", config.dims);
             return Err(wrong(self.path, "partial_rotary_factor", reason));
         }
         if config.dims == 0 || !config.dims.is_multiple_of(2) {
             let reason = format!(
-                "turns {} dimensions of a head; positions need pairs",
+                "rotates {} dimensions of a head, but rotary positions need an even number",
                 config.dims
             );
             return Err(wrong(self.path, "head_dim", reason));
@@ -530,7 +531,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a family takes where its file is silent.
+/// A family's default values.
 struct Defaults {
     head_dim: Option<usize>,
     kv_heads: Option<usize>,

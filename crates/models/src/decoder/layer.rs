@@ -1,23 +1,26 @@
-//! One block of the decoder.
+//! A block of the decoder.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::DecoderConfig;
 use super::attention::Attention;
-use super::{Context, DecoderConfig};
+use super::context::Context;
 use crate::activation::Activation;
+use crate::checkpoint::Checkpoint;
 use crate::error::ModelError;
 use crate::kv_cache::LayerCache;
 use crate::linear::Linear;
 use crate::norm::RmsNorm;
-use crate::weights::{NamedValues, Weights};
+use crate::parameters::NamedValues;
 
-/// Attention and feed-forward, each behind a norm and beside the residual stream.
+/// A pre-norm block: attention and feed-forward with residual connections.
 #[derive(Module, Debug)]
 pub(super) struct DecoderLayer {
     input_layernorm: RmsNorm,
     self_attn: Attention,
-    /// Before the feed-forward layer; in families with norms around both halves, behind attention.
+    /// Before the feed-forward layer, or after attention in families with norms before and after
+    /// both sublayers.
     post_attention_layernorm: RmsNorm,
     pre_feedforward_layernorm: Option<RmsNorm>,
     mlp: Mlp,
@@ -26,14 +29,14 @@ pub(super) struct DecoderLayer {
 
 impl DecoderLayer {
     pub(super) fn load(
-        weights: &Weights<'_>,
+        checkpoint: &Checkpoint<'_>,
         name: &str,
         config: &DecoderConfig,
         layer: usize,
     ) -> Result<Self, ModelError> {
         let norm = |part: &str| {
             RmsNorm::load(
-                weights,
+                checkpoint,
                 &format!("{name}.{part}"),
                 config.hidden_size,
                 config.rms_norm_eps,
@@ -46,10 +49,10 @@ impl DecoderLayer {
         };
         Ok(Self {
             input_layernorm: norm("input_layernorm")?,
-            self_attn: Attention::load(weights, &format!("{name}.self_attn"), config, layer)?,
+            self_attn: Attention::load(checkpoint, &format!("{name}.self_attn"), config, layer)?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
             pre_feedforward_layernorm: sandwich("pre_feedforward_layernorm")?,
-            mlp: Mlp::load(weights, &format!("{name}.mlp"), config)?,
+            mlp: Mlp::load(checkpoint, &format!("{name}.mlp"), config)?,
             post_feedforward_layernorm: sandwich("post_feedforward_layernorm")?,
         })
     }
@@ -117,7 +120,7 @@ struct Mlp {
 )]
 enum Gate {
     Separate(SeparateGate),
-    /// `gate_up_proj`: both side by side.
+    /// `gate_up_proj`: both concatenated.
     Fused(Linear),
 }
 
@@ -128,10 +131,19 @@ struct SeparateGate {
 }
 
 impl Mlp {
-    fn load(weights: &Weights<'_>, name: &str, config: &DecoderConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        config: &DecoderConfig,
+    ) -> Result<Self, ModelError> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let linear = |part: &str, shape| {
-            Linear::load(weights, &format!("{name}.{part}"), shape, config.mlp_bias)
+            Linear::load(
+                checkpoint,
+                &format!("{name}.{part}"),
+                shape,
+                config.mlp_bias,
+            )
         };
         let gate = if config.fused {
             Gate::Fused(linear("gate_up_proj", [2 * inner, hidden])?)

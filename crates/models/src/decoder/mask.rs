@@ -1,14 +1,14 @@
-//! Which keys a query must not see.
+//! The causal attention mask.
 
 use burn::tensor::{Bool, Device, Tensor};
 
-/// The keys hidden from `seq` queries that follow `past` tokens: those ahead, those `window` or more
-/// tokens back, and padding. `None` where every query sees every key.
+/// The mask of `seq` queries that follow `past` tokens, true where a key is masked out: later tokens,
+/// those `window` or more tokens back, and padding. `None` if every query attends to every key.
 ///
 /// # Shapes
 /// - `attention_mask`: `[batch, past + seq]`, true where there is a token
 /// - output: `[batch or 1, 1, seq, past + seq]`
-pub(crate) fn hidden_keys(
+pub(crate) fn causal_mask(
     past: usize,
     seq: usize,
     window: Option<usize>,
@@ -53,12 +53,11 @@ mod tests {
         let device = Device::flex();
         let mask =
             mask.map(|mask| Tensor::<1, Bool>::from_data(mask.as_slice(), &device).unsqueeze());
-        let Some(hidden) = hidden_keys(past, seq, window, mask, &device) else {
+        let Some(masked) = causal_mask(past, seq, window, mask, &device) else {
             return vec!["1".repeat(past + seq); seq];
         };
-        let hidden: Vec<bool> = hidden.bool_not().into_data().try_to_vec().expect("bools");
-        hidden
-            .chunks(past + seq)
+        let seen: Vec<bool> = masked.bool_not().into_data().try_to_vec().expect("bools");
+        seen.chunks(past + seq)
             .map(|row| {
                 row.iter()
                     .map(|&seen| if seen { '1' } else { '0' })
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_hidden_beside_both() {
+    fn padding_is_masked_as_well() {
         let mask = Some(vec![false, true, true, true]);
         assert_eq!(
             seen(0, 4, Some(3), mask.clone()),

@@ -1,24 +1,25 @@
 use serde::{Deserialize, Serialize};
 
-/// What is done to a row of logits before a token is drawn, in transformers' order: repetition
-/// penalty, temperature, top-k, top-p, min-p. Each means what it means there.
+/// Processing of a row of logits before sampling, with transformers' semantics and order:
+/// repetition penalty, temperature, top-k, top-p, min-p.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogitsProcessors {
-    /// Divides positive and multiplies negative logits of tokens that stand in prompt or
-    /// completion; 1 does nothing.
+    /// Divides positive and multiplies negative logits of tokens in the prompt or completion; 1
+    /// disables it.
     pub repetition_penalty: f32,
     /// Divides the logits.
     pub temperature: f32,
-    /// Keeps the k likeliest tokens and those tied with the last; 0 keeps all.
+    /// Keeps the k most likely tokens, including ties; 0 keeps all.
     pub top_k: usize,
-    /// Keeps the smallest set of likeliest tokens whose probabilities reach this sum; 1 keeps all.
+    /// Keeps the smallest set of most likely tokens whose probabilities add up to this; 1 keeps
+    /// all.
     pub top_p: f32,
-    /// Keeps tokens at least this probable beside the likeliest; 0 keeps all.
+    /// Keeps tokens whose probability is at least this fraction of the highest; 0 keeps all.
     pub min_p: f32,
 }
 
 impl Default for LogitsProcessors {
-    /// Leaves the distribution as the model gives it.
+    /// Leaves the model's distribution unchanged.
     fn default() -> Self {
         Self {
             repetition_penalty: 1.0,
@@ -31,15 +32,15 @@ impl Default for LogitsProcessors {
 }
 
 impl LogitsProcessors {
-    /// The first setting that no distribution can be made with, as a message.
+    /// An error message for the first invalid setting.
     pub fn problem(&self) -> Option<String> {
         let positive = |name: &str, value: f32| {
             (!(value > 0.0 && value.is_finite()))
-                .then(|| format!("{name} is {value}, it must be above 0"))
+                .then(|| format!("{name} is {value}; it must be greater than 0"))
         };
         let share = |name: &str, value: f32| {
             (!(0.0..=1.0).contains(&value))
-                .then(|| format!("{name} is {value}, it must be between 0 and 1"))
+                .then(|| format!("{name} is {value}; it must be between 0 and 1"))
         };
         positive("temperature", self.temperature)
             .or_else(|| positive("repetition_penalty", self.repetition_penalty))
@@ -47,10 +48,10 @@ impl LogitsProcessors {
             .or_else(|| share("min_p", self.min_p))
     }
 
-    /// Rewrites the logits of the next token; a token that is excluded gets `-∞`.
+    /// Processes the logits of the next token; excluded tokens get `-∞`.
     ///
-    /// `tokens` is all that has been read and written so far, padding left out (transformers
-    /// penalises the padding token too).
+    /// `tokens` is the prompt and the completion so far, without padding (transformers penalizes
+    /// the padding token too).
     pub fn apply(&self, logits: &mut [f32], tokens: &[u32]) {
         self.penalise(logits, tokens);
         if self.temperature != 1.0 {
@@ -103,7 +104,7 @@ impl LogitsProcessors {
             .filter(|&i| logits[i] > f32::NEG_INFINITY)
             .collect();
         // transformers sorts ascending and drops from the low end while the sum stays within 1 - p;
-        // of tied tokens the later id ranks higher, the likeliest is always kept.
+        // among ties, the higher id ranks higher; the most likely token is always kept.
         order.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]).then(a.cmp(&b)));
         order.pop();
         let mut below = 0.0;

@@ -1,6 +1,6 @@
 use super::logits::softmax;
 
-/// The token at which the cumulated probability passes `uniform`, a number in `[0, 1)`.
+/// Samples a token by inverse transform of `uniform`, a number in `[0, 1)`.
 pub(super) fn draw(logits: &[f32], uniform: f32) -> u32 {
     let mut below = 0.0;
     let mut last = 0;
@@ -16,7 +16,7 @@ pub(super) fn draw(logits: &[f32], uniform: f32) -> u32 {
     last as u32
 }
 
-/// The token of the largest logit, the first of equals.
+/// The token with the largest logit; the first one if there are ties.
 pub(super) fn likeliest(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (token, logit) in logits.iter().enumerate() {

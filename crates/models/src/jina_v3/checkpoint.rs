@@ -1,10 +1,10 @@
-//! The published layouts of weights and adapters under one face.
+//! The published layouts of weights and adapters behind one interface.
 //!
 //! Keys are transformers' (`layers.0.self_attn.q_proj`) or those of
 //! jinaai/xlm-roberta-flash-implementation (`encoder.layers.0.mixer.Wqkv`), which transformers also
 //! writes; either may start with `roberta.`. Adapters are stacked by task inside the flash layout
-//! (`X.parametrizations.weight.0.lora_A` beside `X.parametrizations.weight.original`), or stand in
-//! a peft folder of each task.
+//! (`X.parametrizations.weight.0.lora_A` beside `X.parametrizations.weight.original`), or are in a
+//! peft folder per task.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,15 +13,16 @@ use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 
 use super::tasks::{Adapter, Stack};
+use crate::checkpoint::Checkpoint;
 use crate::config_file;
 use crate::error::ModelError;
 use crate::linear::Linear;
 use crate::lora::{ADAPTER_MODEL, LoraConfig, read_adapter_config};
 use crate::norm::layer_norm;
+use crate::parameters::param;
 use crate::safetensors_file::TensorFile;
-use crate::weights::{Weights, param};
 
-/// What transformers renames when it reads the flash layout, in this order.
+/// The names that transformers replaces when it reads the flash layout, in this order.
 const FLASH_NAMES: [(&str, &str); 5] = [
     ("layers.", "encoder.layers."),
     ("self_attn.o_proj", "mixer.out_proj"),
@@ -30,7 +31,7 @@ const FLASH_NAMES: [(&str, &str); 5] = [
     ("embeddings.LayerNorm", "emb_ln"),
 ];
 
-/// `left · right`, what an adapter adds to a weight as the checkpoint holds it.
+/// `left · right`, an adapter's update of a weight in the checkpoint's layout.
 pub(super) struct LowRank {
     /// `[rows, r]`
     pub(super) left: Tensor<2>,
@@ -38,7 +39,7 @@ pub(super) struct LowRank {
     pub(super) right: Tensor<2>,
 }
 
-/// A weight and what its adapter, if it has one, adds.
+/// A weight with its adapter, if it has one, merged.
 fn with(weight: Tensor<2>, adapter: Option<LowRank>) -> Tensor<2> {
     match adapter {
         Some(LowRank { left, right }) => weight + left.matmul(right),
@@ -46,7 +47,7 @@ fn with(weight: Tensor<2>, adapter: Option<LowRank>) -> Tensor<2> {
     }
 }
 
-/// A layer of a weight as checkpoints hold it, `[out, in]`.
+/// A layer from a weight in the checkpoint's layout, `[out, in]`.
 fn linear(name: &str, weight: Tensor<2>, bias: Tensor<1>) -> Linear {
     Linear::new(
         param(&format!("{name}.weight"), contiguous_transpose(weight)),
@@ -54,7 +55,7 @@ fn linear(name: &str, weight: Tensor<2>, bias: Tensor<1>) -> Linear {
     )
 }
 
-/// The transpose laid out in its own order: a strided view would be read strided in every pass.
+/// A contiguous transpose: a strided view would slow down every forward pass.
 fn contiguous_transpose(tensor: Tensor<2>) -> Tensor<2> {
     let device = tensor.device();
     Tensor::from_data(tensor.transpose().into_data(), &device)
@@ -71,25 +72,25 @@ enum Source {
 struct PeftFile {
     file: TensorFile,
     config: LoraConfig,
-    /// The tensors that had a place in the model.
+    /// The tensors that have been used.
     used: RefCell<HashSet<String>>,
 }
 
 /// A checkpoint and one of its adapters.
-pub(crate) struct Checkpoint<'a> {
-    weights: &'a Weights<'a>,
+pub(crate) struct JinaCheckpoint<'a> {
+    checkpoint: &'a Checkpoint<'a>,
     prefix: &'static str,
     flash: bool,
     source: Source,
 }
 
-impl<'a> Checkpoint<'a> {
-    /// Tells the layout by its keys and opens the adapter.
+impl<'a> JinaCheckpoint<'a> {
+    /// Detects the layout by its keys and opens the adapter.
     pub(crate) fn open(
-        weights: &'a Weights<'a>,
+        checkpoint: &'a Checkpoint<'a>,
         adapter: Option<&Adapter>,
     ) -> Result<Self, ModelError> {
-        let has = |key: &str| weights.file.contains(key);
+        let has = |key: &str| checkpoint.file.contains(key);
         let starts = |prefix: &str, norm: &str| has(&format!("{prefix}{norm}.weight"));
         let prefix = ["", "roberta."]
             .into_iter()
@@ -99,8 +100,8 @@ impl<'a> Checkpoint<'a> {
             None => Source::None,
             Some(&Adapter::Stacked(stack)) => {
                 let first = "parametrizations.weight.0.lora_A";
-                if !weights.file.names().any(|name| name.ends_with(first)) {
-                    let path = weights.file.path().to_owned();
+                if !checkpoint.file.names().any(|name| name.ends_with(first)) {
+                    let path = checkpoint.file.path().to_owned();
                     let name = first.to_owned();
                     return Err(ModelError::MissingTensor { path, name });
                 }
@@ -113,14 +114,14 @@ impl<'a> Checkpoint<'a> {
             })),
         };
         Ok(Self {
-            weights,
+            checkpoint,
             prefix,
             flash: starts(prefix, "emb_ln"),
             source,
         })
     }
 
-    /// The key of what transformers calls `name`.
+    /// The checkpoint's key for transformers' name.
     fn key(&self, name: &str) -> String {
         let name = match self.flash {
             true => FLASH_NAMES
@@ -139,7 +140,7 @@ impl<'a> Checkpoint<'a> {
         hidden: usize,
         eps: f64,
     ) -> Result<LayerNorm, ModelError> {
-        layer_norm(self.weights, &self.key(name), hidden, eps, true)
+        layer_norm(self.checkpoint, &self.key(name), hidden, eps, true)
     }
 
     /// A linear layer with a bias, `[out, in]`.
@@ -148,7 +149,7 @@ impl<'a> Checkpoint<'a> {
         Ok(linear(name, weight, self.bias(name, shape[0])?))
     }
 
-    /// A layer's projections to queries, keys and values, one after the other.
+    /// A layer's fused projection to queries, keys and values.
     pub(super) fn qkv(&self, layer: &str, hidden: usize) -> Result<Linear, ModelError> {
         let parts = ["q_proj", "k_proj", "v_proj"].map(|part| format!("{layer}.self_attn.{part}"));
         let name = format!("{layer}.mixer.Wqkv");
@@ -164,7 +165,7 @@ impl<'a> Checkpoint<'a> {
                 Tensor::cat(biases, 0),
             ));
         }
-        // Stacked adapters are of the whole, those in a peft folder of its parts.
+        // Stacked adapters apply to the fused projection, those in a peft folder to its parts.
         let fused = self.adapted(&name, [3 * hidden, hidden])?;
         let mut weights = Vec::with_capacity(parts.len());
         for (i, part) in parts.iter().enumerate() {
@@ -177,7 +178,7 @@ impl<'a> Checkpoint<'a> {
 
     /// A weight without its adapter.
     pub(super) fn base(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         let key = self.key(name);
         let beside = format!("{key}.parametrizations.weight.original");
         let key = match file.contains(&beside) {
@@ -188,11 +189,11 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn bias(&self, name: &str, out: usize) -> Result<Tensor<1>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         file.tensor_of(&format!("{}.bias", self.key(name)), [out], device)
     }
 
-    /// A linear layer's weight with its adapter folded in.
+    /// A linear layer's weight with its adapter merged.
     fn adapted(&self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
         Ok(with(
             self.base(name, shape)?,
@@ -200,7 +201,7 @@ impl<'a> Checkpoint<'a> {
         ))
     }
 
-    /// A small embedding with its adapter folded in.
+    /// A small embedding with its adapter merged.
     pub(super) fn adapted_embedding(
         &self,
         name: &str,
@@ -212,7 +213,7 @@ impl<'a> Checkpoint<'a> {
         ))
     }
 
-    /// The adapter of a linear layer, `B A` scaled.
+    /// The adapter of a linear layer, `B A`, scaled.
     fn linear_adapter(
         &self,
         name: &str,
@@ -237,7 +238,7 @@ impl<'a> Checkpoint<'a> {
         }))
     }
 
-    /// The adapter of an embedding, `A B` scaled; peft keeps both transposed.
+    /// The adapter of an embedding, `A B`, scaled; peft stores both transposed.
     pub(super) fn embedding_adapter(
         &self,
         name: &str,
@@ -266,16 +267,16 @@ impl<'a> Checkpoint<'a> {
         }))
     }
 
-    /// A layer's `lora_A` and `lora_B` of the chosen task, if the layer has an adapter.
+    /// A layer's `lora_A` and `lora_B` for the selected task, if the layer has an adapter.
     fn stacked(
         &self,
         stack: &Stack,
         name: &str,
         shapes: [[usize; 2]; 2],
     ) -> Result<Option<[Tensor<2>; 2]>, ModelError> {
-        let Weights { file, device } = self.weights;
+        let Checkpoint { file, device } = self.checkpoint;
         let layer = format!("{}.parametrizations.weight", self.key(name));
-        // Only a weight with an adapter beside it is called original.
+        // Only weights with an adapter have the name `original`.
         if !file.contains(&format!("{layer}.original")) {
             return Ok(None);
         }
@@ -290,7 +291,7 @@ impl<'a> Checkpoint<'a> {
         ]))
     }
 
-    /// Two tensors of a layer in the peft folder, if it has the first.
+    /// Two tensors of a layer in the peft folder, if the first exists.
     fn peft(
         &self,
         peft: &PeftFile,
@@ -305,7 +306,7 @@ impl<'a> Checkpoint<'a> {
         };
         let read = |part: &str, shape| {
             let key = format!("{layer}.{part}");
-            let tensor = peft.file.tensor_of(&key, shape, self.weights.device);
+            let tensor = peft.file.tensor_of(&key, shape, self.checkpoint.device);
             peft.used.borrow_mut().insert(key);
             tensor
         };
@@ -315,7 +316,7 @@ impl<'a> Checkpoint<'a> {
         ]))
     }
 
-    /// Refuses an adapter of which a tensor found no place, but for the pooler's, which is not read.
+    /// Rejects an adapter with unused tensors, except for the pooler's.
     pub(super) fn refuse_strangers(&self) -> Result<(), ModelError> {
         let Source::Peft(peft) = &self.source else {
             return Ok(());
@@ -330,7 +331,7 @@ impl<'a> Checkpoint<'a> {
             Some(name) => Err(config_file::wrong(
                 peft.file.path(),
                 name,
-                "adapts nothing that jina-embeddings-v3 has".to_owned(),
+                "adapts a module that jina-embeddings-v3 does not have".to_owned(),
             )),
         }
     }

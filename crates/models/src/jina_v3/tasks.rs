@@ -1,4 +1,4 @@
-//! Which tasks a folder has adapters for, and where they are.
+//! The task adapters of a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use crate::error::ModelError;
 use crate::files;
 use crate::lora::{ADAPTER_CONFIG, ADAPTER_MODEL};
 
-/// The task taken where none is named: how alike texts are.
+/// The default task.
 const DEFAULT_TASK: &str = "text-matching";
-/// The name that asks for the model without an adapter.
+/// The name that selects the model without an adapter.
 const NO_TASK: &str = "none";
 
-/// The folders in which transformers' layout keeps the adapters as peft does.
+/// The peft folders of the adapters in transformers' layout.
 pub const TASK_FOLDERS: [&str; 5] = [
     "retrieval_query",
     "retrieval_passage",
@@ -31,7 +31,7 @@ pub(crate) enum Adapter {
     Peft(PathBuf),
 }
 
-/// One task's place among adapters that are stacked, `[tasks, .., ..]`.
+/// The index of a task in stacked adapters, `[tasks, .., ..]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stack {
     pub(super) place: usize,
@@ -41,11 +41,11 @@ pub(crate) struct Stack {
 }
 
 impl Adapter {
-    /// The adapter of a task, with the task's name as the folder spells it; the default task's
-    /// where none is named, and none where the folder has no adapters.
+    /// The adapter of a task, with the task's name as the folder spells it. Without a name, that of
+    /// the default task, or `None` if the folder has no adapters.
     ///
     /// # Errors
-    /// When the folder has no adapter of that name.
+    /// If the folder has no adapter of that name.
     pub(crate) fn choose(
         folder: &Path,
         config: &JinaV3Config,
@@ -72,9 +72,9 @@ impl Adapter {
             .position(|task| spelled(task) == spelled(asked))
         else {
             let reason = match tasks.is_empty() {
-                true => format!("no adapter for `{asked}` in this folder, nor for any other task"),
+                true => format!("the folder has no adapter for `{asked}` or any other task"),
                 false => format!(
-                    "no adapter for `{asked}`, only for {}; `{NO_TASK}` reads the model without",
+                    "the folder has no adapter for `{asked}`, only for {}; use `{NO_TASK}` for the model without one",
                     tasks.join(", ")
                 ),
             };
@@ -95,7 +95,7 @@ impl Adapter {
         Ok(Some((tasks[place].clone(), adapter)))
     }
 
-    /// The files beside the checkpoint that it is read from.
+    /// The files of the adapter other than the checkpoint.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
             Self::Stacked(_) => Vec::new(),

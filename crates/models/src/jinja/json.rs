@@ -7,8 +7,8 @@ use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// `json.dumps(value, ensure_ascii=False)`, and the options that transformers passes on. The
-/// filter that Jinja brings escapes for HTML.
+/// `json.dumps(value, ensure_ascii=False)` with the options that transformers supports. Jinja's own
+/// filter escapes for HTML.
 pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let failed = |error: serde_json::Error| {
         Error::new(ErrorKind::InvalidOperation, "cannot serialize to JSON").with_source(error)
@@ -16,7 +16,7 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
     let indent = match options.get::<Option<Value>>("indent")? {
         None => None,
         Some(text) if text.kind() == ValueKind::String => Some(text.to_string()),
-        Some(width) => Some(" ".repeat(usize::try_from(width)?)),
+        Some(width) => Some(" ".repeat(usize::try_from(width)?.min(MOST_BYTES))),
     };
     let separators = options.get::<Option<Vec<String>>>("separators")?;
     let sort_keys = options.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
@@ -28,10 +28,10 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         Some(separators) => <[String; 2]>::try_from(separators).map_err(|_| {
             Error::new(
                 ErrorKind::InvalidOperation,
-                "separators are two: that of items and that of keys",
+                "separators must be two strings: for items and for keys",
             )
         })?,
-        // Python leaves out the blank that would stand at the end of a line.
+        // Python omits the space at the end of a line.
         None => [if indent.is_some() { "," } else { ", " }, ": "].map(str::to_owned),
     };
     let python = Python {
@@ -42,30 +42,51 @@ pub(crate) fn tojson(value: &Value, options: Kwargs) -> Result<String, Error> {
         level: 0,
         is_empty: true,
     };
-    let mut json = Vec::new();
+    let mut json = Limited(Vec::new());
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, python);
     if sort_keys {
-        // Through serde_json's own tree, which can be sorted.
+        // Uses serde_json's own tree, which can be sorted.
         let mut tree = serde_json::to_value(value).map_err(failed)?;
         tree.sort_all_objects();
         tree.serialize(&mut serializer).map_err(failed)?;
     } else {
         value.serialize(&mut serializer).map_err(failed)?;
     }
-    String::from_utf8(json).map_err(|error| {
+    String::from_utf8(json.0).map_err(|error| {
         Error::new(ErrorKind::InvalidOperation, "JSON is not text").with_source(error)
     })
 }
 
-/// Writes as Python's `json` does.
+/// Indents and separators can turn a small value into a long text.
+const MOST_BYTES: usize = 16 << 20;
+
+/// JSON up to a maximum size.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> Written<usize> {
+        if self.0.len() + bytes.len() > MOST_BYTES {
+            let reason = format!("tojson writes more than {} MB", MOST_BYTES >> 20);
+            return Err(std::io::Error::other(reason));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Written<()> {
+        Ok(())
+    }
+}
+
+/// Formats like Python's `json`.
 struct Python {
     item: String,
     key: String,
     indent: Option<String>,
     ensure_ascii: bool,
-    /// How deep the brackets stand.
+    /// Nesting depth.
     level: usize,
-    /// Whether nothing stands between the last brackets.
+    /// Whether the innermost container is empty so far.
     is_empty: bool,
 }
 
@@ -98,7 +119,7 @@ impl Python {
             return Ok(());
         };
         writer.write_all(b"\n")?;
-        writer.write_all(indent.repeat(self.level).as_bytes())
+        (0..self.level).try_for_each(|_| writer.write_all(indent.as_bytes()))
     }
 }
 

@@ -1,20 +1,20 @@
-//! What a template may be at most before it is parsed.
+//! Limits of a template that are checked before it is parsed.
 //!
-//! The parser keeps to a depth in brackets and blocks, but a chain such as `1+1+1` or `elif` is as
-//! deep as it is long, and far too deep a chain ends the whole program. What models come with
-//! stays below 50 words in a tag, 30 times `elif`, and 20 KB.
+//! The parser limits the depth of brackets and blocks, but a chain such as `1+1+1` or `elif` is as
+//! deep as it is long, and a very long one overflows the stack. Templates of real models have fewer
+//! than 50 words in a tag, 30 `elif`, and 20 KB.
 
-/// A chain of five thousand fills a stack of 2 MB.
+/// A chain of 5,000 fills a stack of 2 MB.
 const MOST_WORDS_IN_A_TAG: usize = 2_000;
-/// A chain of sixteen hundred does.
+/// A chain of 1,600 fills a stack of 2 MB.
 const MOST_ELIFS: usize = 500;
 const MOST_BYTES: usize = 1 << 20;
 
-/// Why a template is not parsed, if it is not.
+/// Why a template is rejected, if it is.
 pub(crate) fn problem(source: &str) -> Option<String> {
     if source.len() > MOST_BYTES {
         return Some(format!(
-            "it has {} bytes, more than any template needs ({MOST_BYTES})",
+            "it has {} bytes; the limit is {MOST_BYTES}",
             source.len()
         ));
     }
@@ -32,21 +32,21 @@ pub(crate) fn problem(source: &str) -> Option<String> {
         let tag = Tag::read(&rest[1..]);
         if tag.words > MOST_WORDS_IN_A_TAG {
             return Some(format!(
-                "one of its tags has more than {MOST_WORDS_IN_A_TAG} words and signs"
+                "one of its tags has more than {MOST_WORDS_IN_A_TAG} words and symbols"
             ));
         }
         elifs += usize::from(tag.is_elif);
         if elifs > MOST_ELIFS {
-            return Some(format!("it has more than {MOST_ELIFS} times `elif`"));
+            return Some(format!("it has more than {MOST_ELIFS} `elif` tags"));
         }
         rest = &rest[1 + tag.length..];
     }
     None
 }
 
-/// What stands between `{{` or `{%` and its end.
+/// The inside of a tag.
 struct Tag {
-    /// Words, numbers, texts in quotes, and each sign that is none of these.
+    /// Words, numbers, quoted strings and punctuation.
     words: usize,
     is_elif: bool,
     length: usize,
@@ -88,7 +88,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
-/// The length of a text in quotes, or of all that is left where the quote is never closed.
+/// The length of a quoted string, or of the rest of the text if the quote is never closed.
 fn quoted(bytes: &[u8]) -> usize {
     let mut at = 1;
     while let Some(&byte) = bytes.get(at) {

@@ -1,10 +1,10 @@
-//! The methods of Python's values that templates call.
+//! Methods of Python values that templates call.
 
 use minijinja::value::from_args;
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-/// What `minijinja-contrib` knows, and what templates call beside it.
+/// The methods of `minijinja-contrib`, and others that templates use.
 pub(crate) fn unknown_method(
     state: &mut State<'_, '_>,
     value: &Value,

@@ -1,14 +1,17 @@
 //! An adapter's settings, as peft reads and writes them.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::ADAPTER_CONFIG;
 use crate::config_file;
 use crate::error::ModelError;
 use crate::files;
+
+/// File of an adapter's settings.
+pub const ADAPTER_CONFIG: &str = "adapter_config.json";
 
 /// peft's `LoraConfig`, as far as rarebit applies it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,36 +24,36 @@ pub struct LoraConfig {
     pub lora_alpha: f64,
     /// Dropout of the adapter's input while training.
     pub lora_dropout: f64,
-    /// The linear layers that get an adapter.
+    /// The layers that get an adapter.
     pub target_modules: TargetModules,
-    /// Layers among them that get none.
+    /// Layers that get none even if `target_modules` matches them.
     pub exclude_modules: Option<TargetModules>,
-    /// Numbers of the blocks whose layers get one, if not all; for targets given by their names' ends.
+    /// Indices of the blocks whose layers get one; all if absent. Applies to targets given by name.
     #[serde(deserialize_with = "one_or_many")]
     pub layers_to_transform: Option<Vec<usize>>,
-    /// What stands before the block's number in a layer's name, if not any word.
+    /// The segment before the block's index in a layer's name; any if absent.
     #[serde(deserialize_with = "one_or_many")]
     pub layers_pattern: Option<Vec<String>>,
-    /// Other ranks: a regular expression for the end of a layer's name to the rank. The first that
-    /// fits counts.
+    /// Ranks of individual layers: from a regular expression for the end of a layer's name to the
+    /// rank. The first match counts.
     #[serde(deserialize_with = "or_empty")]
     pub rank_pattern: Map<String, Value>,
-    /// Other alphas, likewise.
+    /// Alphas of individual layers, likewise.
     #[serde(deserialize_with = "or_empty")]
     pub alpha_pattern: Map<String, Value>,
     /// Scale by `lora_alpha / √r` instead (arXiv 2312.03732).
     pub use_rslora: bool,
-    /// Modules that are trained whole and saved beside the adapter: ends of their names.
+    /// Modules that are trained in full and saved with the adapter, by the ends of their names.
     pub modules_to_save: Option<Vec<String>>,
 }
 
 impl LoraConfig {
-    /// The factor of the adapter's output where no layer has a rank or an alpha of its own.
+    /// Scale of the adapter's output for layers without a rank or alpha of their own.
     pub fn scale(&self) -> f64 {
         self.scale_of(self.r, self.lora_alpha)
     }
 
-    /// The factor at a rank and an alpha.
+    /// Scale for a rank and an alpha.
     pub(crate) fn scale_of(&self, r: usize, alpha: f64) -> f64 {
         let rank = r as f64;
         alpha / if self.use_rslora { rank.sqrt() } else { rank }
@@ -58,7 +61,7 @@ impl LoraConfig {
 }
 
 impl Default for LoraConfig {
-    /// peft's defaults, and every linear layer.
+    /// peft's defaults, for all linear layers.
     fn default() -> Self {
         Self {
             r: 8,
@@ -76,32 +79,43 @@ impl Default for LoraConfig {
     }
 }
 
-/// Which layers are meant.
+/// A selection of layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum TargetModules {
-    /// `all-linear`: every linear layer but the head; or a regular expression that a layer's full
-    /// name matches from start to end.
+    /// `all-linear`, which is every linear layer except the head, or a regular expression for the
+    /// full name of a layer.
     Word(String),
-    /// Full names, or their ends from a dot on, such as `q_proj` or `mlp.c_proj`.
+    /// Names, or their last segments, such as `q_proj` or `mlp.c_proj`.
     Names(Vec<String>),
 }
 
 impl TargetModules {
     const ALL_LINEAR: &'static str = "all-linear";
 
-    /// Every linear layer but the head.
+    /// Every linear layer except the head.
     pub fn all_linear() -> Self {
         Self::Word(Self::ALL_LINEAR.to_owned())
     }
 
-    /// Whether it means every linear layer but the head.
+    /// Whether this is every linear layer except the head.
     pub fn is_all_linear(&self) -> bool {
         matches!(self, Self::Word(word) if word.eq_ignore_ascii_case(Self::ALL_LINEAR))
     }
 }
 
-/// peft's keys that change nothing about how an adapter that is trained already is computed.
+impl fmt::Display for TargetModules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) if self.is_all_linear() => write!(f, "`{word}`"),
+            Self::Word(word) => write!(f, "the regular expression `{word}`"),
+            Self::Names(names) if names.is_empty() => f.write_str("an empty list"),
+            Self::Names(names) => write!(f, "`{}`", names.join("`, `")),
+        }
+    }
+}
+
+/// peft's keys that do not affect the output of a trained adapter.
 const WITHOUT_EFFECT: [&str; 16] = [
     "auto_mapping",
     "base_model_name_or_path",
@@ -124,7 +138,7 @@ const WITHOUT_EFFECT: [&str; 16] = [
 /// Reads the settings of a peft folder.
 ///
 /// # Errors
-/// When there are none, or they ask for more than LoRA's linear layers.
+/// If there are none, or they need more than LoRA on linear layers.
 pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
     let path = folder.join(ADAPTER_CONFIG);
     let bytes = files::read(&path).map_err(|source| ModelError::Read {
@@ -140,19 +154,19 @@ pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
     config_file::parse(&path, &Value::Object(value))
 }
 
-/// Refuses what would be computed otherwise than peft computes it.
+/// Rejects settings that peft applies and rarebit does not.
 fn check(value: &Map<String, Value>, path: &Path) -> Result<(), ModelError> {
     let known = serde_json::to_value(LoraConfig::default()).unwrap_or_default();
     for (key, value) in value {
         let is_neutral = match key.as_str() {
             "peft_type" => value == "LORA",
             "bias" => value == "none",
-            // Others take something out of the base's weights, which are then not the base's.
+            // Other initializations change the base's weights.
             "init_lora_weights" => match value {
                 Value::String(name) => ["gaussian", "orthogonal", "eva"].contains(&name.as_str()),
                 _ => true,
             },
-            // One weight is never trained in two copies here.
+            // There is only one copy of a tied weight here.
             "ensure_weight_tying" => true,
             key if known.get(key).is_some() || WITHOUT_EFFECT.contains(&key) => true,
             _ => match value {
@@ -173,13 +187,13 @@ fn check(value: &Map<String, Value>, path: &Path) -> Result<(), ModelError> {
         None | Some(Value::Null) => Err(ModelError::Setting {
             path: path.to_owned(),
             key: "target_modules".to_owned(),
-            reason: "it names no layers".to_owned(),
+            reason: "no layers are named".to_owned(),
         }),
         _ => Ok(()),
     }
 }
 
-/// What peft's loader requires beside the settings that rarebit reads.
+/// The settings with what peft's loader also requires.
 #[derive(Serialize)]
 struct AdapterFile<'a> {
     peft_type: &'static str,
@@ -193,7 +207,7 @@ struct AdapterFile<'a> {
     config: &'a LoraConfig,
 }
 
-/// Writes the settings as peft does.
+/// Writes the settings in peft's format.
 pub(super) fn write(
     folder: &Path,
     config: &LoraConfig,
@@ -219,7 +233,7 @@ pub(super) fn write(
     std::fs::write(&path, json).map_err(|source| ModelError::Write { path, source })
 }
 
-/// A whole number as peft writes it.
+/// Serializes a whole number without a fraction, as peft does.
 fn whole<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     match value.fract() == 0.0 && value.abs() < 1e15 {
         true => serializer.serialize_i64(*value as i64),
@@ -227,7 +241,7 @@ fn whole<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     }
 }
 
-/// A list, one value in place of a list of one, or nothing; an empty list is nothing, too.
+/// A list, a single value, or null; an empty list counts as null.
 fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {

@@ -1,4 +1,4 @@
-//! Which modules an adapter's settings mean, as peft reads them.
+//! The modules that an adapter's settings select, by peft's rules.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use super::{ADAPTER_CONFIG, LoraConfig, TargetModules};
 use crate::error::ModelError;
 use crate::linear::LoraLayer;
 
-/// An adapter's settings with their patterns compiled.
+/// An adapter's settings with compiled patterns.
 pub(super) struct Targets<'a> {
     config: &'a LoraConfig,
     target: Matcher<'a>,
     exclude: Option<Matcher<'a>>,
-    /// Patterns whose first group is a block's number, where blocks are chosen.
+    /// Patterns whose first group is a block's index, if the settings select blocks.
     blocks: Vec<Regex>,
     ranks: Vec<(Regex, f64)>,
     alphas: Vec<(Regex, f64)>,
@@ -28,7 +28,7 @@ enum Matcher<'a> {
 
 impl<'a> Targets<'a> {
     /// # Errors
-    /// When a pattern is no regular expression, or a rank or alpha no number.
+    /// If a pattern is not a valid regular expression, or a rank or alpha is not a number.
     pub(super) fn new(config: &'a LoraConfig) -> Result<Self, ModelError> {
         let blocks = match (&config.layers_to_transform, &config.layers_pattern) {
             (None, _) => Vec::new(),
@@ -65,14 +65,14 @@ impl<'a> Targets<'a> {
         {
             Some(rank) => Err(wrong(
                 "rank_pattern",
-                format!("{rank} is no rank: a whole number from 1 on is one"),
+                format!("{rank} is not a valid rank; use a whole number of at least 1"),
             )),
-            None if config.r == 0 => Err(wrong("r", "a rank is 1 or more, not 0".to_owned())),
+            None if config.r == 0 => Err(wrong("r", "is 0; a rank must be at least 1".to_owned())),
             None => Ok(this),
         }
     }
 
-    /// The adapter of a linear layer, if it gets one.
+    /// The adapter settings of a linear layer, if it gets an adapter.
     pub(super) fn layer(&self, name: &str, is_head: bool) -> Result<Option<LoraLayer>, ModelError> {
         if !self.takes(name, is_head)? {
             return Ok(None);
@@ -86,17 +86,17 @@ impl<'a> Targets<'a> {
         }))
     }
 
-    /// Whether the embeddings of that name are meant: what is not trained whole would get an adapter.
-    pub(super) fn means_table(&self, name: &str) -> Result<bool, ModelError> {
+    /// Whether the settings select the embeddings of that name for an adapter.
+    pub(super) fn selects_table(&self, name: &str) -> Result<bool, ModelError> {
         Ok(!matches!(self.target, Matcher::AllLinear) && self.takes(name, false)?)
     }
 
-    /// Whether a module is trained whole.
+    /// Whether a module is trained in full.
     pub(super) fn saves(&self, name: &str) -> bool {
         self.saved().any(|end| name.ends_with(end))
     }
 
-    /// The ends of the names of modules that are trained whole.
+    /// The ends of the names of modules that are trained in full.
     pub(super) fn saved(&self) -> impl Iterator<Item = &str> {
         let saved = self.config.modules_to_save.iter().flatten();
         saved.map(String::as_str)
@@ -108,7 +108,7 @@ impl<'a> Targets<'a> {
         {
             return Ok(false);
         }
-        // What is trained whole gets no adapter, nor does anything in it.
+        // A module that is trained in full gets no adapter, and neither do its submodules.
         let dotted = format!(".{name}.");
         if self
             .saved()
@@ -119,8 +119,8 @@ impl<'a> Targets<'a> {
         Ok(self.target.matches(name, is_head)? && self.is_in_block(name)?)
     }
 
-    /// Whether the layer is in one of the blocks that are to be changed. Only names' ends are bound
-    /// to blocks; a pattern or a full name says all itself.
+    /// Whether the layer is in a selected block. Patterns and full names are not restricted to
+    /// blocks.
     fn is_in_block(&self, name: &str) -> Result<bool, ModelError> {
         let (Some(chosen), Matcher::Names(names)) =
             (&self.config.layers_to_transform, &self.target)
@@ -161,7 +161,7 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// The first pattern's value that fits the end of a name.
+/// The value of the first pattern that matches the end of a name.
 fn of_name(patterns: &[(Regex, f64)], name: &str) -> Result<Option<f64>, ModelError> {
     for (pattern, value) in patterns {
         if pattern.is_match(name).map_err(too_hard)? {
@@ -175,9 +175,12 @@ fn patterns(key: &str, entries: &Map<String, Value>) -> Result<Vec<(Regex, f64)>
     entries
         .iter()
         .map(|(pattern, value)| {
-            let value = value
-                .as_f64()
-                .ok_or_else(|| wrong(key, format!("`{pattern}` is {value}, which is no number")))?;
+            let value = value.as_f64().ok_or_else(|| {
+                wrong(
+                    key,
+                    format!("`{pattern}` is {value}, which is not a number"),
+                )
+            })?;
             let regex = regex(key, &format!(r"\A(?:.*\.)?(?:{pattern})\z"))?;
             Ok((regex, value))
         })
@@ -187,7 +190,10 @@ fn patterns(key: &str, entries: &Map<String, Value>) -> Result<Vec<(Regex, f64)>
 fn regex(key: &str, pattern: &str) -> Result<Regex, ModelError> {
     Regex::new(pattern).map_err(|error| {
         let reason = error.to_string().replace('\n', " ");
-        wrong(key, format!("{pattern} is no regular expression: {reason}"))
+        wrong(
+            key,
+            format!("{pattern} is not a valid regular expression: {reason}"),
+        )
     })
 }
 
@@ -199,7 +205,7 @@ fn wrong(key: &str, reason: String) -> ModelError {
     }
 }
 
-/// A pattern that takes more steps than a name is worth.
+/// The error for a pattern that exceeds the backtracking limit.
 fn too_hard(error: fancy_regex::Error) -> ModelError {
     wrong("target_modules", error.to_string())
 }

@@ -1,4 +1,4 @@
-//! `config.json` of a ModernBERT.
+//! ModernBERT's `config.json`.
 
 use std::path::Path;
 
@@ -11,28 +11,28 @@ use crate::encoder_attention::check_heads;
 use crate::error::ModelError;
 use crate::rope::{RopeConfig, RopeScaling};
 
-/// `ModernBertConfig` of transformers, as far as inference reads it.
+/// transformers' `ModernBertConfig`, as far as inference needs it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ModernBertConfig {
     /// Number of token embeddings.
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Width of the feed-forward layer; its first product is twice as wide.
+    /// Width of the feed-forward layer; its input projection is twice as wide.
     pub intermediate_size: usize,
     /// Number of layers.
     pub num_hidden_layers: usize,
     /// Number of heads.
     pub num_attention_heads: usize,
-    /// Activation of the feed-forward layer's first half.
+    /// Activation of the gate.
     #[serde(default = "gelu")]
     pub hidden_activation: Activation,
-    /// Longest sequence of the training; rotations know no limit.
+    /// Longest training sequence; rotary positions have no limit.
     pub max_position_embeddings: usize,
     /// Added to the variance in every norm.
     #[serde(default = "default_eps")]
     pub norm_eps: f64,
-    /// Whether norms have a bias.
+    /// Whether the norms have a bias.
     #[serde(default)]
     pub norm_bias: bool,
     /// Whether the attention's linear layers have one.
@@ -41,19 +41,19 @@ pub struct ModernBertConfig {
     /// Whether the feed-forward layers have one.
     #[serde(default)]
     pub mlp_bias: bool,
-    /// Fills batches.
+    /// Id of the padding token.
     #[serde(default)]
     pub pad_token_id: Option<u32>,
-    /// What each layer's attention sees.
+    /// The kind of attention of each layer.
     #[serde(default)]
     pub layer_types: Option<Vec<LayerType>>,
-    /// Without `layer_types`: every so many layers one sees the whole text, the first among them.
+    /// Without `layer_types`, every n-th layer has global attention, starting with the first.
     #[serde(default = "default_period")]
     pub global_attn_every_n_layers: usize,
-    /// Width of the window; half of it lies on either side.
+    /// Width of the window, centred on the token.
     #[serde(default = "default_window")]
     pub local_attention: usize,
-    /// The rotations of both kinds of layers.
+    /// The rotary settings of both kinds of layers.
     #[serde(default)]
     rope_parameters: Option<RopeParameters>,
     #[serde(default)]
@@ -64,17 +64,17 @@ pub struct ModernBertConfig {
     local_rope_theta: Option<f64>,
 }
 
-/// What a layer's attention sees.
+/// A layer's kind of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LayerType {
-    /// The whole text.
+    /// Global attention.
     FullAttention,
-    /// A window around each token.
+    /// Sliding-window attention.
     SlidingAttention,
 }
 
-/// The rotations as transformers 5 writes them.
+/// The rotary settings as transformers 5 writes them.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 struct RopeParameters {
     full_attention: Option<RopeParameter>,
@@ -104,7 +104,7 @@ fn default_window() -> usize {
 }
 
 impl ModernBertConfig {
-    /// The settings in a parsed `config.json`; `path` is for messages.
+    /// The settings in a parsed `config.json`; `path` is for error messages.
     pub(crate) fn from_json(path: &Path, value: &Value) -> Result<Self, ModelError> {
         let config: Self = config_file::parse(path, value)?;
         let wrong = |key: &str, reason| Err(config_file::wrong(path, key, reason));
@@ -141,7 +141,7 @@ impl ModernBertConfig {
         Ok(config)
     }
 
-    /// A rotation that is not the plain one.
+    /// An unsupported rotary scaling.
     fn rope_type(&self) -> Option<String> {
         let new = self.rope_parameters.clone().unwrap_or_default();
         let types = [new.full_attention, new.sliding_attention].map(|one| one?.rope_type);

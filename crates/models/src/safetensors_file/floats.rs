@@ -1,25 +1,25 @@
-//! Numbers as they stand in a file to f32.
+//! Conversion of stored values to f32.
 
 use half::{bf16, f16};
 use safetensors::Dtype;
 
-/// Side of the squares in which a matrix is turned: what is read and what is written of one fit
-/// into the processor's nearest cache.
+/// Side of the blocks in which a matrix is transposed: the input and output of a block fit into the
+/// L1 cache.
 const TILE: usize = 32;
 
-/// In which order the numbers are wanted.
+/// Order of the output.
 #[derive(Clone, Copy)]
 pub(super) enum Order {
-    /// As they are stored, row by row.
+    /// As stored, row by row.
     Stored,
-    /// Column by column: the transpose of a matrix with that many columns.
+    /// The transpose of a matrix with that many columns.
     Transposed { columns: usize },
 }
 
-/// Whole numbers of 8 bits and a scale for each row of them, as f32.
+/// 8-bit integers with a scale per row, as f32.
 ///
-/// This is a linear layer in the format of compressed-tensors, `int-quantized` by channel and
-/// symmetric: `weight` `[rows, columns]` and `weight_scale` `[rows, 1]`, `w = weight · weight_scale`.
+/// This is a linear layer in compressed-tensors' format `int-quantized`, symmetric and per channel:
+/// `weight` `[rows, columns]` and `weight_scale` `[rows, 1]`, `w = weight · weight_scale`.
 pub(super) fn scaled(bytes: &[u8], scales: &[f32], order: Order) -> Vec<f32> {
     let mut values = each(bytes, order, |number| f32::from(i8::from_le_bytes(number)));
     let rows = scales.len().max(1);
@@ -41,7 +41,7 @@ pub(super) fn scaled(bytes: &[u8], scales: &[f32], order: Order) -> Vec<f32> {
     values
 }
 
-/// Little-endian numbers as f32, each read and written once; `None` for formats that are no floats.
+/// Little-endian values as f32, or `None` for formats other than floats.
 pub(super) fn floats(dtype: Dtype, bytes: &[u8], order: Order) -> Option<Vec<f32>> {
     Some(match dtype {
         Dtype::F32 => each(bytes, order, f32::from_le_bytes),
@@ -140,7 +140,7 @@ mod tests {
         assert!(scaled(&[], &[], Order::Stored).is_empty());
     }
 
-    /// The bit by which a signalling NaN becomes a quiet one on its way.
+    /// The bit that turns a signalling NaN into a quiet one.
     fn quiet(value: f32) -> u32 {
         if value.is_nan() { 0x40 } else { 0 }
     }

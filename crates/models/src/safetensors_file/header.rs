@@ -1,4 +1,4 @@
-//! The header of a safetensors file: which tensors it holds, and where.
+//! The header of a safetensors file: its tensors and their offsets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,20 +7,21 @@ use safetensors::tensor::TensorInfo;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-/// The entry of free-form metadata.
+/// Key of the free-form metadata.
 const METADATA: &str = "__metadata__";
 
-/// A header that adds up: no two tensors of one name, and each byte of the data in one tensor.
+/// A valid header: tensor names are unique, and every byte of the data belongs to exactly one
+/// tensor.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) tensors: BTreeMap<String, TensorInfo>,
     pub(super) metadata: BTreeMap<String, String>,
-    /// Bytes of all tensors together.
+    /// Size of all tensors in bytes.
     pub(super) data_length: u64,
 }
 
 impl Header {
-    /// Reads and checks a header, or says what is wrong with it.
+    /// Parses and validates a header.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         let Entries { tensors, metadata } =
             serde_json::from_slice(json).map_err(|error| format!("its header: {error}"))?;
@@ -36,21 +37,21 @@ impl Header {
     }
 }
 
-/// Whether the bytes set aside for a tensor are those that its shape and format take.
+/// Checks that a tensor's byte range matches its shape and format.
 fn check_size(name: &str, info: &TensorInfo) -> Result<(), String> {
     let (start, end) = info.data_offsets;
     let (shape, dtype) = (&info.shape, info.dtype);
-    // Bits of half a gigabyte are more than a 32-bit number holds.
+    // The bits of half a gigabyte overflow 32 bits.
     let bits = shape
         .iter()
         .try_fold(dtype.bitsize() as u64, |bits, &size| {
             bits.checked_mul(size as u64)
         })
-        .ok_or_else(|| format!("tensor `{name}` of shape {shape:?} is larger than any memory"))?;
+        .ok_or_else(|| format!("tensor `{name}` of shape {shape:?} is too large for any memory"))?;
     match end.checked_sub(start) {
         Some(length) if bits % 8 == 0 && length as u64 == bits / 8 => Ok(()),
         Some(length) => Err(format!(
-            "tensor `{name}` of shape {shape:?} in {dtype:?} takes {} bytes, {length} are set aside",
+            "tensor `{name}` of shape {shape:?} in {dtype:?} takes {} bytes, but its range has {length}",
             bits.div_ceil(8)
         )),
         None => Err(format!(
@@ -59,7 +60,8 @@ fn check_size(name: &str, info: &TensorInfo) -> Result<(), String> {
     }
 }
 
-/// Whether the tensors follow each other without overlap or gap; returns where the last one ends.
+/// Checks that the tensors follow each other without overlaps or gaps, and returns the end of the
+/// last one.
 fn check_offsets(tensors: &BTreeMap<String, TensorInfo>) -> Result<u64, String> {
     let mut order: Vec<(&String, (usize, usize))> = tensors
         .iter()
@@ -74,7 +76,7 @@ fn check_offsets(tensors: &BTreeMap<String, TensorInfo>) -> Result<u64, String> 
         }
         if start > reached {
             return Err(format!(
-                "the data from byte {reached} to {start}, before tensor `{name}`, belongs to none"
+                "the data from byte {reached} to {start}, before tensor `{name}`, belongs to no tensor"
             ));
         }
         (reached, previous) = (end, name);
@@ -82,8 +84,8 @@ fn check_offsets(tensors: &BTreeMap<String, TensorInfo>) -> Result<u64, String> 
     Ok(reached as u64)
 }
 
-/// The header's entries as they stand there. The safetensors crate's own type keeps the last of two
-/// tensors of one name; here that is an error.
+/// The entries of a header. The safetensors crate's own type keeps the last of two tensors with the
+/// same name; here that is an error.
 struct Entries {
     tensors: BTreeMap<String, TensorInfo>,
     metadata: BTreeMap<String, String>,

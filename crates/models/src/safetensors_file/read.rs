@@ -15,12 +15,11 @@ use super::{INDEX, LENGTH_FIELD, MAX_HEADER, SINGLE};
 use crate::error::ModelError;
 use crate::files;
 
-/// How many numbers of two tensors are compared at once.
+/// Number of values of two tensors that are compared at a time.
 const COMPARED_AT_ONCE: usize = 1 << 18;
 
-/// What a checkpoint may hold beside the weights of the model that is read from it, as transformers
-/// passes it over, too: tables that older versions saved and that are computed today, and the head
-/// of a language model where another head is wanted or the embedding serves as one.
+/// Tensors that may be left unread, as in transformers: buffers that older versions saved, and a
+/// language-modelling head that is replaced or tied to the embedding.
 const PASSED_OVER: [&str; 8] = [
     ".rotary_emb.inv_freq",
     ".attn.bias",
@@ -32,10 +31,10 @@ const PASSED_OVER: [&str; 8] = [
     "lm_head.bias",
 ];
 
-/// The weights of a model, open for reading.
+/// The tensors of a model, open for reading.
 pub struct TensorFile {
     path: PathBuf,
-    parts: Vec<Part>,
+    shards: Vec<Shard>,
     tensors: BTreeMap<String, Place>,
 }
 
@@ -48,10 +47,10 @@ impl std::fmt::Debug for TensorFile {
     }
 }
 
-/// Where a tensor is.
+/// The location of a tensor.
 struct Place {
-    /// Number of its part.
-    part: usize,
+    /// Index of its shard.
+    shard: usize,
     info: TensorInfo,
     was_read: AtomicBool,
 }
@@ -60,8 +59,8 @@ impl TensorFile {
     /// Opens a model folder, one safetensors file, or a `*.index.json` of shards.
     ///
     /// # Errors
-    /// When there is no such file, or it is truncated or damaged, or an index names a file that is
-    /// not in its own folder.
+    /// If there is no such file, it is truncated or damaged, or an index names a file outside its
+    /// own folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
         if files::is_dir(path) {
@@ -82,25 +81,25 @@ impl TensorFile {
         {
             return Self::open_sharded(path);
         }
-        Self::of_one_part(path, Source::open(path))
+        Self::of_one_shard(path, Source::open(path))
     }
 
-    /// Reads weights that are in memory already; `name` stands for the file in messages.
+    /// Reads a safetensors file in memory. `name` stands for the file in error messages.
     ///
     /// # Errors
-    /// When the bytes are not one whole safetensors file.
+    /// If the bytes are not a whole safetensors file.
     pub fn from_bytes(
         name: impl AsRef<Path>,
         bytes: impl AsRef<[u8]> + Send + Sync + 'static,
     ) -> Result<Self, ModelError> {
-        Self::of_one_part(name.as_ref(), Ok(Source::Memory(Box::new(bytes))))
+        Self::of_one_shard(name.as_ref(), Ok(Source::Memory(Box::new(bytes))))
     }
 
-    fn of_one_part(path: &Path, source: std::io::Result<Source>) -> Result<Self, ModelError> {
-        let (part, tensors) = Part::read(path, source)?;
+    fn of_one_shard(path: &Path, source: std::io::Result<Source>) -> Result<Self, ModelError> {
+        let (shard, tensors) = Shard::read(path, source)?;
         Ok(Self {
             path: path.to_owned(),
-            parts: vec![part],
+            shards: vec![shard],
             tensors: tensors
                 .into_iter()
                 .map(|(name, info)| (name, Place::new(0, info)))
@@ -129,26 +128,26 @@ impl TensorFile {
             reason,
         };
 
-        // A file to the tensors that are looked for in it.
+        // From a file to the tensors expected in it.
         let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, file) in &weight_map {
             files.entry(file.as_str()).or_default().push(name.as_str());
         }
-        let mut parts = Vec::new();
+        let mut shards = Vec::new();
         let mut tensors = BTreeMap::new();
         for (file, names) in files {
             if !is_plain_file_name(file) {
-                let reason = format!("`{file}` is not a file of this folder");
+                let reason = format!("`{file}` is not a file name in this folder");
                 return Err(wrong(names[0], reason));
             }
             let path = folder.join(file);
             if !path.exists() && !files::is_file(&path) {
                 let reason = format!(
-                    "its file {file} is not there: the model is incomplete, fetch that file, too"
+                    "its file {file} is missing: the model is incomplete, fetch that file as well"
                 );
                 return Err(wrong(names[0], reason));
             }
-            let (part, found) = Part::read(&path, Source::open(&path))?;
+            let (shard, found) = Shard::read(&path, Source::open(&path))?;
             if let Some(name) = names.into_iter().find(|&name| !found.contains_key(name)) {
                 return Err(ModelError::MissingTensor {
                     path,
@@ -156,29 +155,29 @@ impl TensorFile {
                 });
             }
             for (name, info) in found {
-                // The index decides where a tensor is that two files hold. One that it does not
-                // know is kept, so that nobody takes the model for read while it is not.
+                // If two files contain a tensor, the index decides. Tensors that the index does not
+                // list are kept, so that [`Self::check_all_read`] finds them.
                 if weight_map.get(&name).is_none_or(|place| place == file) {
-                    tensors.insert(name, Place::new(parts.len(), info));
+                    tensors.insert(name, Place::new(shards.len(), info));
                 }
             }
-            parts.push(part);
+            shards.push(shard);
         }
         Ok(Self {
             path: index.to_owned(),
-            parts,
+            shards,
             tensors,
         })
     }
 
-    /// The file that was opened, for messages.
+    /// The file that was opened, for error messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The safetensors files behind it.
+    /// The underlying safetensors files.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.parts.iter().map(|part| part.path.as_path())
+        self.shards.iter().map(|shard| shard.path.as_path())
     }
 
     /// The names of all tensors, sorted.
@@ -186,17 +185,17 @@ impl TensorFile {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// Whether there is a tensor of that name.
+    /// Whether there is a tensor with that name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
     }
 
-    /// The shape of a tensor, if it is there.
+    /// The shape of a tensor, if it exists.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.tensors.get(name)?.info.shape)
     }
 
-    /// The names of the tensors whose values nobody has asked for, sorted.
+    /// The names of the tensors whose values have not been read, sorted.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.tensors
             .iter()
@@ -204,11 +203,11 @@ impl TensorFile {
             .map(|(name, _)| name.as_str())
     }
 
-    /// To be called once a model has read its weights: refuses a file that holds more of them, since
-    /// its settings then describe another model than the one that was saved.
+    /// Rejects a file with unread tensors; to be called after a model has been loaded. Unread
+    /// tensors mean that the configuration describes a different model than the one that was saved.
     ///
-    /// Buffers that are computed and unused heads are passed over, and so are names for which
-    /// `is_ignored` says yes: what the architecture leaves aside. `model_type` is for the message.
+    /// Computed buffers, unused heads and names that `is_ignored` accepts are allowed. `model_type`
+    /// is for the error message.
     ///
     /// # Errors
     /// [`ModelError::ExtraTensor`], with the first such name.
@@ -234,22 +233,24 @@ impl TensorFile {
 
     /// The free-form metadata in the header of the first file.
     pub fn metadata(&self) -> BTreeMap<String, String> {
-        let first = self.parts.first();
-        first.map(|part| part.metadata.clone()).unwrap_or_default()
+        let first = self.shards.first();
+        first
+            .map(|shard| shard.metadata.clone())
+            .unwrap_or_default()
     }
 
-    /// The values of a tensor in row-major order, as f32 whatever they are stored as.
+    /// The values of a tensor in row-major order, converted to f32.
     ///
     /// # Errors
-    /// When it is absent, not a float, or cannot be read.
+    /// If it is missing, is not a float, or cannot be read.
     pub fn data(&self, name: &str) -> Result<TensorData, ModelError> {
         let place = self.place(name)?;
         let values = self.values(name, place, Order::Stored)?;
         Ok(TensorData::new(values, place.info.shape.clone()))
     }
 
-    /// Whether two tensors have the same shape and values, compared a piece at a time: neither is
-    /// held, and neither counts as read.
+    /// Whether two tensors have the same shape and values. They are compared chunk by chunk, and do
+    /// not count as read.
     ///
     /// # Errors
     /// As [`TensorFile::data`].
@@ -258,7 +259,7 @@ impl TensorFile {
         if a.info.shape != b.info.shape {
             return Ok(false);
         }
-        // Whole numbers mean something only with the scales of their rows.
+        // Integers need the scales of their rows.
         if [a, b].iter().any(|place| place.info.dtype == Dtype::I8) {
             return Ok(self.all_values(one, a, Order::Stored)?
                 == self.all_values(other, b, Order::Stored)?);
@@ -276,7 +277,7 @@ impl TensorFile {
     /// A tensor of a known rank on a device, in the device's default float type.
     ///
     /// # Errors
-    /// As [`TensorFile::data`], and when the rank is another.
+    /// As [`TensorFile::data`], and if the rank differs.
     pub fn tensor<const D: usize>(
         &self,
         name: &str,
@@ -298,8 +299,8 @@ impl TensorFile {
     /// A tensor of a known shape on a device, in the device's default float type.
     ///
     /// # Errors
-    /// As [`TensorFile::data`], and when the shape is another. The shape is compared before any
-    /// value is read.
+    /// As [`TensorFile::data`], and if the shape differs. The shape is checked before any value is
+    /// read.
     pub fn tensor_of<const D: usize>(
         &self,
         name: &str,
@@ -310,11 +311,10 @@ impl TensorFile {
         Ok(Tensor::from_data(self.data(name)?, device))
     }
 
-    /// The transpose of a stored matrix: turned while it is converted, so that a linear layer's
-    /// weight is held once.
+    /// The transpose of a stored matrix, computed during conversion so that there is only one copy.
     ///
     /// # Shapes
-    /// `[rows, columns]` in the file, `[columns, rows]` as it is returned.
+    /// `[rows, columns]` in the file, `[columns, rows]` in the result.
     ///
     /// # Errors
     /// As [`TensorFile::tensor_of`].
@@ -341,13 +341,13 @@ impl TensorFile {
             })
     }
 
-    /// Refuses a tensor that is absent or has another shape.
+    /// Rejects a tensor that is missing or has a different shape.
     pub(crate) fn expect(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
         self.place(name)?;
         self.check_shape(name, expected)
     }
 
-    /// Refuses a tensor that is there and has another shape.
+    /// Rejects a tensor that exists with a different shape.
     fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
         match self.shape(name) {
             Some(found) if found != expected => Err(ModelError::Shape {
@@ -360,7 +360,7 @@ impl TensorFile {
         }
     }
 
-    /// The scale of each row of a matrix of 8-bit numbers, if it is one and has them.
+    /// The row scales of a matrix of 8-bit integers, if the tensor is one and has scales.
     fn scales(&self, name: &str, place: &Place) -> Result<Option<Vec<f32>>, ModelError> {
         let scale = format!("{name}_scale");
         match self.tensors.get(&scale) {
@@ -393,7 +393,7 @@ impl TensorFile {
         self.bytes_as_floats(name, place, bytes, scales.as_deref(), order)
     }
 
-    /// The floating-point numbers at these places of a tensor in row-major order.
+    /// The floats at these indices of a tensor in row-major order.
     fn some_values(
         &self,
         name: &str,
@@ -406,7 +406,7 @@ impl TensorFile {
         self.bytes_as_floats(name, place, bytes, None, Order::Stored)
     }
 
-    /// Bytes behind the header as f32, each row of whole numbers times its scale.
+    /// Bytes after the header as f32; rows of integers are multiplied by their scale.
     fn bytes_as_floats(
         &self,
         name: &str,
@@ -415,12 +415,12 @@ impl TensorFile {
         scales: Option<&[f32]>,
         order: Order,
     ) -> Result<Vec<f32>, ModelError> {
-        let part = &self.parts[place.part];
-        let piece = part
+        let shard = &self.shards[place.shard];
+        let piece = shard
             .source
-            .piece(part.data_start + bytes.start, part.data_start + bytes.end)
+            .piece(shard.data_start + bytes.start, shard.data_start + bytes.end)
             .map_err(|source| ModelError::Read {
-                path: part.path.clone(),
+                path: shard.path.clone(),
                 source,
             })?;
         let dtype = place.info.dtype;
@@ -429,7 +429,7 @@ impl TensorFile {
             None => floats(dtype, &piece, order),
         };
         values.ok_or_else(|| ModelError::Dtype {
-            path: part.path.clone(),
+            path: shard.path.clone(),
             name: name.to_owned(),
             dtype: format!("{dtype:?}"),
         })
@@ -437,7 +437,7 @@ impl TensorFile {
 }
 
 impl Place {
-    /// How many rows a matrix has; 0 of anything else.
+    /// Number of rows of a matrix; 0 for other tensors.
     fn rows(&self) -> usize {
         match self.info.shape.as_slice() {
             &[rows, _] => rows,
@@ -445,26 +445,26 @@ impl Place {
         }
     }
 
-    fn new(part: usize, info: TensorInfo) -> Self {
+    fn new(shard: usize, info: TensorInfo) -> Self {
         Self {
-            part,
+            shard,
             info,
             was_read: AtomicBool::new(false),
         }
     }
 }
 
-/// One safetensors file, its header checked.
-struct Part {
+/// One safetensors file with a valid header.
+struct Shard {
     path: PathBuf,
     metadata: BTreeMap<String, String>,
-    /// Where the first tensor starts.
+    /// Offset of the first tensor.
     data_start: u64,
     source: Source,
 }
 
-impl Part {
-    /// The file and its tensors.
+impl Shard {
+    /// Opens a file and returns it with its tensors.
     fn read(
         path: &Path,
         source: std::io::Result<Source>,
@@ -481,7 +481,7 @@ impl Part {
         let length = source.length().map_err(failed)?;
         if length < LENGTH_FIELD {
             return Err(damaged(format!(
-                "it has {length} bytes, fewer than its length field"
+                "it has {length} bytes, fewer than the length field"
             )));
         }
         let field = source.piece(0, LENGTH_FIELD).map_err(failed)?;
@@ -496,7 +496,7 @@ impl Part {
         let data_start = LENGTH_FIELD + header_length;
         if data_start > length {
             return Err(damaged(format!(
-                "its header ends at byte {data_start}, it at {length}"
+                "its header ends at byte {data_start}, but the file ends at byte {length}"
             )));
         }
         let json = source.piece(LENGTH_FIELD, data_start).map_err(failed)?;
@@ -504,21 +504,21 @@ impl Part {
         let promised = data_start.saturating_add(header.data_length);
         if promised != length {
             return Err(damaged(format!(
-                "its header promises {promised} bytes, it has {length}"
+                "its header describes {promised} bytes, but the file has {length}"
             )));
         }
         drop((field, json));
-        let part = Self {
+        let shard = Self {
             path: path.to_owned(),
             metadata: header.metadata,
             data_start,
             source,
         };
-        Ok((part, header.tensors))
+        Ok((shard, header.tensors))
     }
 }
 
-/// Whether the name is one component: no separators, no `..`, no root.
+/// Whether the name is a single normal path component.
 fn is_plain_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     matches!(components.next(), Some(Component::Normal(only)) if only == name)

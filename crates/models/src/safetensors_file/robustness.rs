@@ -1,4 +1,4 @@
-//! Files that are not what they claim to be: each is refused with a message, before a number is read.
+//! Invalid files: each is rejected with a message before any value is read.
 
 use std::error::Error;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A file of that header and so many bytes of data.
+/// A file with that header and that many bytes of data.
 fn bytes(header: &str, data: usize) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
@@ -39,7 +39,7 @@ fn message(error: &dyn Error) -> String {
     text
 }
 
-/// What opening a folder with this file is refused with; the same must be said of the bytes.
+/// The error for opening a folder with this file; opening the bytes must give the same one.
 #[track_caller]
 fn refusal(content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -66,14 +66,14 @@ fn a_file_truncated_anywhere_is_refused() {
     for length in 0..whole.len() {
         let error = refusal(&whole[..length]);
         let reason = match length {
-            0..8 => "fewer than its length field",
+            0..8 => "fewer than the length field",
             _ if length < whole.len() - 28 => "its header ends at byte",
-            _ => "its header promises",
+            _ => "its header describes",
         };
         assert_holds(&error, &["not a whole safetensors file", reason]);
     }
     let longer = [&whole[..], b"x"].concat();
-    assert_holds(&refusal(&longer), &["its header promises"]);
+    assert_holds(&refusal(&longer), &["its header describes"]);
 }
 
 #[test]
@@ -83,7 +83,12 @@ fn headers_that_do_not_add_up_are_refused() {
         (
             json!({ "a": tensor("F32", json!([2]), 0, 4) }),
             4,
-            &["tensor `a`", "[2]", "F32", "takes 8 bytes, 4 are set aside"][..],
+            &[
+                "tensor `a`",
+                "[2]",
+                "F32",
+                "takes 8 bytes, but its range has 4",
+            ][..],
         ),
         (
             json!({ "a": tensor("F32", json!([1]), 4, 0) }),
@@ -103,7 +108,11 @@ fn headers_that_do_not_add_up_are_refused() {
         (
             json!({ "a": tensor("F32", json!([1]), 0, 4), "b": tensor("F32", json!([1]), 8, 12) }),
             12,
-            &["from byte 4 to 8", "before tensor `b`", "belongs to none"],
+            &[
+                "from byte 4 to 8",
+                "before tensor `b`",
+                "belongs to no tensor",
+            ],
         ),
         (
             json!({ "a": tensor("F32", json!([1]), 4, 8) }),
@@ -113,17 +122,17 @@ fn headers_that_do_not_add_up_are_refused() {
         (
             json!({ "a": tensor("F32", json!([u64::MAX / 2, 4]), 0, 4) }),
             4,
-            &["tensor `a`", "larger than any memory"],
+            &["tensor `a`", "too large for any memory"],
         ),
         (
             json!({ "a": tensor("F32", json!([1u64 << 62]), 0, 4) }),
             4,
-            &["tensor `a`", "larger than any memory"],
+            &["tensor `a`", "too large for any memory"],
         ),
         (
             json!({ "a": tensor("F32", json!([1u64 << 40]), 0, 1 << 42) }),
             4,
-            &["its header promises", "it has"],
+            &["its header describes", "the file has"],
         ),
         (
             json!({ "a": tensor("F32", json!([-1]), 0, 4) }),
@@ -196,9 +205,9 @@ fn a_header_of_a_hundred_megabytes_costs_nothing() {
         (
             MAX_HEADER,
             MAX_HEADER,
-            "its header ends at byte 100000008, it at 100000000",
+            "its header ends at byte 100000008, but the file ends at byte 100000000",
         ),
-        // As large as it may be, and all zeros.
+        // As large as allowed, and all zeros.
         (MAX_HEADER, 2 * MAX_HEADER, "expected value"),
     ] {
         fs::write(&path, claimed.to_le_bytes()).unwrap();
@@ -301,7 +310,7 @@ fn an_index_reaches_nothing_outside_its_folder() {
     ] {
         write_index(&folder, &[("a", place)]);
         let error = message(&TensorFile::open(&folder).unwrap_err());
-        assert_holds(&error, &[INDEX, "`a`", "is not a file of this folder"]);
+        assert_holds(&error, &[INDEX, "`a`", "is not a file name in this folder"]);
     }
     write_index(&folder, &[("a", "sub")]);
     let error = message(&TensorFile::open(&folder).unwrap_err());
@@ -336,7 +345,7 @@ fn a_missing_shard_and_a_tensor_missing_from_its_shard_are_named() {
         &error,
         &[
             "`b`",
-            "model-00002-of-00002.safetensors is not there",
+            "model-00002-of-00002.safetensors is missing",
             "fetch",
         ],
     );
@@ -346,12 +355,12 @@ fn a_missing_shard_and_a_tensor_missing_from_its_shard_are_named() {
     let content = fs::read(&shard).unwrap();
     fs::write(&shard, &content[..content.len() - 1]).unwrap();
     let error = message(&TensorFile::open(folder.path()).unwrap_err());
-    assert_holds(&error, &["model-00002-of-00002", "promises"]);
+    assert_holds(&error, &["model-00002-of-00002", "describes"]);
 
     for index in ["", "[]", "{}", r#"{"weight_map": {"a": 1}}"#] {
         fs::write(folder.path().join(INDEX), index).unwrap();
         let error = message(&TensorFile::open(folder.path()).unwrap_err());
-        assert_holds(&error, &[INDEX, "is not what it should be"]);
+        assert_holds(&error, &[INDEX, "is not valid"]);
     }
 }
 
@@ -360,7 +369,7 @@ fn an_index_is_no_hiding_place_for_tensors() {
     let folder = sharded();
     write_index(folder.path(), &[("a", "model-00001-of-00002.safetensors")]);
     let second = "model-00002-of-00002.safetensors";
-    // Two tensors in the first file, of which the index knows one.
+    // Two tensors in the first file, one of which the index lists.
     fs::copy(folder.path().join(second), folder.path().join("spare")).unwrap();
     fs::write(
         folder.path().join("model-00001-of-00002.safetensors"),
@@ -370,7 +379,7 @@ fn an_index_is_no_hiding_place_for_tensors() {
     let file = TensorFile::open(folder.path()).unwrap();
     assert_eq!(file.names().collect::<Vec<_>>(), ["a", "b"]);
 
-    // A tensor that two files hold is where the index says.
+    // If two files contain a tensor, the index decides.
     write_index(
         folder.path(),
         &[("a", "model-00001-of-00002.safetensors"), ("b", second)],
@@ -402,7 +411,7 @@ fn links_are_followed_as_the_hubs_cache_needs_them() {
     let error = message(&TensorFile::open(&snapshot).unwrap_err());
     assert_holds(
         &error,
-        &["model-00001-of-00002.safetensors is not there", "fetch"],
+        &["model-00001-of-00002.safetensors is missing", "fetch"],
     );
 }
 
@@ -427,7 +436,7 @@ fn a_file_that_becomes_shorter_is_an_error() {
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(30).unwrap();
     let error = message(&weights.data("b").unwrap_err());
-    assert_holds(&error, &[SINGLE, "has become shorter"]);
+    assert_holds(&error, &[SINGLE, "has been truncated"]);
 }
 
 /// One change to a file.
@@ -441,7 +450,7 @@ enum Mutation {
 }
 
 fn mutation() -> impl Strategy<Value = Mutation> {
-    // What JSON and the numbers in it consist of, and anything else.
+    // Characters of JSON and its numbers, and any others.
     let byte = prop_oneof![
         prop::sample::select(b"{}[]\":,-0123456789eabFI\0".to_vec()),
         any::<u8>()
@@ -458,7 +467,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever happened to a file, it is refused or all that it claims to hold can be read.
+    /// A corrupted file is rejected, or all its tensors can be read.
     #[test]
     fn a_changed_file_never_panics(mutations in prop::collection::vec(mutation(), 1..6)) {
         let mut content = whole();
@@ -478,7 +487,7 @@ proptest! {
         read_everything(content);
     }
 
-    /// The same of headers that are JSON and almost right.
+    /// The same for headers that are almost valid JSON.
     #[test]
     fn an_almost_right_header_never_panics(
         shapes in prop::collection::vec(prop::collection::vec(prop_oneof![0u64..4, any::<u64>()], 0..4), 1..4),

@@ -7,9 +7,9 @@ use super::write::count;
 use super::{INDEX, Precision, SINGLE, Stored, save};
 use crate::error::ModelError;
 
-/// Writes the weights of a model into its folder as transformers does: one file, or, where that
-/// would be larger than `max_shard_size` bytes, shards and their index. A tensor is never divided:
-/// one that is larger alone has a shard of its own.
+/// Writes the weights of a model into its folder like transformers: one file, or shards with an
+/// index if the file would exceed `max_shard_size` bytes. Tensors are never split; one that exceeds
+/// the limit gets a shard of its own.
 ///
 /// # Errors
 /// As [`save`].
@@ -47,7 +47,7 @@ pub fn save_model<T: Stored>(
         .map_err(|source| ModelError::Write { path, source })
 }
 
-/// How many tensors of these sizes, in their order, go into each shard.
+/// The number of tensors in each shard, for tensors of these sizes in order.
 fn shards(sizes: &[u64], max_shard_size: u64) -> Vec<usize> {
     let mut lengths: Vec<usize> = Vec::new();
     let mut filled = 0;

@@ -1,4 +1,4 @@
-//! Where the bytes of a safetensors file are: on disk, in a mounted folder, or in memory.
+//! The bytes of a safetensors file, on disk, in a mounted folder, or in memory.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -9,16 +9,16 @@ use memmap2::{Mmap, MmapOptions};
 
 use crate::files::Mounted;
 
-/// A file on disk, mapped piece by piece, one of a mounted folder, read piece by piece, or bytes that
-/// are in memory already.
+/// A file on disk, mapped piece by piece; a file of a mounted folder, read piece by piece; or bytes
+/// in memory.
 pub(super) enum Source {
     File(File),
     Mounted(Mounted),
     Memory(Box<dyn AsRef<[u8]> + Send + Sync>),
 }
 
-/// A piece of a source. A file's is read by the system as it is looked at, and counts as the
-/// process's memory until it is dropped: so a reader holds one tensor of a file, not the file.
+/// A piece of a source. The system reads a mapped piece when it is accessed, and it counts towards
+/// the process's memory until it is dropped: a reader holds one tensor, not the whole file.
 pub(super) enum Piece<'a> {
     Mapped(Mmap),
     Read(Vec<u8>),
@@ -38,12 +38,12 @@ impl Deref for Piece<'_> {
 }
 
 impl Source {
-    /// Opens a file. A link is followed: the cache of the Hugging Face hub consists of them.
+    /// Opens a file. Links are followed: the Hugging Face cache consists of them.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         if let Some(file) = Mounted::find(path) {
             return Ok(Self::Mounted(file));
         }
-        // Before it is opened: to open a pipe is to wait for its writer.
+        // Checked before opening: opening a pipe would wait for a writer.
         if !path.metadata()?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file"));
         }
@@ -61,13 +61,13 @@ impl Source {
 
     /// The bytes from `start` to `end`.
     pub(super) fn piece(&self, start: u64, end: u64) -> io::Result<Piece<'_>> {
-        let ends_early = || io::Error::new(ErrorKind::UnexpectedEof, "the file has become shorter");
+        let ends_early = || io::Error::new(ErrorKind::UnexpectedEof, "the file has been truncated");
         if start >= end {
             return Ok(Piece::Borrowed(&[]));
         }
         match self {
             Self::File(file) => {
-                // A page behind the end of a file cannot be read: the process would be stopped.
+                // Accessing a page beyond the end of the file would kill the process.
                 if file.metadata()?.len() < end {
                     return Err(ends_early());
                 }
@@ -86,12 +86,12 @@ impl Source {
 
 #[expect(
     unsafe_code,
-    reason = "a map of a file is sound as long as the file stays as it is, which no type can say"
+    reason = "mapping a file is sound only while the file does not change, which types cannot express"
 )]
 fn map(file: &File, start: u64, length: usize) -> io::Result<Mmap> {
-    // SAFETY: the map is private and only read. rarebit itself never changes a file of weights in
-    // place: it writes beside and renames, which leaves this file as it is. Against other programs
-    // there is no defence but a copy; the map lives while one tensor is converted and no longer.
+    // SAFETY: the map is private and read-only. rarebit never modifies a weights file in place: it
+    // writes a new file and renames it, which leaves this one unchanged. The only defence against
+    // other programs would be a copy; the map lives only while one tensor is converted.
     unsafe {
         MmapOptions::new()
             .offset(start)

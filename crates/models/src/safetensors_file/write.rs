@@ -12,17 +12,17 @@ use safetensors::tensor::TensorInfo;
 use super::LENGTH_FIELD;
 use crate::error::ModelError;
 
-/// How many values are encoded at once.
+/// Number of values encoded at a time.
 const BLOCK: usize = 1 << 16;
 
-/// The number format that weights are saved in.
+/// The format in which weights are saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// 32 bits: what training computes in.
+    /// 32 bits, as used in training.
     F32,
-    /// IEEE half precision: half the size, three digits.
+    /// IEEE half precision: half the size, about three digits.
     F16,
-    /// Brain float: half the size, the range of f32, two digits.
+    /// bfloat16: half the size, the range of f32, about two digits.
     Bf16,
 }
 
@@ -35,12 +35,12 @@ impl Precision {
         }
     }
 
-    /// Bytes of a number.
+    /// Bytes per value.
     pub(super) fn width(self) -> usize {
         self.dtype().bitsize() / 8
     }
 
-    /// What torch and `config.json` call it.
+    /// Name in torch and `config.json`.
     pub fn torch_name(self) -> &'static str {
         match self {
             Precision::F32 => "float32",
@@ -49,7 +49,7 @@ impl Precision {
         }
     }
 
-    /// Nearest representable values, little-endian, or the value that would become infinite.
+    /// The nearest representable values, little-endian, or the first value that would overflow.
     fn encode(self, values: &[f32]) -> Result<Vec<u8>, f32> {
         let mut bytes = Vec::with_capacity(values.len() * self.width());
         for &value in values {
@@ -77,12 +77,12 @@ impl Precision {
     }
 }
 
-/// What a tensor file can be written from.
+/// A tensor that can be written to a file.
 pub trait Stored {
-    /// Its shape, known without its values.
+    /// The shape, without reading the values.
     fn shape(&self) -> Vec<usize>;
 
-    /// Its values, asked for once, when their turn to be written has come.
+    /// The values, requested once, right before they are written.
     fn data(&self) -> Cow<'_, TensorData>;
 }
 
@@ -96,22 +96,22 @@ impl Stored for TensorData {
     }
 }
 
-/// How many numbers a tensor has.
+/// Number of values of a tensor.
 pub(super) fn count<T: Stored>(tensor: &T) -> usize {
     tensor.shape().iter().product()
 }
 
-/// Writes tensors as one safetensors file, beside its place and then renamed into it.
+/// Writes tensors as one safetensors file, through a temporary file that is renamed.
 ///
 /// The same tensors and metadata give the same bytes: tensors are ordered by name and metadata by
 /// key (the safetensors crate's own writer orders metadata by a random hash).
 ///
-/// Of tensors that are still on their device, one at a time is copied.
+/// Tensors on a device are copied one at a time.
 ///
 /// # Errors
 ///
-/// When a tensor's values are not floats or do not fit the precision, or the disk refuses. The
-/// file that stood at `path` is then untouched.
+/// If a tensor's values are not floats or do not fit the precision, or writing fails. An existing
+/// file at `path` is then unchanged.
 pub fn save<T: Stored>(
     path: &Path,
     tensors: &[(String, T)],
@@ -136,13 +136,13 @@ pub fn save<T: Stored>(
         })
     });
     if written.is_err() {
-        // The first error is the one to tell; a leftover partial file harms nobody.
+        // Report the first error; a leftover temporary file is harmless.
         let _ = std::fs::remove_file(&temporary);
     }
     written
 }
 
-/// The header's JSON, padded with spaces so that the numbers behind it are aligned.
+/// The header's JSON, padded with spaces to align the data.
 fn header<T: Stored>(
     tensors: &BTreeMap<&str, &T>,
     precision: Precision,
@@ -202,7 +202,7 @@ fn write_parts<T: Stored>(
     file.sync_all().map_err(failed)
 }
 
-/// A tensor's values, borrowed where they are f32 already.
+/// A tensor's values, borrowed if they are already f32.
 fn f32s<'a>(path: &Path, name: &str, data: &'a TensorData) -> Result<Cow<'a, [f32]>, ModelError> {
     match data.as_slice::<f32>() {
         Ok(values) => Ok(Cow::Borrowed(values)),

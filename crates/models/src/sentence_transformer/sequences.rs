@@ -1,42 +1,52 @@
-//! From texts to the token sequences that stand for them.
+//! From texts to token sequences.
 
 use std::path::PathBuf;
 
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence as Normalizers};
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection, TruncationParams};
 
-use super::LongTexts;
 use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::sentence_folder::SentenceFolder;
 use crate::tokenizer::{TOKENIZER, read_plain};
 
-/// Token ids, and the text that they come from.
+/// What to do with a text that is too long for the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LongTexts {
+    /// Truncate it, like sentence-transformers.
+    #[default]
+    Truncate,
+    /// Split it into chunks and average their vectors, weighted by their number of tokens. A prompt
+    /// precedes the first chunk only.
+    MeanOfChunks,
+}
+
+/// Token ids and the index of their text.
 #[derive(Debug)]
 pub(super) struct Sequence {
     pub(super) text: usize,
     pub(super) ids: Vec<u32>,
-    /// How many tokens at its start the pooling leaves out.
+    /// Number of tokens at the start that pooling ignores.
     pub(super) skipped: usize,
 }
 
-/// A tokenizer with what its folder asks it to do to every text.
+/// A tokenizer with the prompt and the limits of its folder.
 #[derive(Debug)]
 pub(super) struct Sequences {
     tokenizer: Tokenizer,
     path: PathBuf,
-    /// Goes before every text; may be empty.
+    /// Precedes every text; may be empty.
     prompt: String,
-    /// How many tokens of it the pooling leaves out.
+    /// Number of the prompt's tokens that pooling ignores.
     skipped: usize,
     long_texts: LongTexts,
-    /// Whether chunks come from the end to the start.
+    /// Whether the tokenizer truncates at the start and returns chunks from the end.
     cut_start: bool,
 }
 
 impl Sequences {
-    /// Reads the folder's tokenizer.
+    /// Loads the folder's tokenizer.
     pub(super) fn new(
         layout: &SentenceFolder,
         encoder: &Encoder,
@@ -59,7 +69,8 @@ impl Sequences {
             .get_post_processor()
             .map_or(0, |processor| processor.added_tokens(false));
         if max_length <= special {
-            let reason = format!("{max_length} tokens, {special} of them special, hold no text");
+            let reason =
+                format!("{max_length} tokens, {special} of them special, leave no room for text");
             return Err(config_file::wrong(&path, "max_seq_length", reason));
         }
         let truncation = TruncationParams {
@@ -93,7 +104,7 @@ impl Sequences {
         if !include_prompt {
             let added = sequences.tokenizer.get_added_tokens_decoder();
             let special = |id: &u32| added.get(id).is_some_and(|token| token.special);
-            // The token that ends a text ends the prompt only while nothing follows it.
+            // The final special token ends the prompt only if no text follows.
             sequences.skipped = prompt.len() - usize::from(prompt.last().is_some_and(special));
         }
         Ok(sequences)
@@ -105,13 +116,13 @@ impl Sequences {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Tokens of the longest sequence.
+    /// Length of the longest possible sequence.
     pub(super) fn max_tokens(&self) -> usize {
         let truncation = self.tokenizer.get_truncation();
         truncation.map_or(usize::MAX, |truncation| truncation.max_length)
     }
 
-    /// The sequences that stand for each text: one, or a long text's chunks.
+    /// The sequences of each text: one, or the chunks of a long text.
     pub(super) fn of(&self, texts: &[&str]) -> Result<Vec<Sequence>, ModelError> {
         let encodings = match self.prompt.as_str() {
             "" => self.tokenizer.encode_batch_fast(texts.to_vec(), true),
@@ -137,7 +148,7 @@ impl Sequences {
                 skipped: if i == 0 { self.skipped } else { 0 },
             }));
         }
-        // A tokenizer without special tokens gives an empty text no token at all.
+        // Without special tokens, an empty text has no tokens.
         sequences.retain(|sequence| sequence.ids.len() > sequence.skipped);
         Ok(sequences)
     }
@@ -150,7 +161,7 @@ impl Sequences {
     }
 }
 
-/// Lowers texts before anything else is done to them, but not special tokens written out in them.
+/// Lower-cases texts before any other normalization, except for special tokens.
 fn lower_case(tokenizer: &mut Tokenizer) -> Result<(), tokenizers::Error> {
     let mut steps = vec![NormalizerWrapper::Lowercase(Lowercase)];
     steps.extend(tokenizer.get_normalizer().cloned());

@@ -2,13 +2,12 @@
 
 use std::io;
 
-use rarebit_data::{Message, Text};
+use rarebit_data::Message;
 use rarebit_models::ModelError;
 use rarebit_models::causal_lm::CausalLm;
 use rarebit_models::generation::{FinishReason, Generated, GenerationConfig, Request, generate};
 use rarebit_models::splits_batches;
 use rarebit_parallel::run_jobs;
-use rarebit_train::messages;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Usage};
@@ -45,11 +44,9 @@ impl Writer<'_> {
             ..self.request(prompts, first_prompt)
         };
         let generated = self.complete(request)?;
-        let of = |i: usize| &prompts[i / samples];
-        (0..)
-            .map(of)
-            .zip(generated)
-            .map(|it| self.answer_of(it))
+        let generated = generated.into_iter().enumerate();
+        generated
+            .map(|(i, one)| self.answer_of((&prompts[i / samples], one)))
             .collect()
     }
 
@@ -101,14 +98,10 @@ impl Writer<'_> {
         let limit = self.loaded.model.config().max_position_embeddings();
         conversations
             .map(|(name, turns)| {
-                let text = match turns.as_slice() {
-                    [turn] if turn.role == "user" => turn.content.clone().into(),
-                    _ => Text::Chat(turns),
-                };
                 let ids = self
                     .loaded
                     .template
-                    .encode_prompt(&self.loaded.tokenizer, &messages(&text, "user"))?;
+                    .encode_prompt(&self.loaded.tokenizer, &turns)?;
                 ensure!(
                     ids.len() < limit,
                     "the prompt {name} has {} tokens, but the model reads {limit}: shorten it or leave it out",

@@ -72,10 +72,10 @@ impl RewardReader {
         let Some(template) = &self.template else {
             return Ok(self.tokenizer.encode(&pair_text(prompt, response), true)?);
         };
-        let messages = [("user", prompt), ("assistant", response)].map(|(role, content)| Message {
-            role: role.to_owned(),
-            content: content.to_owned(),
-        });
+        let messages = [
+            Message::new("user", prompt),
+            Message::new("assistant", response),
+        ];
         // The template writes the special tokens itself.
         Ok(self
             .tokenizer

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rarebit_models::lora::{Adaptable, LoraConfig, TargetModules};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::Value;
 
 use super::{Reading, is_off};
@@ -30,11 +30,15 @@ pub struct LoraSettings {
     /// Layers that get an adapter: module name suffixes, all-linear, or one regular expression that
     /// matches full names; the default is the query and value projections, as each architecture
     /// calls them
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', default_values = ["q_proj", "v_proj", "c_attn", "qkv_proj"])]
+    #[arg(long, value_name = "NAME", num_args = 1.., default_values = ["q_proj", "v_proj", "c_attn", "qkv_proj"])]
+    #[serde(deserialize_with = "names")]
     pub lora_target_modules: Vec<String>,
     /// Modules that are trained in full beside the adapter, such as lm_head
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[serde(
+        deserialize_with = "some_names",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lora_modules_to_save: Option<Vec<String>>,
     /// Scale by alpha / √r
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -121,7 +125,40 @@ impl LoraSettings {
     }
 }
 
-/// Whether it names layers by their ends, and is neither `all-linear` nor a regular expression.
+/// Module names as a list or as one string, separated by commas or spaces: `"q_proj,v_proj"`.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a name or a list of names")]
+    enum Names {
+        One(String),
+        Many(Vec<String>),
+    }
+    let given = match Names::deserialize(deserializer)? {
+        Names::One(word) => vec![word],
+        Names::Many(words) => words,
+    };
+    Ok(given.into_iter().flat_map(split).collect())
+}
+
+/// [`names`] of an optional setting.
+fn some_names<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Vec<String>>, D::Error> {
+    names(deserializer).map(Some)
+}
+
+/// The names in a string. A regular expression may contain commas and spaces, so a string is split
+/// only if every piece is a name.
+fn split(word: String) -> Vec<String> {
+    let pieces = word.split([',', ' ']).filter(|piece| !piece.is_empty());
+    let pieces: Vec<String> = pieces.map(str::to_owned).collect();
+    match pieces.iter().all(|piece| is_name(piece)) && !pieces.is_empty() {
+        true => pieces,
+        false => vec![word],
+    }
+}
+
+/// Whether this is a module's name or the end of one, not `all-linear` or a regular expression.
 fn is_name(word: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     word.chars().all(is_plain)
@@ -150,5 +187,51 @@ mod tests {
         let all = take("lora_target_modules = ['all-linear']").config();
         let word = TargetModules::Word("all-linear".to_owned());
         assert_eq!(all.expect("an adapter").target_modules, word);
+    }
+
+    #[test]
+    fn names_are_separated_by_commas_or_spaces() {
+        for (value, expected) in [
+            (r#""q_proj,v_proj""#, &["q_proj", "v_proj"][..]),
+            (r#""q_proj v_proj""#, &["q_proj", "v_proj"]),
+            (r#""q_proj, mlp.c_proj,""#, &["q_proj", "mlp.c_proj"]),
+            (
+                r#"["q_proj,v_proj", "o_proj"]"#,
+                &["q_proj", "v_proj", "o_proj"],
+            ),
+            (r#"["q_proj"]"#, &["q_proj"]),
+        ] {
+            let lora = take(&format!(
+                "lora_target_modules = {value}\nlora_modules_to_save = {value}"
+            ));
+            assert_eq!(
+                lora.lora_modules_to_save.as_deref(),
+                Some(&*owned(expected))
+            );
+            let config = lora.config().expect("an adapter");
+            let names = TargetModules::Names(owned(expected));
+            assert_eq!(config.target_modules, names, "{value}");
+        }
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_regular_expression_keeps_its_commas() {
+        for word in [r".*\.\d{1,2}\..*(q|v)_proj", ".*q_proj, .*v_proj"] {
+            let config = take(&format!("lora_target_modules = '{word}'")).config();
+            let targets = config.expect("an adapter").target_modules;
+            assert_eq!(targets, TargetModules::Word(word.to_owned()));
+        }
+    }
+
+    #[test]
+    fn anything_but_names_is_refused() {
+        let table: Table = toml::from_str("lora_target_modules = 3").expect("toml");
+        let error = LoraSettings::take(&mut Reading::new(table)).expect_err("a number");
+        let error = format!("{error:#}");
+        assert!(error.contains("a name or a list of names"), "{error}");
     }
 }

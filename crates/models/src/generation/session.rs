@@ -1,4 +1,4 @@
-//! Completions as they grow, one token of each at a time.
+//! Step-wise decoding.
 
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -9,13 +9,13 @@ use crate::causal_lm::CausalLm;
 use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 
-/// Completions that are being written.
+/// Step-wise decoding, for callers that cannot block.
 ///
-/// A step ends where the logits have to leave the device, so that a program reads them as it must: at
-/// once, or, in a browser, by waiting. [`super::generate`] is the loop that reads them at once.
+/// Each step returns logits on the device; the caller reads them back, synchronously or, in a
+/// browser, asynchronously. [`super::generate`] is the synchronous loop.
 #[derive(Debug)]
-pub struct Writing {
-    /// Shares its tensors with the caller's.
+pub struct DecodingSession {
+    /// Shares its tensors with the caller's model.
     model: CausalLm,
     config: GenerationConfig,
     eos: Vec<u32>,
@@ -25,25 +25,25 @@ pub struct Writing {
     done: Vec<Generated>,
 }
 
-/// A sequence that is being written.
+/// A sequence that is being generated.
 #[derive(Debug)]
 struct Row {
-    /// Its place in the answer.
+    /// Index of its completion in the result.
     index: usize,
-    /// Places of padding before it.
+    /// Number of padding tokens before it.
     padding: usize,
-    /// Prompt and completion.
+    /// Prompt and completion so far.
     tokens: Vec<u32>,
     prompt_length: usize,
     rng: ChaCha8Rng,
 }
 
-impl Writing {
-    /// Reads each prompt once, and returns the logits of the next token, `[rows, vocab]`; none if
-    /// there is nothing to write.
+impl DecodingSession {
+    /// Processes the prompts and returns the logits of the next tokens, `[rows, vocab]`, or `None`
+    /// if there is nothing to generate.
     ///
     /// # Errors
-    /// When a prompt is empty or longer than the model reads.
+    /// If a prompt is empty or too long for the model.
     pub fn begin(
         model: &CausalLm,
         request: Request<'_>,
@@ -58,33 +58,33 @@ impl Writing {
         }
         if longest >= limit {
             return Err(ModelError::Prompt {
-                reason: format!("a prompt has {longest} tokens, the model reads {limit}"),
+                reason: format!("a prompt has {longest} tokens; the model supports {limit} tokens"),
             });
         }
-        // Padding takes room but none of the model's length: a completion is as long beside longer
-        // prompts as alone.
+        // Padding takes up space in the cache but does not count towards the model's maximum
+        // length: a completion can be as long in a batch with longer prompts as on its own.
         let shortest = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
         let capacity = longest + config.max_new_tokens.min(limit + 1 - shortest);
         let unfinished = Generated {
             tokens: Vec::new(),
             finish_reason: FinishReason::Length,
         };
-        let mut writing = Self {
+        let mut session = Self {
             model: model.clone(),
             config: config.clone(),
             eos: request.eos.to_vec(),
             pad: request.pad,
-            // Not every device has tensors of no rows.
+            // Not every device supports tensors without rows.
             cache: model.new_cache(request.prompts.len().max(1), capacity),
             rows: rows(request, config, longest),
             done: vec![unfinished; request.prompts.len() * request.samples],
         };
-        let nothing = writing.rows.is_empty() || config.max_new_tokens == 0;
-        let logits = (!nothing).then(|| writing.read_prompts(request, longest));
-        Ok((writing, logits))
+        let nothing = session.rows.is_empty() || config.max_new_tokens == 0;
+        let logits = (!nothing).then(|| session.read_prompts(request, longest));
+        Ok((session, logits))
     }
 
-    /// Reads the prompts and spreads cache and logits over their samples.
+    /// Processes the prompts and repeats cache and logits for their samples.
     fn read_prompts(&mut self, request: Request<'_>, longest: usize) -> Tensor<2> {
         let device = self.model.device();
         let prompts = request.prompts.len();
@@ -107,10 +107,11 @@ impl Writing {
         logits.select(0, sources)
     }
 
-    /// Draws a token for each completion from the logits, `[rows, vocab]` flattened, and reads it.
-    /// Returns the logits of the tokens after; none when every completion has ended.
+    /// Samples a token for each completion from the logits, flattened from `[rows, vocab]`, and
+    /// processes it. Returns the logits of the next tokens, or `None` when every completion has
+    /// ended.
     ///
-    /// `on_token` hears each token, with the place of its completion in the answer.
+    /// `on_token` is called with the index of a completion and its new token.
     pub fn step(
         &mut self,
         mut logits: Vec<f32>,
@@ -147,19 +148,19 @@ impl Writing {
         Some(self.read_last())
     }
 
-    /// Why the completion in that place of the answer ended; none while it goes on.
+    /// Why the completion with that index ended, or `None` if it has not.
     pub fn finish_reason(&self, index: usize) -> Option<FinishReason> {
         let going = self.rows.iter().any(|row| row.index == index);
         let reason = self.done.get(index).map(|one| one.finish_reason);
         reason.filter(|_| !going)
     }
 
-    /// The completions, in the prompts' order.
+    /// The completions, in the order of the prompts.
     pub fn finish(self) -> Vec<Generated> {
         self.done
     }
 
-    /// Lets the completions that have ended leave the batch.
+    /// Removes finished completions from the batch.
     fn keep(&mut self, going: &[usize]) {
         if going.len() == self.rows.len() {
             return;
@@ -172,7 +173,7 @@ impl Writing {
         });
     }
 
-    /// Reads the token that each completion ends with.
+    /// Processes the last token of each completion.
     fn read_last(&mut self) -> Tensor<2> {
         if self.model.config().short_context() == Some(self.cache.len()) {
             return self.read_again();
@@ -190,8 +191,8 @@ impl Writing {
         self.model.logits(hidden.reshape([rows, width]))
     }
 
-    /// Reads the completions from their prompts' start: what the cache holds was turned as in short
-    /// texts, and from here on they are long. transformers does the same.
+    /// Processes the sequences from the start again: the cache was computed with LongRoPE's factors
+    /// for short contexts, and the long ones apply from here on. transformers does the same.
     fn read_again(&mut self) -> Tensor<2> {
         let (rows, total) = (self.rows.len(), self.cache.len() + 1);
         let mut ids = Vec::with_capacity(rows * total);
@@ -204,8 +205,8 @@ impl Writing {
         self.read_whole(ids, &padding, total)
     }
 
-    /// Reads texts from their start into the empty cache, `[rows, longest]` flattened, and returns the
-    /// logits after their last tokens.
+    /// Processes whole sequences, flattened from `[rows, longest]`, into the empty cache, and
+    /// returns the logits after their last tokens.
     fn read_whole(&mut self, ids: Vec<i64>, padding: &[usize], longest: usize) -> Tensor<2> {
         let rows = padding.len();
         let input = TensorData::new(ids, [rows, longest]);
@@ -217,7 +218,7 @@ impl Writing {
             .logits(hidden.narrow(1, longest - 1, 1).reshape([rows, width]))
     }
 
-    /// `[batch, total]`, or none when nothing is padded.
+    /// The attention mask, `[batch, total]`, or `None` if nothing is padded.
     fn mask(&self, padding: &[usize], total: usize) -> Option<Tensor<2, Bool>> {
         if padding.iter().all(|&padding| padding == 0) {
             return None;

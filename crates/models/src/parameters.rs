@@ -1,54 +1,21 @@
-//! Parameters between a tensor file and a module.
+//! Named parameters: their ids, and their values for a file.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
-use crate::error::ModelError;
-use crate::safetensors_file::{Stored, TensorFile};
+use crate::safetensors_file::Stored;
 
-/// Reads parameters from a tensor file onto a device.
-///
-/// A parameter's id is a hash of its checkpoint key, so that optimizer state saved by one process
-/// finds its parameters in the next.
-pub(crate) struct Weights<'a> {
-    pub(crate) file: &'a TensorFile,
-    pub(crate) device: &'a Device,
-}
-
-impl Weights<'_> {
-    /// The parameter stored under `name`, of exactly this shape.
-    pub(crate) fn param<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-    ) -> Result<Param<Tensor<D>>, ModelError> {
-        Ok(param(name, self.file.tensor_of(name, shape, self.device)?))
-    }
-
-    /// A linear layer's weight, stored `[out, in]` and computed with as `[in, out]`.
-    pub(crate) fn transposed(
-        &self,
-        name: &str,
-        shape: [usize; 2],
-    ) -> Result<Param<Tensor<2>>, ModelError> {
-        Ok(param(
-            name,
-            self.file.transposed_of(name, shape, self.device)?,
-        ))
-    }
-}
-
-/// A trainable parameter whose id follows from its name.
+/// A trainable parameter whose id is derived from its name.
 pub(crate) fn param<const D: usize>(name: &str, value: Tensor<D>) -> Param<Tensor<D>> {
     let mut param = Param::from_tensor(value);
     param.id = param_id(name);
     param
 }
 
-/// Another value for a parameter that keeps its id.
+/// A parameter with a new value and the old id.
 pub(crate) fn replaced<const D: usize>(
     old: &Param<Tensor<D>>,
     value: Tensor<D>,
@@ -58,10 +25,10 @@ pub(crate) fn replaced<const D: usize>(
     param
 }
 
-/// A module whose parameters take the ids of another one's, which is built alike.
+/// Gives a module's parameters the ids of another module of the same structure.
 ///
-/// Its weights may come from a file that names them otherwise: GPT-2's first checkpoints leave out
-/// what newer ones put before every key.
+/// Its weights may come from a file with different names: GPT-2's first checkpoints lack the prefix
+/// of newer ones.
 pub(crate) fn with_ids_of<M: Module>(module: M, of: &M) -> M {
     struct Ids(VecDeque<ParamId>);
     impl ModuleVisitor for Ids {
@@ -82,7 +49,7 @@ pub(crate) fn with_ids_of<M: Module>(module: M, of: &M) -> M {
     module.map(&mut ids)
 }
 
-/// The id of the parameter of that checkpoint key.
+/// The parameter id for a checkpoint key.
 pub fn param_id(name: &str) -> ParamId {
     let hash = blake3::hash(name.as_bytes());
     let mut first = [0; 8];
@@ -93,18 +60,18 @@ pub fn param_id(name: &str) -> ParamId {
 /// Names and values of a module's parameters in the layout of its checkpoint.
 pub type NamedTensors = Vec<(String, TensorData)>;
 
-/// The same, each still where the model has it.
+/// Names and handles of a module's parameters, without copying the values.
 pub type NamedValues = Vec<(String, Values)>;
 
-/// A parameter's values, copied from the device when they are asked for and not before: who writes
-/// a model tensor by tensor holds one copy of a tensor, not of the model.
+/// A parameter's values, copied from the device on request. Writing a model tensor by tensor then
+/// needs a copy of one tensor, not of the model.
 pub struct Values {
     shape: Vec<usize>,
     read: Box<dyn Fn() -> TensorData>,
 }
 
 impl Values {
-    /// A handle of a tensor.
+    /// A handle to a tensor.
     pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Self {
         Self {
             shape: tensor.dims().to_vec(),
@@ -112,7 +79,7 @@ impl Values {
         }
     }
 
-    /// Copies them.
+    /// Copies the values from the device.
     pub fn read(&self) -> TensorData {
         (self.read)()
     }
@@ -128,7 +95,7 @@ impl Stored for Values {
     }
 }
 
-/// All of them, copied.
+/// Copies all values from the device.
 pub(crate) fn read_all(values: &NamedValues) -> NamedTensors {
     let tensors = values.iter();
     tensors

@@ -1,20 +1,20 @@
-//! `{% generation %}`, with which a template marks what the assistant wrote.
+//! `{% generation %}` tags, which mark the assistant's text in a template.
 
 use std::ops::Range;
 
 use minijinja::Value;
 
-/// Noncharacters, which no text holds, stand at the ends of a stretch while it is looked for.
+/// Sentinels at the ends of a span. They are noncharacters, which do not occur in text.
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
-/// The variables that write them; without them the marks write nothing.
+/// The variables that print them; while they are undefined, the tags print nothing.
 const OPEN_NAME: &str = "__generation_begins";
 const CLOSE_NAME: &str = "__generation_ends";
 
-/// The template with its marks as conditions that hold, whose tags keep the white-space control
-/// of the marks; or what is wrong with the marks.
-pub(crate) fn as_conditions(source: &str) -> Result<String, &'static str> {
-    const UNPAIRED: &str = "{% generation %} and {% endgeneration %} do not stand in pairs";
+/// The template with its tags replaced by conditions that are always true and keep the white-space
+/// control of the tags; or an error if the tags are invalid.
+pub(crate) fn tags_to_conditions(source: &str) -> Result<String, &'static str> {
+    const UNPAIRED: &str = "{% generation %} and {% endgeneration %} are not paired";
     let mut open = 0_usize;
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
@@ -46,39 +46,39 @@ pub(crate) fn as_conditions(source: &str) -> Result<String, &'static str> {
     }
 }
 
-/// Whether a template marks what the assistant writes.
-pub(crate) fn has_marks(source: &str) -> bool {
+/// Whether a template has `{% generation %}` tags.
+pub(crate) fn has_generation_tags(source: &str) -> bool {
     source
         .match_indices("{%")
         .any(|(at, _)| tag(&source[at..]).is_some_and(|tag| tag.opens))
 }
 
-/// The variables with which a template shows its marks.
-pub(crate) fn marks() -> [(&'static str, Value); 2] {
+/// The variables that make a template print sentinels.
+pub(crate) fn sentinels() -> [(&'static str, Value); 2] {
     [
         (OPEN_NAME, Value::from(OPEN.to_string())),
         (CLOSE_NAME, Value::from(CLOSE.to_string())),
     ]
 }
 
-/// A text without the marks that it shows, and the stretches between them in bytes; none where
-/// marks do not stand in pairs.
-pub(crate) fn marked_stretches(shown: &str) -> Option<(String, Vec<Range<usize>>)> {
+/// The text without its sentinels, and the spans between them in bytes; `None` if they are not
+/// paired.
+pub(crate) fn split_sentinels(shown: &str) -> Option<(String, Vec<Range<usize>>)> {
     let mut text = String::with_capacity(shown.len());
-    let mut stretches = Vec::new();
+    let mut spans = Vec::new();
     let mut begun = None;
     for c in shown.chars() {
         match (c, begun) {
             (OPEN, None) => begun = Some(text.len()),
             (CLOSE, Some(start)) => {
-                stretches.push(start..text.len());
+                spans.push(start..text.len());
                 begun = None;
             }
             (OPEN | CLOSE, _) => return None,
             (c, _) => text.push(c),
         }
     }
-    begun.is_none().then_some((text, stretches))
+    begun.is_none().then_some((text, spans))
 }
 
 struct Tag<'a> {
@@ -89,7 +89,7 @@ struct Tag<'a> {
     length: usize,
 }
 
-/// The mark at the beginning of a text.
+/// The tag at the start of a text.
 fn tag(text: &str) -> Option<Tag<'_>> {
     let (left, inside) = sign(text.strip_prefix("{%")?);
     let inside = inside.trim_start();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_print_nothing_and_keep_their_white_space_control() {
+    fn tags_print_nothing_and_keep_their_white_space_control() {
         for (source, text) in [
             ("a {% generation %}b{% endgeneration %} c", "a b c"),
             ("a {%- generation -%} b {%- endgeneration -%} c", "abc"),
@@ -145,25 +145,27 @@ mod tests {
             ("a\n  {%+ generation %}b{% endgeneration %}", "a\n  b"),
             ("a{%\n generation\n%}b{% endgeneration %}", "ab"),
         ] {
-            assert!(has_marks(source), "{source:?}");
+            assert!(has_generation_tags(source), "{source:?}");
             assert_eq!(render(source, context! {}), text, "{source:?}");
-            let shown = render(source, BTreeMap::from(marks()).into());
-            let (plain, stretches) = marked_stretches(&shown).expect("pairs");
+            let shown = render(source, BTreeMap::from(sentinels()).into());
+            let (plain, spans) = split_sentinels(&shown).expect("pairs");
             assert_eq!(plain, text);
-            assert_eq!(text[stretches[0].clone()].trim(), "b");
+            assert_eq!(text[spans[0].clone()].trim(), "b");
         }
-        assert!(!has_marks("{% if generation %}{{ generation }}{% endif %}"));
-        assert!(!has_marks("{% generations %}"));
+        assert!(!has_generation_tags(
+            "{% if generation %}{{ generation }}{% endif %}"
+        ));
+        assert!(!has_generation_tags("{% generations %}"));
     }
 
     #[test]
-    fn marks_that_are_not_pairs_are_none() {
+    fn unpaired_sentinels_are_none() {
         for shown in [
             "\u{fdd0}a",
             "a\u{fdd1}",
             "\u{fdd0}\u{fdd0}a\u{fdd1}\u{fdd1}",
         ] {
-            assert_eq!(marked_stretches(shown), None);
+            assert_eq!(split_sentinels(shown), None);
         }
     }
 }

@@ -1,4 +1,12 @@
 //! Prompts and responses: plain text, or the turns of a conversation.
+//!
+//! # Example
+//! ```
+//! use rarebit_text::{Message, Text};
+//!
+//! let prompt = Text::from("Tell me a story.");
+//! assert_eq!(prompt.into_turns("user"), [Message::new("user", "Tell me a story.")]);
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,14 +16,14 @@ use serde::{Deserialize, Serialize};
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant`, or whatever else a chat template knows.
+    /// `system`, `user`, `assistant`, or any other role that the chat template knows.
     pub role: String,
-    /// What is said.
+    /// The text of the turn.
     pub content: String,
 }
 
 impl Message {
-    /// What `role` says.
+    /// A turn of `role`.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             role: role.into(),
@@ -24,13 +32,13 @@ impl Message {
     }
 }
 
-/// A prompt or a response, as its source gives it: a string or a list of messages in JSON.
+/// A prompt or a response: in JSON, a string or a list of messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Text {
     /// Plain text.
     Plain(String),
-    /// Turns of a conversation, for a chat template.
+    /// The turns of a conversation.
     Chat(Vec<Message>),
 }
 
@@ -40,8 +48,8 @@ impl Text {
         matches!(self, Self::Chat(_))
     }
 
-    /// As one text, for whoever knows no turns: embedders, and people. One message is its content;
-    /// several have their roles in front.
+    /// The text as one string, for embedders and for people. A single message becomes its content;
+    /// several messages are each preceded by their role.
     pub fn flat(&self) -> Cow<'_, str> {
         match self {
             Self::Plain(text) => Cow::Borrowed(text),
@@ -49,7 +57,7 @@ impl Text {
         }
     }
 
-    /// As turns: plain text is what `role` says.
+    /// The turns of the text. Plain text becomes one turn of `role`.
     pub fn into_turns(self, role: &str) -> Vec<Message> {
         match self {
             Self::Plain(text) => vec![Message::new(role, text)],
@@ -58,8 +66,8 @@ impl Text {
     }
 }
 
-/// The same for messages that stand alone.
-pub(crate) fn flat(messages: &[Message]) -> Cow<'_, str> {
+/// [`Text::flat`] of a list of messages.
+pub fn flat(messages: &[Message]) -> Cow<'_, str> {
     match messages {
         [message] => Cow::Borrowed(&message.content),
         _ => {
