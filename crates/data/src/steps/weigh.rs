@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use rand::seq::SliceRandom;
 use rarebit_deviation::{
-    DistanceMatrix, Embedder, Kind, Kinds, Measure, Signal, Signals, Weighting, WordVectors,
-    additive_weights, distinct_words, normalise, novelty, weights,
+    DistanceMatrix, Embedder, Kind, Kinds, Measure, Measurements, Signal, Weighting, WordVectors,
+    distinct_words, normalise, novelty,
 };
 use serde::{Deserialize, Serialize};
 
@@ -391,55 +391,36 @@ fn weighed(
     measured: &Measured,
     weighting: &Weighting,
 ) -> Result<WeighedGroup, DataError> {
-    let Measured {
-        semantic,
-        style,
-        novelty,
-    } = measured;
-    // Alone, a response has no deviation; any number does, since its weight is 1 by definition.
-    let filled =
-        |raw: &[Option<f64>]| -> Vec<f64> { raw.iter().map(|d| d.unwrap_or(0.0)).collect() };
-    let (semantic_raw, style_raw) = (filled(semantic), filled(style));
-    let per_kind: &[&[f64]] = match weighting.kinds {
-        // It only says how many responses there are.
-        Kinds::None | Kinds::Semantic => &[&semantic_raw],
-        Kinds::Style => &[&style_raw],
-        Kinds::Both => &[&semantic_raw, &style_raw],
-    };
-    let of_each = |i: usize| novelty.as_ref().map(|novelty| novelty[i]);
-    let weight = match &weighting.mix {
-        None => weights(per_kind, weighting),
-        Some(mix) => {
-            let responses = &group.responses;
-            let novelty: Vec<_> = (0..responses.len()).map(of_each).collect();
-            let surprise: Vec<_> = responses.iter().map(|it| it.surprise).collect();
-            let quality: Vec<_> = responses.iter().map(|it| it.score).collect();
-            let signals = Signals {
-                novelty: &novelty,
-                surprise: &surprise,
-                quality: &quality,
-            };
-            additive_weights(per_kind, &signals, mix, weighting).map_err(|problem| {
-                DataError::Signal {
-                    prompt: group.id.clone(),
-                    problem,
-                }
-            })?
-        }
-    };
-    let (unit_semantic, unit_style) = (normalise(&semantic_raw), normalise(&style_raw));
-    let responses = group
-        .responses
-        .into_iter()
+    let measurements: Vec<Measurements> = (group.responses.iter().enumerate())
+        .map(|(i, response)| Measurements {
+            semantic: measured.semantic[i],
+            style: measured.style[i],
+            novelty: measured.novelty.as_ref().map(|novelty| novelty[i]),
+            surprise: response.surprise,
+            quality: response.score,
+        })
+        .collect();
+    let weights = weighting
+        .weigh(&measurements)
+        .map_err(|problem| DataError::Signal {
+            prompt: group.id.clone(),
+            problem,
+        })?;
+    let [unit_semantic, unit_style] = [&measured.semantic, &measured.style].map(|raw| {
+        // Either all responses have a deviation of a kind or none has.
+        let known: Vec<f64> = raw.iter().copied().flatten().collect();
+        normalise(&known)
+    });
+    let responses = (group.responses.into_iter().zip(measurements))
         .enumerate()
-        .map(|(i, response)| WeighedResponse {
+        .map(|(i, (response, measured))| WeighedResponse {
             response,
-            deviation_semantic: semantic[i],
-            deviation_style: style[i],
-            normalized_semantic: semantic[i].map(|_| unit_semantic[i]),
-            normalized_style: style[i].map(|_| unit_style[i]),
-            novelty: of_each(i),
-            weight: weight[i],
+            deviation_semantic: measured.semantic,
+            deviation_style: measured.style,
+            normalized_semantic: unit_semantic.get(i).copied(),
+            normalized_style: unit_style.get(i).copied(),
+            novelty: measured.novelty,
+            weight: weights[i],
         })
         .collect();
     Ok(WeighedGroup {

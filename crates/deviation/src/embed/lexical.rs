@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::embedder::{EmbedError, Embedder, unit};
 use super::function_words::is_function_word;
-use super::{EmbedError, Embedder, unit};
 
 /// Number of components. A power of two, so that a hash is cut to an index without bias.
 const DIMS: usize = 1024;

@@ -2,8 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::embedder::{EmbedError, Embedder, unit};
 use super::function_words::*;
-use super::{EmbedError, Embedder, unit};
 
 /// No feature speaks louder than this many spreads.
 const LOUDEST: f64 = 2.5;
