@@ -3,14 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{Float64Type, UInt32Type};
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::{DataError, Fault, Place, Reason};
-use crate::output::PairRow;
+use crate::output::{GroupRow, PairRow, ReadValue};
 use crate::source::{
     Columns, Groups, Rows, Source, SourceOptions, damaged, located, open, optional_id,
     optional_name, optional_number, optional_weight, preference_texts, stem,
@@ -103,26 +101,77 @@ pub fn read_samples(path: &Path, options: &SourceOptions) -> Result<Groups, Data
     Source::open(path, options, &mut |_| ())?.groups(&mut |_| ())
 }
 
-/// The numbers of one response from which weights can be made again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GroupScore {
-    /// See [`crate::Group::id`].
-    pub prompt_id: String,
-    /// See [`crate::Response::id`].
-    pub response_id: u32,
-    /// Raw deviation; `None` when alone or not measured.
-    pub deviation_semantic: Option<f64>,
-    /// Raw deviation; `None` when alone or not measured.
-    pub deviation_style: Option<f64>,
-    /// See [`crate::steps::weigh::WeighedResponse::novelty`]; `None` also in files that do not know
-    /// it, as of the next two.
-    pub novelty: Option<f64>,
-    /// See [`crate::Response::surprise`].
-    pub surprise: Option<f64>,
-    /// See [`crate::Response::score`].
-    pub score: Option<f64>,
-    /// The weight that was made of them.
-    pub weight: f64,
+/// Some columns of a `groups.parquet`, named and typed as [`GroupRow`]'s.
+macro_rules! group_columns {
+    (
+        $(#[$doc:meta])*
+        pub struct $name:ident {
+            required { $($(#[$required_doc:meta])* $required:ident: $required_type:ty,)* }
+            optional { $($(#[$optional_doc:meta])* $optional:ident: $optional_type:ty,)* }
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name {
+            $($(#[$required_doc])* pub $required: $required_type,)*
+            $($(#[$optional_doc])* pub $optional: $optional_type,)*
+        }
+
+        impl $name {
+            const REQUIRED: &[&str] = &[$(stringify!($required)),*];
+            const OPTIONAL: &[&str] = &[$(stringify!($optional)),*];
+
+            /// The rows of a batch; `None` when a column is not of the type that rarebit writes.
+            fn rows(batch: &RecordBatch) -> Option<Vec<Self>> {
+                let row = |row: usize| {
+                    Some(Self {
+                        $($required: {
+                            let column = batch.column_by_name(stringify!($required))?;
+                            <$required_type>::read(column.as_ref(), row)?
+                        },)*
+                        $($optional: match batch.column_by_name(stringify!($optional)) {
+                            Some(column) => <$optional_type>::read(column.as_ref(), row)?,
+                            None => None,
+                        },)*
+                    })
+                };
+                (0..batch.num_rows()).map(row).collect()
+            }
+        }
+
+        impl From<GroupRow> for $name {
+            fn from(row: GroupRow) -> Self {
+                Self { $($required: row.$required,)* $($optional: row.$optional,)* }
+            }
+        }
+    };
+}
+
+group_columns! {
+    /// The numbers of one response from which weights can be recomputed.
+    pub struct GroupScore {
+        required {
+            /// See [`crate::Group::id`].
+            prompt_id: String,
+            /// See [`crate::Response::id`].
+            response_id: u32,
+            /// Raw deviation; `None` when alone or not measured.
+            deviation_semantic: Option<f64>,
+            /// Raw deviation; `None` when alone or not measured.
+            deviation_style: Option<f64>,
+            /// The weight that was made of them.
+            weight: f64,
+        }
+        optional {
+            /// See [`crate::steps::weigh::WeighedResponse::novelty`]; `None` also in files without
+            /// the column, as of the next two.
+            novelty: Option<f64>,
+            /// See [`crate::Response::surprise`].
+            surprise: Option<f64>,
+            /// See [`crate::Response::score`].
+            score: Option<f64>,
+        }
+    }
 }
 
 /// Reads the signals and the weights of a `groups.parquet`, without its texts. Responses of one
@@ -131,14 +180,6 @@ pub struct GroupScore {
 /// # Errors
 /// When the file cannot be read or lacks a column; each item can be a reading error.
 pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
-    const COLUMNS: [&str; 5] = [
-        "prompt_id",
-        "response_id",
-        "deviation_semantic",
-        "deviation_style",
-        "weight",
-    ];
-    const OPTIONAL: [&str; 3] = ["score", "novelty", "surprise"];
     let file = File::open(path).map_err(|source| DataError::Open {
         path: path.to_path_buf(),
         source,
@@ -146,7 +187,7 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, &error))?;
     let fields = builder.schema().fields();
-    if let Some(missing) = COLUMNS
+    if let Some(missing) = GroupScore::REQUIRED
         .iter()
         .find(|name| !fields.iter().any(|field| field.name() == *name))
     {
@@ -156,10 +197,8 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
             available: fields.iter().map(|field| field.name().clone()).collect(),
         });
     }
-    let mask = ProjectionMask::columns(
-        builder.parquet_schema(),
-        COLUMNS.into_iter().chain(OPTIONAL),
-    );
+    let columns = GroupScore::REQUIRED.iter().chain(GroupScore::OPTIONAL);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.copied());
     let batches = builder
         .with_projection(mask)
         .build()
@@ -195,7 +234,9 @@ impl Iterator for GroupScores {
                 .batches
                 .next()?
                 .map_err(|error| damaged(&self.path, &error))
-                .and_then(|batch| scores(&batch).ok_or_else(|| foreign_types(&self.path)));
+                .and_then(|batch| {
+                    GroupScore::rows(&batch).ok_or_else(|| foreign_types(&self.path))
+                });
             match scores {
                 Ok(scores) => self.ready = scores.into_iter(),
                 Err(error) => {
@@ -213,29 +254,4 @@ fn foreign_types(path: &Path) -> DataError {
         problem: "the columns are not of the types that rarebit writes".to_owned(),
         remedy: "make the file with `rarebit prepare` or `rarebit deviation --output`".to_owned(),
     }
-}
-
-/// `None` when a column has another type than rarebit writes.
-fn scores(batch: &RecordBatch) -> Option<Vec<GroupScore>> {
-    let column = |name| batch.column_by_name(name);
-    let prompt_ids = column("prompt_id")?.as_string_opt::<i32>()?;
-    let response_ids = column("response_id")?.as_primitive_opt::<UInt32Type>()?;
-    let semantic = column("deviation_semantic")?.as_primitive_opt::<Float64Type>()?;
-    let style = column("deviation_style")?.as_primitive_opt::<Float64Type>()?;
-    let weight = column("weight")?.as_primitive_opt::<Float64Type>()?;
-    let number = |name, row: usize| {
-        let values = column(name)?.as_primitive_opt::<Float64Type>()?;
-        values.is_valid(row).then(|| values.value(row))
-    };
-    let rows = (0..batch.num_rows()).map(|row| GroupScore {
-        novelty: number("novelty", row),
-        surprise: number("surprise", row),
-        score: number("score", row),
-        weight: weight.value(row),
-        prompt_id: prompt_ids.value(row).to_owned(),
-        response_id: response_ids.value(row),
-        deviation_semantic: semantic.is_valid(row).then(|| semantic.value(row)),
-        deviation_style: style.is_valid(row).then(|| style.value(row)),
-    });
-    Some(rows.collect())
 }
