@@ -26,6 +26,7 @@
 
 mod error;
 mod group;
+mod options;
 pub mod output;
 mod prepare;
 mod progress;
@@ -38,8 +39,9 @@ mod text;
 
 pub use error::{BadRow, DataError, Place, Reason};
 pub use group::{Group, Pair, Response};
+pub use options::{Pairing, PrepareOptions};
 pub use output::{GroupRow, PairRow};
-pub use prepare::{Pairing, PrepareOptions, prepare};
+pub use prepare::prepare;
 pub use progress::{Progress, Stage};
 pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
 pub use score::weigh_source;

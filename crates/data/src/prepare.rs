@@ -4,105 +4,21 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use rarebit_deviation::{Measure, Weighting};
-use serde::Serialize;
-
 use crate::error::DataError;
 use crate::group::{Group, Pair};
+use crate::options::{Pairing, PrepareOptions};
 use crate::output::{
-    Compression, GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows,
-    pair_rows,
+    GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
 };
 use crate::progress::{Progress, Stage};
-use crate::source::{Shape, Source, SourceOptions};
-use crate::steps::clean::{CleanOptions, CountTokens, Dropped, clean, repeats};
-use crate::steps::divpo::DivpoOptions;
-use crate::steps::pairs::{PairOptions, pairs};
+use crate::source::{Shape, Source};
+use crate::steps::clean::{CountTokens, Dropped, clean, repeats};
+use crate::steps::pairs::pairs;
 use crate::steps::split::{Split, split};
 use crate::steps::surprise::SurpriseModel;
 use crate::steps::transform::{ScoreTransform, Transform};
 use crate::steps::weigh::{DeviationOver, Embedders, WeighedGroup, Weigher, keep_paired};
 use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summary};
-
-/// Every choice of a preparation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PrepareOptions {
-    /// Decides the split and the draws.
-    pub seed: u64,
-    /// The share of prompts held out.
-    pub test_size: f64,
-    /// How the source is read.
-    pub source: SourceOptions,
-    /// How scores are transformed.
-    pub score_transform: ScoreTransform,
-    /// What is dropped.
-    pub clean: CleanOptions,
-    /// How pairs are drawn.
-    pub pairs: Pairing,
-    /// What counts as far from the others.
-    pub deviation: Measure,
-    /// Over which responses deviation is measured.
-    pub deviation_over: DeviationOver,
-    /// How deviations become weights.
-    pub weighting: Weighting,
-    /// How Parquet is compressed.
-    pub compression: Compression,
-    /// Write each table as JSONL, too.
-    pub jsonl: bool,
-}
-
-/// Which responses meet in a pair, where the source does not say it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pairing {
-    /// Better-scored against worse-scored ones.
-    Score(PairOptions),
-    /// Rare and good against common and bad ones.
-    Divpo(DivpoOptions),
-}
-
-impl Default for Pairing {
-    /// The paper's, by score.
-    fn default() -> Self {
-        Self::Score(PairOptions::default())
-    }
-}
-
-impl Default for PrepareOptions {
-    /// The paper's, with seed 42.
-    fn default() -> Self {
-        Self {
-            seed: 42,
-            test_size: 0.1,
-            source: SourceOptions::default(),
-            score_transform: ScoreTransform::default(),
-            clean: CleanOptions::default(),
-            pairs: Pairing::default(),
-            deviation: Measure::default(),
-            deviation_over: DeviationOver::default(),
-            weighting: Weighting::default(),
-            compression: Compression::default(),
-            jsonl: false,
-        }
-    }
-}
-
-impl PrepareOptions {
-    fn validate(&self) -> Result<(), DataError> {
-        match &self.pairs {
-            Pairing::Score(options) => options.validate()?,
-            Pairing::Divpo(options) => options.validate()?,
-        }
-        if (0.0..=1.0).contains(&self.test_size) {
-            return Ok(());
-        }
-        Err(DataError::Option {
-            option: "test-size",
-            value: self.test_size.to_string(),
-            problem: "give a share from 0 to 1".to_owned(),
-        })
-    }
-}
 
 /// Reads `input` and writes `{train,test}/{groups,pairs}.parquet` and `summary.json` into `output`.
 ///

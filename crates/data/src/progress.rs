@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Progress is reported once in this many rows.
+pub(crate) const PROGRESS_ROWS: u64 = 256;
+
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::Reason;
-use crate::prepare::PrepareOptions;
+use crate::options::PrepareOptions;
 use crate::source::{Shape, SkippedRows};
 use crate::steps::clean::Dropped;
 use crate::steps::split::Split;

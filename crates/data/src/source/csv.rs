@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::open::{Row, TextStream};
+use super::row::{Row, TextStream};
 use crate::error::{DataError, Fault, Place, Reason};
 
 /// The records of a stream; every field is text, an empty one is absent.

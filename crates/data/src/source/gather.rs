@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::open::Rows;
-use super::shape::{Content, Part, Record, RowReading, located};
+use super::shape::{Content, PromptRow, Record, RowReading, located};
 use super::spool::{Spool, SpoolWriter};
-use super::survey::PROGRESS_ROWS;
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
-use crate::progress::{Progress, Stage};
+use crate::progress::{PROGRESS_ROWS, Progress, Stage};
 use crate::text::Text;
 
 /// The groups of a file, one after the other; made by [`Source::groups`](super::Source::groups).
@@ -25,7 +24,7 @@ enum From {
     Rows {
         records: Box<Records>,
         /// The first row of the next prompt, read while looking for the end of this one.
-        next: Option<Part>,
+        next: Option<PromptRow>,
     },
     Spool(Spool),
 }
@@ -58,8 +57,8 @@ impl Groups {
         let mut spool = SpoolWriter::new(folder)?;
         let mut read = 0u64;
         while let Some(record) = records.next() {
-            if let Record::Part(part) = record? {
-                spool.push(prompt_key(part.prompt_id.as_deref(), &part.prompt), &part)?;
+            if let Record::Row(row) = record? {
+                spool.push(prompt_key(row.prompt_id.as_deref(), &row.prompt), &row)?;
             }
             read += 1;
             if read.is_multiple_of(PROGRESS_ROWS) {
@@ -86,32 +85,32 @@ impl Groups {
     }
 
     fn group(&mut self) -> Result<Option<Group>, DataError> {
-        let parts = match &mut self.from {
+        let rows = match &mut self.from {
             From::Spool(spool) => match spool.next_prompt()? {
-                Some(parts) => parts,
+                Some(rows) => rows,
                 None => return Ok(None),
             },
             From::Rows { records, next } => {
-                let mut parts: Vec<Part> = next.take().into_iter().collect();
+                let mut rows: Vec<PromptRow> = next.take().into_iter().collect();
                 loop {
                     match records.next().transpose()? {
                         Some(Record::Group(group)) => return Ok(Some(group)),
-                        Some(Record::Part(part))
-                            if parts.first().is_none_or(|first| same_prompt(first, &part)) =>
+                        Some(Record::Row(row))
+                            if rows.first().is_none_or(|first| same_prompt(first, &row)) =>
                         {
-                            parts.push(part);
+                            rows.push(row);
                         }
-                        Some(Record::Part(part)) => {
-                            *next = Some(part);
+                        Some(Record::Row(row)) => {
+                            *next = Some(row);
                             break;
                         }
                         None => break,
                     }
                 }
-                parts
+                rows
             }
         };
-        Ok(assemble(&self.stem, parts))
+        Ok(assemble(&self.stem, rows))
     }
 }
 
@@ -152,7 +151,7 @@ impl Iterator for Records {
     }
 }
 
-fn same_prompt(a: &Part, b: &Part) -> bool {
+fn same_prompt(a: &PromptRow, b: &PromptRow) -> bool {
     a.prompt_id == b.prompt_id && a.prompt == b.prompt
 }
 
@@ -181,8 +180,8 @@ pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
 }
 
 /// One group from the rows of one prompt.
-fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
-    let first = parts.first()?;
+fn assemble(stem: &str, rows: Vec<PromptRow>) -> Option<Group> {
+    let first = rows.first()?;
     let id = first
         .prompt_id
         .clone()
@@ -191,8 +190,8 @@ fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
     let mut responses: Vec<Response> = Vec::new();
     let mut by_text: HashMap<String, usize> = HashMap::new();
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    for part in parts {
-        match part.content {
+    for row in rows {
+        match row.content {
             Content::Flat(response) => responses.push(response),
             Content::Preference { chosen, rejected } => {
                 let mut place = |response: Response| {

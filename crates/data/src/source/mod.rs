@@ -12,7 +12,9 @@ mod field;
 mod gather;
 mod jsonl;
 mod open;
+mod options;
 mod parquet;
+mod row;
 mod scored;
 mod shape;
 mod spool;
@@ -22,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use columns::Columns;
 pub use gather::Groups;
-pub use open::DEFAULT_MAX_LINE_BYTES;
+pub use options::{DEFAULT_MAX_LINE_BYTES, SourceOptions};
 pub use scored::SourceRow;
 pub use shape::Shape;
 pub use survey::{SkippedRows, Survey};
@@ -33,39 +35,9 @@ pub(crate) use open::{Rows, open};
 pub(crate) use parquet::damaged;
 pub(crate) use shape::{located, stem};
 
-use serde::Serialize;
-
 use crate::error::DataError;
 use crate::progress::Progress;
 use shape::RowReading;
-
-/// How a source is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceOptions {
-    /// Which column holds what.
-    pub columns: Columns,
-    /// Count and skip rows that cannot be used, in place of stopping at the first.
-    pub skip_bad: bool,
-    /// The longest line, or CSV record, that is read.
-    pub max_line_bytes: usize,
-    /// Strip one leading `[..]` tag from WritingPrompts titles.
-    pub strip_tag: bool,
-    /// Where scattered rows are brought together; the system's temporary folder by default.
-    #[serde(skip)]
-    pub spool_folder: Option<PathBuf>,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self {
-            columns: Columns::default(),
-            skip_bad: false,
-            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
-            strip_tag: true,
-            spool_folder: None,
-        }
-    }
-}
 
 /// A file that has been surveyed and can be read as groups.
 #[derive(Debug)]

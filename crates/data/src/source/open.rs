@@ -6,20 +6,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
-
+use super::row::{Row, TextStream};
 use super::{csv, jsonl, parquet};
-use crate::error::{DataError, Place};
-
-/// The longest line read by default: 64 MiB.
-pub const DEFAULT_MAX_LINE_BYTES: usize = 64 << 20;
-
-/// The fields of one row, whatever the file format, and where they were.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) place: Place,
-    pub(crate) fields: Map<String, Value>,
-}
+use crate::error::DataError;
 
 /// The rows of a file, one after the other.
 ///
@@ -50,20 +39,6 @@ impl Iterator for Rows {
         let row = self.rows.next();
         self.failed = matches!(&row, Some(Err(error)) if !matches!(error, DataError::Row(_)));
         row
-    }
-}
-
-/// A text stream with its compression undone, and what is needed to speak about it.
-pub(crate) struct TextStream {
-    pub(crate) path: PathBuf,
-    pub(crate) reader: Box<dyn BufRead>,
-    pub(crate) compression: Option<&'static str>,
-    pub(crate) max_line_bytes: usize,
-}
-
-impl TextStream {
-    pub(crate) fn error(&self, source: io::Error) -> DataError {
-        DataError::read(&self.path, self.compression, source)
     }
 }
 
@@ -213,7 +188,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::error::Reason;
+    use crate::error::{Place, Reason};
 
     const LINE: &str = r#"{"prompt":"p","response":"r","score":1}"#;
 

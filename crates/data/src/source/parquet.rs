@@ -15,7 +15,7 @@ use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Map, Value};
 
-use super::open::Row;
+use super::row::Row;
 use crate::error::{DataError, Place};
 
 /// Rows decoded at once: enough to amortise, little enough for long texts.

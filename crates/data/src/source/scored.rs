@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::Columns;
-use super::open::Row;
-use super::shape::{Content, Part, Record, RowReading, Shape};
+use super::row::Row;
+use super::shape::{Content, PromptRow, Record, RowReading, Shape};
 use crate::error::Fault;
 use crate::group::Group;
 
@@ -23,7 +23,7 @@ impl SourceRow {
     pub(crate) fn read(row: Row, reading: &RowReading) -> Result<Self, Fault> {
         let group = match reading.record(&row)? {
             Record::Group(group) => group,
-            Record::Part(Part {
+            Record::Row(PromptRow {
                 prompt_id,
                 row,
                 prompt,

@@ -11,7 +11,7 @@ use super::field::{
     Fields, flag, list, number, optional, optional_id, optional_name, optional_number,
     optional_weight, required, required_text, text,
 };
-use super::open::Row;
+use super::row::Row;
 use crate::error::{DataError, Fault, Place, Reason};
 use crate::group::{Group, Response};
 use crate::steps::clean::strip_tag;
@@ -88,12 +88,12 @@ impl Shape {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Group(Group),
-    Part(Part),
+    Row(PromptRow),
 }
 
 /// A row that says something about one prompt, of which other rows may say more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Part {
+pub(crate) struct PromptRow {
     pub(crate) prompt_id: Option<String>,
     pub(crate) row: u64,
     pub(crate) prompt: Text,
@@ -137,9 +137,9 @@ impl RowReading {
                 }
                 Ok(Record::Group(group))
             }
-            Shape::Flat => self.flat(row).map(Record::Part),
-            Shape::Preference => self.preference(row).map(Record::Part),
-            Shape::Messages => self.messages(row).map(Record::Part),
+            Shape::Flat => self.flat(row).map(Record::Row),
+            Shape::Preference => self.preference(row).map(Record::Row),
+            Shape::Messages => self.messages(row).map(Record::Row),
         }
     }
 
@@ -218,7 +218,7 @@ impl RowReading {
         self.group(row, prompt, responses)
     }
 
-    fn flat(&self, row: &Row) -> Result<Part, Fault> {
+    fn flat(&self, row: &Row) -> Result<PromptRow, Fault> {
         let (fields, columns) = (&row.fields, &self.columns);
         let id = match optional_id(fields, "response_id")? {
             Some(id) => Some(id),
@@ -235,16 +235,16 @@ impl RowReading {
             optional_number(fields, &columns.score)?,
         );
         let response = self.given(fields, response)?;
-        self.part(row, self.prompt(fields)?, Content::Flat(response))
+        self.prompt_row(row, self.prompt(fields)?, Content::Flat(response))
     }
 
-    fn messages(&self, row: &Row) -> Result<Part, Fault> {
+    fn messages(&self, row: &Row) -> Result<PromptRow, Fault> {
         let (fields, columns) = (&row.fields, &self.columns);
         let (prompt, answer) = last_turn(&columns.messages, required(fields, &columns.messages)?)?;
         let score = optional_number(fields, &columns.score)?;
         let response = Response::new(row_id(row.place.number())?, answer, score);
         let response = self.given(fields, response)?;
-        self.part(row, prompt, Content::Flat(response))
+        self.prompt_row(row, prompt, Content::Flat(response))
     }
 
     /// The response with what stands beside it: its surprise, its weight, its label.
@@ -257,7 +257,7 @@ impl RowReading {
         })
     }
 
-    fn preference(&self, row: &Row) -> Result<Part, Fault> {
+    fn preference(&self, row: &Row) -> Result<PromptRow, Fault> {
         let (fields, columns) = (&row.fields, &self.columns);
         let PreferenceTexts {
             prompt,
@@ -276,11 +276,11 @@ impl RowReading {
             chosen: side(chosen, &columns.score_chosen, "chosen_id", 0)?,
             rejected: side(rejected, &columns.score_rejected, "rejected_id", 1)?,
         };
-        self.part(row, prompt, content)
+        self.prompt_row(row, prompt, content)
     }
 
-    fn part(&self, row: &Row, prompt: Text, content: Content) -> Result<Part, Fault> {
-        Ok(Part {
+    fn prompt_row(&self, row: &Row, prompt: Text, content: Content) -> Result<PromptRow, Fault> {
+        Ok(PromptRow {
             prompt_id: optional_name(&row.fields, &self.columns.prompt_id)?,
             row: row.place.number(),
             prompt,

@@ -5,17 +5,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::SourceOptions;
 use super::gather::prompt_key;
-use super::open::{Row, open};
+use super::open::open;
+use super::options::SourceOptions;
+use super::row::Row;
 use super::shape::{Content, Record, RowReading, Shape, located, stem};
 use crate::error::{DataError, Fault, Reason};
 use crate::group::Response;
-use crate::progress::{Progress, Stage};
+use crate::progress::{PROGRESS_ROWS, Progress, Stage};
 use crate::text::Text;
-
-/// Progress is told once in so many rows.
-pub(crate) const PROGRESS_ROWS: u64 = 256;
 
 /// What the first pass over a file found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -165,14 +163,14 @@ impl Findings {
                     self.response(response);
                 }
             }
-            Record::Part(part) => {
-                let key = prompt_key(part.prompt_id.as_deref(), &part.prompt);
+            Record::Row(row) => {
+                let key = prompt_key(row.prompt_id.as_deref(), &row.prompt);
                 let starts = self.last.replace(key) != Some(key);
                 if starts && !self.seen.insert(key) {
                     self.scattered = true;
                 }
-                self.conversational |= part.prompt.is_chat();
-                match &part.content {
+                self.conversational |= row.prompt.is_chat();
+                match &row.content {
                     Content::Flat(response) => self.response(response),
                     Content::Preference { chosen, rejected } => {
                         self.response(chosen);
