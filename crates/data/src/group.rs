@@ -1,4 +1,4 @@
-//! The unit of everything here: the responses to one prompt.
+//! The unit of all steps: the responses to one prompt.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,10 +28,9 @@ pub struct Response {
     pub text: String,
     /// Its score, where the source has one; always finite.
     pub score: Option<f64>,
-    /// How little a language model expected it, its perplexity given the prompt, where the source
-    /// or a model that was asked says so; always finite.
+    /// Its perplexity given the prompt, from the source or from a language model; always finite.
     pub surprise: Option<f64>,
-    /// The messages of a response that is more than one turn of the assistant; else empty.
+    /// The messages of a response of more than a single assistant turn; otherwise empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
     /// A weight that the source itself gives, 0 or more.
@@ -59,8 +58,8 @@ impl Response {
         }
     }
 
-    /// The response as it stands beside `prompt`: the turns of a conversation beside a
-    /// conversation, plain text beside plain text.
+    /// The response in the form of `prompt`: turns beside a conversation, plain text beside plain
+    /// text.
     pub fn beside(&self, prompt: &Text) -> Text {
         if !self.turns.is_empty() {
             Text::Chat(self.turns.clone())

@@ -15,7 +15,7 @@ use crate::steps::weigh::DeviationOver;
 /// Every choice of a preparation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrepareOptions {
-    /// Decides the split and the draws.
+    /// The seed of the split and of all draws.
     pub seed: u64,
     /// The share of prompts held out.
     pub test_size: f64,
@@ -23,11 +23,11 @@ pub struct PrepareOptions {
     pub source: SourceOptions,
     /// How scores are transformed.
     pub score_transform: ScoreTransform,
-    /// What is dropped.
+    /// Which responses are dropped.
     pub clean: CleanOptions,
     /// How pairs are drawn.
     pub pairs: Pairing,
-    /// What counts as far from the others.
+    /// How deviation is measured.
     pub deviation: Measure,
     /// Over which responses deviation is measured.
     pub deviation_over: DeviationOver,
@@ -35,17 +35,17 @@ pub struct PrepareOptions {
     pub weighting: Weighting,
     /// How Parquet is compressed.
     pub compression: Compression,
-    /// Write each table as JSONL, too.
+    /// Write each table as JSONL as well.
     pub jsonl: bool,
 }
 
-/// Which responses meet in a pair, where the source does not say it.
+/// How pairs are drawn, where the source does not bring them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pairing {
-    /// Better-scored against worse-scored ones.
+    /// Better-scored against worse-scored responses.
     Score(PairOptions),
-    /// Rare and good against common and bad ones.
+    /// DivPO: rare and good against common and bad responses.
     Divpo(DivpoOptions),
 }
 

@@ -22,12 +22,12 @@ use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summ
 
 /// Reads `input` and writes `{train,test}/{groups,pairs}.parquet` and `summary.json` into `output`.
 ///
-/// Nothing in `output` changes before everything is written; then the files are renamed into their
-/// places, the summary last. The same input, options and embedders give the same bytes.
+/// Nothing in `output` changes until everything is written; then the files are renamed to their
+/// paths, the summary last. The same input, options and embedders give the same bytes.
 ///
 /// # Errors
-/// When the source cannot be read, an option makes no sense, an embedder or the model of surprise
-/// fails, or the output cannot be written.
+/// When the source cannot be read, an option is invalid, an embedder or the surprise model fails, or
+/// the output cannot be written.
 pub fn prepare(
     input: &Path,
     output: &Path,

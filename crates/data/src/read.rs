@@ -1,4 +1,4 @@
-//! Reading back, for training and evaluation: pairs, samples, and the numbers of groups.
+//! Reading for training and evaluation: pairs, samples, and the numbers of groups.
 
 use std::fs::File;
 use std::path::Path;

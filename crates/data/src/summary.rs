@@ -21,7 +21,7 @@ pub struct Summary {
     pub source: SourceSummary,
     /// Identities of the embedders.
     pub embedders: EmbedderIds,
-    /// Identity of the model that was asked how surprising responses are.
+    /// Identity of the model that measured surprise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub surprise_model: Option<String>,
     /// Prompts, by what became of them.
@@ -71,17 +71,17 @@ pub struct PromptCounts {
     pub read: u64,
     /// Written.
     pub kept: u64,
-    /// Of which no response was left to measure deviation over.
+    /// With no response left after cleaning.
     pub emptied: u64,
-    /// With one response, which has no deviation and the weight 1.
+    /// With a single response, which has no deviation and weight 1.
     pub alone: u64,
     /// Whose scores are all equal, so that no pair can be drawn.
     pub all_tied: u64,
     /// Whose responses are all the same text, so that no pair can be drawn.
     pub all_repeats: u64,
-    /// Fewer than two of whose responses have a score.
+    /// With fewer than two scored responses.
     pub without_scores: u64,
-    /// Written without a pair, for whatever reason.
+    /// Written without a pair, for any reason.
     pub without_pairs: u64,
 }
 

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// `system`, `user`, `assistant`, or whatever else a chat template knows.
+    /// `system`, `user`, `assistant`, or another role that the chat template knows.
     pub role: String,
-    /// What is said.
+    /// The text of the turn.
     pub content: String,
 }
 
 impl Message {
-    /// What `role` says.
+    /// A message by `role`.
     pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             role: role.into(),
@@ -40,8 +40,8 @@ impl Text {
         matches!(self, Self::Chat(_))
     }
 
-    /// As one text, for whoever knows no turns: embedders, and people. One message is its content;
-    /// several have their roles in front.
+    /// As one text, for embedders and readers that have no notion of turns. One message is its
+    /// content; several are preceded by their roles.
     pub fn flat(&self) -> Cow<'_, str> {
         match self {
             Self::Plain(text) => Cow::Borrowed(text),
@@ -58,7 +58,7 @@ impl Text {
     }
 }
 
-/// The same for messages that stand alone.
+/// [`Text::flat`] of messages.
 pub(crate) fn flat(messages: &[Message]) -> Cow<'_, str> {
     match messages {
         [message] => Cow::Borrowed(&message.content),

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::UnknownName;
 
-/// What a distance between two texts is about.
+/// The aspect of two texts that a distance compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// What is told: plot, people, places.
+    /// Content: plot, people, places.
     Semantic,
-    /// How it is told: voice, person, tense, punctuation.
+    /// Style: voice, person, tense, punctuation.
     Style,
 }
 

@@ -1,4 +1,4 @@
-//! What is written: tables as Parquet and JSONL, whole or not at all.
+//! Output: tables as Parquet and JSONL, written completely or not at all.
 
 mod column;
 mod file;

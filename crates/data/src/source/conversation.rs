@@ -1,4 +1,4 @@
-//! Conversations, and TRL's preference rows: where the prompt ends.
+//! Conversations and TRL's preference rows: where the prompt ends.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::field::{Fields, list, optional, required, text};
 use crate::error::{Fault, Reason};
 use crate::text::{Message, Text};
 
-/// What a message may carry beside its role and content that a chat template would write out.
+/// Fields of a message that a chat template would write out but that are not read.
 const UNREAD: [&str; 5] = [
     "tool_calls",
     "reasoning_content",
@@ -27,14 +27,13 @@ pub(crate) struct PreferenceTexts {
 /// Reads `{prompt?, chosen, rejected}` as TRL does.
 ///
 /// Without a prompt it is what both sides have in common: for conversations their equal first
-/// messages, for plain text the longest common prefix. A prompt of plain text beside conversations
-/// is passed over for what these have in common, if they have anything.
+/// messages, for plain text the longest common prefix. A plain-text prompt beside conversations is
+/// ignored in favour of their common messages, if there are any.
 ///
 /// # Departures
 /// - TRL cuts plain text at the first differing character, which can fall inside a word; here the
 ///   cut moves back to a blank.
-/// - Where both sides repeat the messages of the prompt beside them, TRL writes them twice; here
-///   once.
+/// - Where both sides repeat the messages of the prompt, TRL writes them twice; here once.
 pub(crate) fn preference_texts(
     fields: &Fields,
     columns: &Columns,
@@ -167,7 +166,7 @@ fn same_completion(columns: &Columns) -> Fault {
     )
 }
 
-/// A conversation that ends with the assistant's turn: what comes before it, and what it says.
+/// A conversation that ends with the assistant's turn: the messages before it, and the turn.
 pub(crate) fn last_turn(name: &str, value: &Value) -> Result<(Text, Text), Fault> {
     let mut prompt = messages(name, value)?;
     let last = prompt.pop().filter(|last| last.role == "assistant");

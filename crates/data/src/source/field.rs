@@ -1,4 +1,4 @@
-//! Typed values out of a row's fields, or the fault that says what is wrong with them.
+//! Typed values of a row's fields, or the fault that says what is wrong with them.
 
 use serde_json::{Map, Value};
 
@@ -52,7 +52,7 @@ pub(crate) fn list<'a>(name: &str, value: &'a Value) -> Result<&'a [Value], Faul
     })
 }
 
-/// A finite number; numbers written as text are read, since CSV knows nothing else.
+/// A finite number; numbers written as text are read, since CSV has nothing else.
 pub(crate) fn number(name: &str, value: &Value) -> Result<f64, Fault> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
@@ -145,7 +145,7 @@ pub(crate) fn optional_name(fields: &Fields, name: &str) -> Result<Option<String
     }
 }
 
-/// A value as a message shows it: short.
+/// A shortened value for error messages.
 fn excerpt(value: &Value) -> String {
     const MOST: usize = 40;
     let text = value.to_string();

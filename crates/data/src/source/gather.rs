@@ -45,7 +45,7 @@ impl Groups {
         }
     }
 
-    /// The same groups when the rows of a prompt stand apart: through a temporary file.
+    /// The same groups where rows of a prompt are scattered: through a temporary file.
     pub(crate) fn gathered(
         self,
         folder: Option<&Path>,
@@ -76,7 +76,7 @@ impl Groups {
         })
     }
 
-    /// How much of the source is behind, and the whole, in the same unit.
+    /// How much of the source is read, and its total, in the same unit.
     pub fn position(&self) -> (u64, u64) {
         match &self.from {
             From::Rows { records, .. } => records.rows.position(),
@@ -127,7 +127,7 @@ impl Iterator for Groups {
     }
 }
 
-/// The records of a file; bad rows are passed over if asked, since the survey has counted them.
+/// The records of a file; with `skip_bad`, bad rows are skipped, since the survey has counted them.
 struct Records {
     rows: Rows,
     reading: RowReading,
@@ -155,7 +155,7 @@ fn same_prompt(a: &PromptRow, b: &PromptRow) -> bool {
     a.prompt_id == b.prompt_id && a.prompt == b.prompt
 }
 
-/// What rows of one prompt share; 128 bits, so that distinct prompts do not meet.
+/// A hash that rows of one prompt share; at 128 bits distinct prompts do not collide.
 pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
     let mut hasher = blake3::Hasher::new();
     let id = id.unwrap_or_default();
@@ -167,7 +167,7 @@ pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
         }
         Text::Chat(messages) => {
             for part in messages.iter().flat_map(|m| [&m.role, &m.content]) {
-                // No byte of any text, so that a conversation is never a plain text.
+                // A byte that UTF-8 never has, so that a conversation never equals a plain text.
                 hasher.update(&[0xff]);
                 hasher.update(&(part.len() as u64).to_le_bytes());
                 hasher.update(part.as_bytes());
@@ -208,7 +208,7 @@ fn assemble(stem: &str, rows: Vec<PromptRow>) -> Option<Group> {
             }
         }
     }
-    // Files joined from several runs number their samples twice; positions are the way out.
+    // Files joined from several runs repeat sample numbers; positions replace them.
     let mut ids = HashSet::new();
     if !responses.iter().all(|response| ids.insert(response.id)) {
         for (position, response) in (0..).zip(&mut responses) {

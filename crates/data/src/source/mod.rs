@@ -2,8 +2,8 @@
 //!
 //! A file is read at least twice: the first pass finds the shape, the bad rows, the range of the
 //! scores and whether the rows of a prompt stand together; the second yields the groups. Rows that
-//! are scattered take a third, in which they are brought together through a temporary file. Memory
-//! holds some tens of bytes per prompt and one group, whatever the size of the file.
+//! are scattered take a third, which gathers them through a temporary file. Memory holds some tens of
+//! bytes per prompt and one group, however large the file.
 
 mod columns;
 mod conversation;
@@ -78,7 +78,7 @@ impl Source {
         &self.survey
     }
 
-    /// The rows as they are, each with the responses that it holds.
+    /// The unchanged rows, each with the responses that it holds.
     ///
     /// # Errors
     /// When the file cannot be read a second time; each item can be a bad row or a reading error.

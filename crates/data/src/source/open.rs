@@ -1,4 +1,4 @@
-//! What a file is, told by its content.
+//! Recognising a file by its content.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -23,7 +23,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// How much of the file is behind, and the whole, in the same unit.
+    /// How much of the file is read, and its total, in the same unit.
     pub(crate) fn position(&self) -> (u64, u64) {
         (self.done.get().min(self.total), self.total)
     }
@@ -76,7 +76,7 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
             failed: false,
         });
     }
-    // The first bytes are put back in front, so that even a pipe could be read.
+    // The first bytes are chained back in front of the rest, so that pipes work.
     let bytes = Counted {
         inner: io::Cursor::new(magic.clone()).chain(file),
         done: done.clone(),

@@ -14,13 +14,13 @@ pub const DEFAULT_MAX_LINE_BYTES: usize = 64 << 20;
 pub struct SourceOptions {
     /// Which column holds what.
     pub columns: Columns,
-    /// Count and skip rows that cannot be used, in place of stopping at the first.
+    /// Count and skip unusable rows instead of stopping at the first.
     pub skip_bad: bool,
     /// The longest line, or CSV record, that is read.
     pub max_line_bytes: usize,
     /// Strip one leading `[..]` tag from WritingPrompts titles.
     pub strip_tag: bool,
-    /// Where scattered rows are brought together; the system's temporary folder by default.
+    /// Where scattered rows are gathered; the system's temporary folder by default.
     #[serde(skip)]
     pub spool_folder: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Rows that get scores and stay as they are otherwise.
+//! Rows that are given scores and otherwise stay unchanged.
 
 use serde_json::{Map, Value, json};
 
@@ -46,7 +46,8 @@ impl SourceRow {
         })
     }
 
-    /// The row with the scores of its responses where its shape has them; every other column stays.
+    /// The row with its responses' scores in the column that its shape has for them; all other columns
+    /// stay.
     pub fn into_scored(self) -> Map<String, Value> {
         let Self {
             mut fields,

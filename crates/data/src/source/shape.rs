@@ -1,4 +1,4 @@
-//! What a row means: the known shapes, told by their columns, and each row read as one of them.
+//! The known shapes of rows, recognised by their columns, and reading a row as one of them.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::group::{Group, Response};
 use crate::steps::clean::strip_tag;
 use crate::text::Text;
 
-/// The shapes of rows that are understood.
+/// The known shapes of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -84,14 +84,14 @@ impl Shape {
     }
 }
 
-/// What one row says.
+/// What one row holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Group(Group),
     Row(PromptRow),
 }
 
-/// A row that says something about one prompt, of which other rows may say more.
+/// A row with part of a prompt's responses; other rows may have more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PromptRow {
     pub(crate) prompt_id: Option<String>,
@@ -247,7 +247,7 @@ impl RowReading {
         self.prompt_row(row, prompt, Content::Flat(response))
     }
 
-    /// The response with what stands beside it: its surprise, its weight, its label.
+    /// The response with the surprise, weight and label of its row.
     fn given(&self, fields: &Fields, response: Response) -> Result<Response, Fault> {
         Ok(Response {
             surprise: optional_number(fields, "surprise")?,
@@ -333,7 +333,7 @@ fn parallel_lists(fields: &Fields, (texts, scores): (&str, &str)) -> Result<Vec<
     Ok(responses)
 }
 
-/// A place as an id.
+/// A position as an id.
 fn row_id(number: u64) -> Result<u32, Fault> {
     u32::try_from(number).map_err(|_| {
         Fault::new(

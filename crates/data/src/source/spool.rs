@@ -1,4 +1,4 @@
-//! Rows of one prompt brought together through a temporary file.
+//! Gathering the rows of each prompt through a temporary file.
 //!
 //! Each row is written with the offset of the row before it of the same prompt, so that memory
 //! holds one offset per prompt and not one per row.

@@ -26,13 +26,13 @@ pub struct Survey {
     pub responses: u64,
     /// Responses with a score.
     pub scored: u64,
-    /// Rows that cannot, by reason.
+    /// Rows that cannot be used, by reason.
     pub skipped: BTreeMap<Reason, SkippedRows>,
     /// The lowest and highest score, where there is any.
     pub score_range: Option<(f64, f64)>,
     /// The columns of the first row.
     pub columns: Vec<String>,
-    /// Whether rows of one prompt stand apart from each other.
+    /// Whether rows of one prompt are scattered over the file.
     pub scattered: bool,
     /// Whether any prompt or response is a conversation.
     pub conversational: bool,

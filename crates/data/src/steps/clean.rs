@@ -1,4 +1,4 @@
-//! Step 1: what is not a response to the prompt is dropped.
+//! Step 1: texts that are not a response to the prompt are dropped.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::text::Text;
 pub type CountTokens<'a> =
     dyn Fn(&Text, &Response) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> + 'a;
 
-/// What is dropped.
+/// Which responses are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CleanOptions {
@@ -62,7 +62,7 @@ impl Dropped {
     }
 }
 
-/// The phrases by which moderators' and bots' comments are known in WritingPrompts.
+/// Phrases that give away moderators' and bots' comments in WritingPrompts.
 const MODERATOR_PHRASES: [&str; 3] = [
     "**Welcome to the Prompt!**",
     "this submission has been removed",
@@ -83,8 +83,8 @@ pub fn strip_tag(title: &str) -> &str {
         })
 }
 
-/// Drops what is not wanted, in place, and tells each drop to `dropped`; given pairs that lose a
-/// side go with it.
+/// Drops unwanted responses in place and reports each to `dropped`; a given pair that loses a side
+/// is dropped as well.
 ///
 /// # Errors
 /// When the tokens cannot be counted.

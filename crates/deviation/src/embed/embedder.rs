@@ -3,10 +3,10 @@
 /// What can go wrong inside an embedder.
 pub type EmbedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Gives each text a vector whose direction says what the text is like.
+/// Maps texts to vectors whose directions can be compared.
 pub trait Embedder {
-    /// Stable identity: a name and what determines the vectors. Caches use it as their key, so two
-    /// embedders that can give one text different vectors have different ids.
+    /// A stable identity: a name and everything that determines the vectors. Caches use it as their
+    /// key, so two embedders that can give the same text different vectors must have different ids.
     fn id(&self) -> &str;
 
     /// The number of components of each vector.
@@ -18,7 +18,7 @@ pub trait Embedder {
     /// [`DistanceMatrix`](crate::DistanceMatrix) understands.
     ///
     /// # Errors
-    /// Whatever keeps the embedder from reading the texts.
+    /// When the embedder cannot read the texts.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
 }
 

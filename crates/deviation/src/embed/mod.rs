@@ -1,7 +1,7 @@
 //! From texts to vectors.
 //!
-//! The embedders here need no weights: they serve the demo, the tests and the page. Neural ones
-//! implement [`Embedder`] elsewhere.
+//! The embedders here need no model weights; the demo, the tests and the web page use them. Neural
+//! embedders implement [`Embedder`] elsewhere.
 
 mod embedder;
 mod function_words;
