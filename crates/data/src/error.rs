@@ -73,16 +73,31 @@ pub enum DataError {
     },
     /// No known shape fits the columns.
     #[error(
-        "{path}: cannot tell the shape of the rows from the columns {available}; {remedy}",
-        path = path.display(), available = quoted(available)
+        "{path}: cannot tell the shape of the rows from the columns {columns}; {remedy}",
+        path = path.display()
     )]
     UnknownShape {
         /// The file.
         path: PathBuf,
-        /// The columns of the first row.
-        available: Vec<String>,
+        /// The columns with their types.
+        columns: String,
         /// What to do about it.
         remedy: String,
+    },
+    /// No response has a score.
+    #[error(
+        "{path}: no response has a score, and pairs are drawn by score: name its column with \
+         --score-column (--comment-scores-column, --generation-scores-column for lists). The columns \
+         are {columns}, read as {reading}",
+        path = path.display()
+    )]
+    NoScores {
+        /// The file.
+        path: PathBuf,
+        /// The columns with their types.
+        columns: String,
+        /// Which column is taken for what.
+        reading: String,
     },
     /// A row that cannot be used.
     #[error(transparent)]

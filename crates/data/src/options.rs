@@ -8,6 +8,7 @@ use crate::output::Compression;
 use crate::source::SourceOptions;
 use crate::steps::clean::CleanOptions;
 use crate::steps::divpo::DivpoOptions;
+use crate::steps::given::Contradicting;
 use crate::steps::pairs::PairOptions;
 use crate::steps::transform::ScoreTransform;
 use crate::steps::weigh::DeviationOver;
@@ -27,6 +28,8 @@ pub struct PrepareOptions {
     pub clean: CleanOptions,
     /// How pairs are drawn.
     pub pairs: Pairing,
+    /// What becomes of given pairs whose scores contradict them.
+    pub contradicting: Contradicting,
     /// How deviation is measured.
     pub deviation: Measure,
     /// Over which responses deviation is measured.
@@ -66,6 +69,7 @@ impl Default for PrepareOptions {
             score_transform: ScoreTransform::default(),
             clean: CleanOptions::default(),
             pairs: Pairing::default(),
+            contradicting: Contradicting::default(),
             deviation: Measure::default(),
             deviation_over: DeviationOver::default(),
             weighting: Weighting::default(),

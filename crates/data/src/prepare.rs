@@ -13,6 +13,7 @@ use crate::output::{
 use crate::progress::{Progress, Stage};
 use crate::source::{Shape, Source};
 use crate::steps::clean::{CountTokens, Dropped, clean, repeats};
+use crate::steps::given::{PairCounts, check_given};
 use crate::steps::pairs::pairs;
 use crate::steps::split::{Split, split};
 use crate::steps::surprise::SurpriseModel;
@@ -79,6 +80,7 @@ pub fn prepare(
                 .to_string_lossy()
                 .into_owned(),
             shape: survey.shape,
+            reading: survey.reading.clone(),
             rows: survey.rows,
             skipped_rows: survey.skipped.clone(),
             responses: survey.responses,
@@ -92,6 +94,7 @@ pub fn prepare(
         surprise_model: surprise.map(|model| model.id().to_owned()),
         prompts: counts.prompts,
         dropped_responses: counts.dropped,
+        given_pairs: (survey.shape == Shape::Preference).then_some(counts.given),
         repeated_responses: counts.repeated,
         splits: folder
             .sides
@@ -110,12 +113,10 @@ fn transform(source: &Source, options: &PrepareOptions) -> Result<Option<Transfo
         if survey.shape == Shape::Preference {
             return Ok(None);
         }
-        return Err(DataError::UnknownShape {
+        return Err(DataError::NoScores {
             path: source.path().to_path_buf(),
-            available: survey.columns.clone(),
-            remedy: "no response has a score, and pairs are drawn by score: name its column with \
-                     --score-column (--comment-scores-column, --generation-scores-column for lists)"
-                .to_owned(),
+            columns: survey.column_types.clone(),
+            reading: survey.reading.clone(),
         });
     };
     let transform = Transform::new(options.score_transform, range);
@@ -137,6 +138,7 @@ fn transform(source: &Source, options: &PrepareOptions) -> Result<Option<Transfo
 struct Counts {
     prompts: PromptCounts,
     dropped: BTreeMap<Dropped, u64>,
+    given: PairCounts,
     repeated: u64,
 }
 
@@ -152,6 +154,7 @@ impl Counts {
         clean(&mut group, &options.clean, count_tokens, &mut |reason| {
             *self.dropped.entry(reason).or_default() += 1;
         })?;
+        check_given(&mut group, options.contradicting, &mut self.given);
         self.scores(&group);
         let pairs = match (&options.pairs, &group.pairs) {
             (Pairing::Score(by_score), _) => pairs(&group, by_score, options.seed),

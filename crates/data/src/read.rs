@@ -5,14 +5,18 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
+use serde_json::{Map, Value};
 
 use crate::error::{DataError, Fault, Place, Reason};
+use crate::group::Group;
 use crate::output::{GroupRow, PairRow, ReadValue};
 use crate::source::{
-    Columns, Groups, Rows, Source, SourceOptions, damaged, located, open, optional_id,
-    optional_name, optional_number, optional_weight, preference_texts, stem,
+    Columns, Groups, Row, Rows, Source, SourceOptions, damaged, id_if_any, located, open,
+    optional_name, optional_number, optional_weight, preference_texts, prompt, reader, stem,
 };
+use crate::steps::given::{Oddity, PairCounts};
+use crate::text::Text;
 
 /// Reads preference pairs: a `pairs.parquet` or `pairs.jsonl` of `rarebit prepare`, or any file in
 /// TRL's preference format, plain or conversational, with or without a `weight`.
@@ -25,6 +29,8 @@ pub fn read_pairs(path: &Path, options: &SourceOptions) -> Result<Pairs, DataErr
         stem: stem(path),
         columns: options.columns.clone(),
         skip_bad: options.skip_bad,
+        lower_is_better: options.lower_is_better,
+        counts: PairCounts::default(),
     })
 }
 
@@ -34,19 +40,29 @@ pub struct Pairs {
     stem: String,
     columns: Columns,
     skip_bad: bool,
+    lower_is_better: bool,
+    counts: PairCounts,
 }
 
 impl Pairs {
-    fn pair(
-        &self,
-        fields: &serde_json::Map<String, serde_json::Value>,
-        place: Place,
-    ) -> Result<PairRow, Fault> {
+    /// The pairs read so far, by what is odd about them. Those with equal texts are dropped.
+    pub fn counts(&self) -> PairCounts {
+        self.counts
+    }
+
+    fn pair(&self, fields: &Map<String, Value>, place: Place) -> Result<PairRow, Fault> {
         let texts = preference_texts(fields, &self.columns)?;
         let number = |name: &str| optional_number(fields, name);
+        let score = |name: &str| -> Result<Option<f64>, Fault> {
+            let score = number(name)?;
+            Ok(match self.lower_is_better {
+                true => score.map(|score| 0.0 - score),
+                false => score,
+            })
+        };
         let row = place.number();
         let id = |name: &str, offset: u64| -> Result<u32, Fault> {
-            match optional_id(fields, name)? {
+            match id_if_any(fields, name) {
                 Some(id) => Ok(id),
                 None => u32::try_from(row * 2 + offset).map_err(|_| {
                     Fault::new(Reason::DuplicateId, "more rows than ids; split the file")
@@ -61,8 +77,8 @@ impl Pairs {
             rejected: texts.rejected,
             chosen_id: id("chosen_id", 0)?,
             rejected_id: id("rejected_id", 1)?,
-            score_chosen: number(&self.columns.score_chosen)?,
-            score_rejected: number(&self.columns.score_rejected)?,
+            score_chosen: score(&self.columns.score_chosen)?,
+            score_rejected: score(&self.columns.score_rejected)?,
             deviation_semantic_chosen: number("deviation_semantic_chosen")?,
             deviation_semantic_rejected: number("deviation_semantic_rejected")?,
             deviation_style_chosen: number("deviation_style_chosen")?,
@@ -86,10 +102,81 @@ impl Iterator for Pairs {
             });
             match pair {
                 Err(DataError::Row(_)) if self.skip_bad => {}
-                pair => return Some(pair),
+                Ok(pair) => {
+                    let is_equal = pair.chosen == pair.rejected;
+                    let scores = pair.score_chosen.zip(pair.score_rejected);
+                    if self.counts.count(is_equal, scores) != Some(Oddity::Equal) {
+                        return Some(Ok(pair));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
             }
         }
     }
+}
+
+/// A prompt and the id that leads back to its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The source's own id, or the number of its line or row.
+    pub id: String,
+    /// The prompt.
+    pub text: Text,
+}
+
+/// Reads the prompts of a file that holds nothing but prompts, or those of any file of responses.
+///
+/// # Errors
+/// When the file cannot be read, or a row has no prompt.
+pub fn read_prompts(path: &Path, options: &SourceOptions) -> Result<Vec<Prompt>, DataError> {
+    let columns = &options.columns;
+    let mut rows = open(path, options.max_line_bytes)?.peekable();
+    let holds_responses = |fields: &Map<String, Value>| {
+        let responses = [
+            &columns.response,
+            &columns.responses,
+            &columns.completion,
+            &columns.chosen,
+            &columns.generations,
+            &columns.messages,
+        ];
+        responses.into_iter().any(|name| fields.contains_key(name))
+    };
+    let is_list = rows.peek().is_some_and(|row| match row {
+        Ok(row) => row.fields.contains_key(&columns.prompt) && !holds_responses(&row.fields),
+        Err(_) => false,
+    });
+    if !is_list {
+        let group = |group: Result<Group, DataError>| {
+            let Group {
+                id, prompt: text, ..
+            } = group?;
+            Ok(Prompt { id, text })
+        };
+        return read_samples(path, options)?.map(group).collect();
+    }
+    let prompt = |row: Row| {
+        let fields = &row.fields;
+        let mut id = optional_name(fields, &columns.prompt_id)?;
+        if id.is_none() {
+            id = optional_name(fields, "id")?;
+        }
+        Ok(Prompt {
+            id: id.unwrap_or_else(|| row.place.number().to_string()),
+            text: prompt(fields, columns)?,
+        })
+    };
+    let prompts = rows.filter_map(|row| {
+        let read = row.and_then(|row| {
+            let place = row.place;
+            located(prompt(row), path, place)
+        });
+        match read {
+            Err(DataError::Row(_)) if options.skip_bad => None,
+            read => Some(read),
+        }
+    });
+    prompts.collect()
 }
 
 /// Reads responses grouped by prompt, with scores where there are any: generated samples, a
@@ -184,8 +271,7 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
         path: path.to_path_buf(),
         source,
     })?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, &error))?;
+    let (builder, _) = reader(file).map_err(|error| damaged(path, &error))?;
     let fields = builder.schema().fields();
     if let Some(missing) = GroupScore::REQUIRED
         .iter()

@@ -8,6 +8,7 @@ use crate::error::Reason;
 use crate::options::PrepareOptions;
 use crate::source::{Shape, SkippedRows};
 use crate::steps::clean::Dropped;
+use crate::steps::given::PairCounts;
 use crate::steps::split::Split;
 use crate::steps::weigh::WeighedGroup;
 
@@ -28,6 +29,9 @@ pub struct Summary {
     pub prompts: PromptCounts,
     /// Responses dropped, by reason.
     pub dropped_responses: BTreeMap<Dropped, u64>,
+    /// Pairs that the source gives, by what is odd about them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_pairs: Option<PairCounts>,
     /// Kept responses that repeat the exact text of an earlier one of their prompt.
     pub repeated_responses: u64,
     /// What was written, per side of the split.
@@ -43,6 +47,8 @@ pub struct SourceSummary {
     pub file: String,
     /// What a row means.
     pub shape: Shape,
+    /// Which column is taken for what.
+    pub reading: String,
     /// Rows that were used.
     pub rows: u64,
     /// Rows that could not be, by reason.

@@ -33,6 +33,9 @@ pub struct Message {
     pub role: String,
     /// What is said.
     pub content: String,
+    /// Who speaks, for templates that tell participants apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl Message {
@@ -41,6 +44,7 @@ impl Message {
         Self {
             role: role.into(),
             content: content.into(),
+            name: None,
         }
     }
 }

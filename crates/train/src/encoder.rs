@@ -139,7 +139,10 @@ pub fn messages(text: &Text, role: &str) -> Vec<Message> {
         Text::Plain(text) => vec![Message::new(role, text)],
         Text::Chat(turns) => turns
             .iter()
-            .map(|turn| Message::new(&*turn.role, &*turn.content))
+            .map(|turn| Message {
+                name: turn.name.clone(),
+                ..Message::new(&*turn.role, &*turn.content)
+            })
             .collect(),
     }
 }

@@ -104,7 +104,9 @@ impl ColumnValue for Text {
     fn field(name: &str, layout: Layout) -> Field {
         match layout {
             Layout::Plain => String::field(name, layout),
-            Layout::Conversational => Field::new(name, DataType::List(Arc::new(message())), false),
+            Layout::Conversational | Layout::ConversationalWithNames => {
+                Field::new(name, DataType::List(Arc::new(message(layout))), false)
+            }
         }
     }
 
@@ -122,16 +124,17 @@ impl ColumnValue for Text {
                 Text::Plain(_) => 0,
             })
             .collect();
-        let entries = StructArray::new(
-            message_parts(),
-            vec![
-                String::array(messages.iter().map(|message| &message.role), layout),
-                String::array(messages.iter().map(|message| &message.content), layout),
-            ],
-            None,
-        );
+        let mut parts = vec![
+            String::array(messages.iter().map(|message| &message.role), layout),
+            String::array(messages.iter().map(|message| &message.content), layout),
+        ];
+        if layout == Layout::ConversationalWithNames {
+            let names = messages.iter().map(|message| message.name.as_deref());
+            parts.push(Arc::new(names.collect::<StringArray>()));
+        }
+        let entries = StructArray::new(message_parts(layout), parts, None);
         Arc::new(ListArray::new(
-            Arc::new(message()),
+            Arc::new(message(layout)),
             OffsetBuffer::from_lengths(lengths),
             Arc::new(entries),
             None,
@@ -146,18 +149,24 @@ impl ColumnValue for Text {
         };
         match (layout, self) {
             (Layout::Plain, Self::Chat(turns)) => Self::Plain(flat(&turns).into_owned()),
-            (Layout::Conversational, text) => Self::Chat(text.into_turns(role)),
+            (Layout::Conversational | Layout::ConversationalWithNames, text) => {
+                Self::Chat(text.into_turns(role))
+            }
             (Layout::Plain, plain) => plain,
         }
     }
 }
 
 /// A message, under the name that Arrow gives the entries of a list.
-fn message() -> Field {
-    Field::new_struct(Field::LIST_FIELD_DEFAULT_NAME, message_parts(), false)
+fn message(layout: Layout) -> Field {
+    Field::new_struct(Field::LIST_FIELD_DEFAULT_NAME, message_parts(layout), false)
 }
 
-fn message_parts() -> Fields {
-    let part = |name| String::field(name, Layout::Plain);
-    Fields::from(vec![part("role"), part("content")])
+fn message_parts(layout: Layout) -> Fields {
+    let part = |name| String::field(name, layout);
+    let mut parts = vec![part("role"), part("content")];
+    if layout == Layout::ConversationalWithNames {
+        parts.push(Field::new("name", DataType::Utf8, true));
+    }
+    Fields::from(parts)
 }

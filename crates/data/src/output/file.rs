@@ -107,7 +107,7 @@ pub fn check_place(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
         Ok(there) if !there.is_file() => Err(io::Error::other(
-            "it is not a regular file, which a result could replace; give another path",
+            "it is not a regular file, which a result could replace; give another name",
         )),
         _ => Ok(()),
     }

@@ -43,14 +43,18 @@ pub enum Layout {
     Plain,
     /// Lists of `{role, content}`, as in TRL's conversational formats.
     Conversational,
+    /// The same with a `name` in each message, where the source has any.
+    ConversationalWithNames,
 }
 
 impl Layout {
     /// The layout of tables made from a source: conversational if any of its texts is.
     pub fn of(source: &Source) -> Self {
-        match source.survey().conversational {
-            true => Self::Conversational,
-            false => Self::Plain,
+        let survey = source.survey();
+        match (survey.conversational, survey.named) {
+            (true, true) => Self::ConversationalWithNames,
+            (true, false) => Self::Conversational,
+            (false, _) => Self::Plain,
         }
     }
 }

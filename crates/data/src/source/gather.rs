@@ -166,7 +166,11 @@ pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
             hasher.update(text.as_bytes());
         }
         Text::Chat(messages) => {
-            for part in messages.iter().flat_map(|m| [&m.role, &m.content]) {
+            for part in messages
+                .iter()
+                .flat_map(|m| [Some(&m.role), Some(&m.content), m.name.as_ref()])
+                .map(|part| part.map_or("", String::as_str))
+            {
                 // A byte that UTF-8 never has, so that a conversation never equals a plain text.
                 hasher.update(&[0xff]);
                 hasher.update(&(part.len() as u64).to_le_bytes());

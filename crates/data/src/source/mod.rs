@@ -5,9 +5,11 @@
 //! are scattered take a third, which gathers them through a temporary file. Memory holds some tens of
 //! bytes per prompt and one group, however large the file.
 
+mod arrow;
 mod columns;
 mod conversation;
 mod csv;
+mod entities;
 mod field;
 mod gather;
 mod jsonl;
@@ -19,6 +21,7 @@ mod scored;
 mod shape;
 mod spool;
 mod survey;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
@@ -29,10 +32,11 @@ pub use scored::SourceRow;
 pub use shape::Shape;
 pub use survey::{SkippedRows, Survey};
 
-pub(crate) use conversation::preference_texts;
-pub(crate) use field::{optional_id, optional_name, optional_number, optional_weight};
+pub(crate) use conversation::{preference_texts, prompt};
+pub(crate) use field::{id_if_any, optional_name, optional_number, optional_weight};
 pub(crate) use open::{Rows, open};
-pub(crate) use parquet::damaged;
+pub(crate) use parquet::{damaged, reader};
+pub(crate) use row::Row;
 pub(crate) use shape::{located, stem};
 
 use crate::error::DataError;

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::row::{Row, TextStream};
+use super::row::{ColumnType, Row, TextStream};
 use super::{csv, jsonl, parquet};
 use crate::error::DataError;
 
@@ -17,6 +17,8 @@ use crate::error::DataError;
 pub(crate) struct Rows {
     pub(crate) path: PathBuf,
     rows: Box<dyn Iterator<Item = Result<Row, DataError>>>,
+    /// The columns with their types, in files that declare them.
+    pub(crate) columns: Option<Vec<ColumnType>>,
     done: Rc<Cell<u64>>,
     total: u64,
     failed: bool,
@@ -67,12 +69,13 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
 
     let done = Rc::new(Cell::new(0));
     if magic == *b"PAR1" {
-        let (rows, total) = parquet::rows(path, file, done.clone())?;
+        let parquet = parquet::rows(path, file, done.clone())?;
         return Ok(Rows {
             path: path.to_path_buf(),
-            rows: Box::new(rows),
+            rows: Box::new(parquet.rows),
+            columns: Some(parquet.columns),
             done,
-            total,
+            total: parquet.total,
             failed: false,
         });
     }
@@ -103,6 +106,7 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
     Ok(Rows {
         path: path.to_path_buf(),
         rows: text_rows(stream)?,
+        columns: None,
         done,
         total: metadata.len(),
         failed: false,

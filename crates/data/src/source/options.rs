@@ -14,6 +14,9 @@ pub const DEFAULT_MAX_LINE_BYTES: usize = 64 << 20;
 pub struct SourceOptions {
     /// Which column holds what.
     pub columns: Columns,
+    /// Scores are ranks or losses: the lowest is the best. They are negated as they are read.
+    #[serde(skip_serializing_if = "is_false")]
+    pub lower_is_better: bool,
     /// Count and skip unusable rows instead of stopping at the first.
     pub skip_bad: bool,
     /// The longest line, or CSV record, that is read.
@@ -29,10 +32,15 @@ impl Default for SourceOptions {
     fn default() -> Self {
         Self {
             columns: Columns::default(),
+            lower_is_better: false,
             skip_bad: false,
             max_line_bytes: DEFAULT_MAX_LINE_BYTES,
             strip_tag: true,
             spool_folder: None,
         }
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }

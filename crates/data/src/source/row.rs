@@ -14,6 +14,13 @@ pub(crate) struct Row {
     pub(crate) fields: Map<String, Value>,
 }
 
+/// A column as a file declares it, or as its first row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ColumnType {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+}
+
 /// A text stream with its compression undone, and what is needed to speak about it.
 pub(crate) struct TextStream {
     pub(crate) path: PathBuf,

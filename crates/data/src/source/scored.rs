@@ -1,10 +1,12 @@
 //! Rows that are given scores and otherwise stay unchanged.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::columns::Columns;
 use super::row::Row;
-use super::shape::{Content, PromptRow, Record, RowReading, Shape};
+use super::shape::{Content, PromptRow, Record, RowReading, Shape, response_entries};
 use crate::error::Fault;
 use crate::group::Group;
 
@@ -75,16 +77,21 @@ impl SourceRow {
                 fields.insert(columns.generation_scores, Value::Array(scores));
             }
             Shape::Groups => {
-                let entries = fields.get_mut(&columns.responses);
-                let entries = entries.and_then(Value::as_array_mut).into_iter().flatten();
-                for (entry, score) in entries.zip(scores) {
-                    match entry {
-                        Value::Object(known) => {
+                let value = fields.get(&columns.responses).unwrap_or(&Value::Null);
+                let entries = response_entries(&columns.responses, value);
+                let entries = entries.map_or_else(|_| Vec::new(), Cow::into_owned);
+                let scored = entries
+                    .into_iter()
+                    .zip(scores)
+                    .map(|(entry, score)| match entry {
+                        Value::Object(mut known) => {
                             known.insert(columns.score.clone(), score);
+                            Value::Object(known)
                         }
-                        text => *text = json!({"text": text.take(), columns.score.as_str(): score}),
-                    }
-                }
+                        text => json!({"text": text, columns.score.as_str(): score}),
+                    });
+                let scored = scored.collect();
+                fields.insert(columns.responses, scored);
             }
         }
         fields

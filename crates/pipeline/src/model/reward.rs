@@ -71,10 +71,8 @@ impl RewardReader {
         let Some(template) = &self.template else {
             return Ok(self.tokenizer.encode(&pair_text(prompt, response), true)?);
         };
-        let messages = [("user", prompt), ("assistant", response)].map(|(role, content)| Message {
-            role: role.to_owned(),
-            content: content.to_owned(),
-        });
+        let messages = [("user", prompt), ("assistant", response)]
+            .map(|(role, content)| Message::new(role, content));
         // The template writes the special tokens itself.
         Ok(self
             .tokenizer
