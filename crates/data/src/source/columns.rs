@@ -19,10 +19,7 @@ macro_rules! columns {
 
         impl Columns {
             /// Each column that a row has, with what it is taken for.
-            pub(crate) fn taken<'a>(
-                &'a self,
-                has: impl Fn(&str) -> bool,
-            ) -> Vec<(&'static str, &'a str)> {
+            pub(crate) fn taken(&self, has: impl Fn(&str) -> bool) -> Vec<(&'static str, &str)> {
                 let all = [$((stringify!($field), self.$field.as_str())),*];
                 all.into_iter().filter(|(_, name)| has(name)).collect()
             }

@@ -24,7 +24,7 @@ enum From {
     Rows {
         records: Box<Records>,
         /// The first row of the next prompt, read while looking for the end of this one.
-        next: Option<PromptRow>,
+        next: Option<Box<PromptRow>>,
     },
     Spool(Spool),
 }
@@ -91,14 +91,14 @@ impl Groups {
                 None => return Ok(None),
             },
             From::Rows { records, next } => {
-                let mut rows: Vec<PromptRow> = next.take().into_iter().collect();
+                let mut rows: Vec<PromptRow> = next.take().map(|row| *row).into_iter().collect();
                 loop {
                     match records.next().transpose()? {
                         Some(Record::Group(group)) => return Ok(Some(group)),
                         Some(Record::Row(row))
                             if rows.first().is_none_or(|first| same_prompt(first, &row)) =>
                         {
-                            rows.push(row);
+                            rows.push(*row);
                         }
                         Some(Record::Row(row)) => {
                             *next = Some(row);

@@ -94,6 +94,12 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
         (Box::new(BufReader::new(decoder)), Some("zstd"))
     } else if magic == *b"PK\x03\x04" {
         return Err(format_error(path, "a zip archive", "unpack it first"));
+    } else if magic == *b"ARRO" {
+        return Err(format_error(
+            path,
+            "an Arrow IPC file",
+            "write it as Parquet, for example with pyarrow.parquet.write_table",
+        ));
     } else {
         (Box::new(BufReader::new(bytes)), None)
     };
@@ -280,6 +286,11 @@ mod tests {
             open(folder.path(), 10),
             Err(DataError::Format { .. })
         ));
+        let error = read("a.arrow", b"ARROW1\0\0").unwrap_err().to_string();
+        assert!(
+            error.contains("Arrow IPC") && error.contains("Parquet"),
+            "{error}"
+        );
         let error = read("a.json", b"[{\"prompt\": 1}]")
             .unwrap_err()
             .to_string();

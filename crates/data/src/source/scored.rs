@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::columns::Columns;
 use super::row::Row;
 use super::shape::{Content, PromptRow, Record, RowReading, Shape, response_entries};
-use crate::error::Fault;
+use super::unread::unread_inside;
+use crate::error::{Fault, Reason};
 use crate::group::Group;
 
 /// A row of a source with the responses that it holds.
@@ -23,22 +24,36 @@ pub struct SourceRow {
 
 impl SourceRow {
     pub(crate) fn read(row: Row, reading: &RowReading) -> Result<Self, Fault> {
+        for (name, value) in &row.fields {
+            if let Some(kind) = unread_inside(value) {
+                return Err(Fault::in_field(
+                    name,
+                    Reason::NotText,
+                    format!(
+                        "the row is written again as JSON, which has no place for a value of the type {kind}; drop the column"
+                    ),
+                ));
+            }
+        }
         let group = match reading.record(&row)? {
             Record::Group(group) => group,
-            Record::Row(PromptRow {
-                prompt_id,
-                row,
-                prompt,
-                content,
-            }) => Group {
-                id: prompt_id.unwrap_or_else(|| format!("{}:{row}", reading.stem)),
-                prompt,
-                responses: match content {
-                    Content::Flat(response) => vec![response],
-                    Content::Preference { chosen, rejected } => vec![chosen, rejected],
-                },
-                pairs: None,
-            },
+            Record::Row(row) => {
+                let PromptRow {
+                    prompt_id,
+                    row,
+                    prompt,
+                    content,
+                } = *row;
+                Group {
+                    id: prompt_id.unwrap_or_else(|| format!("{}:{row}", reading.stem)),
+                    prompt,
+                    responses: match content {
+                        Content::Flat(response) => vec![response],
+                        Content::Preference { chosen, rejected } => vec![chosen, rejected],
+                    },
+                    pairs: None,
+                }
+            }
         };
         Ok(Self {
             fields: row.fields,
@@ -101,6 +116,7 @@ impl SourceRow {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
     use crate::source::{Source, SourceOptions};
@@ -152,6 +168,19 @@ mod tests {
         ] {
             assert_eq!(scored(&[row]), [expected]);
         }
+    }
+
+    #[test]
+    fn a_column_that_json_has_no_place_for_is_named() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures/cases/writers/duckdb_types.parquet");
+        let source = Source::open(&path, &SourceOptions::default(), &mut |_| ()).unwrap();
+        let error = source.rows().unwrap().next().unwrap().unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("\"i\"") && error.contains("Interval"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(crate) fn described(types: &[ColumnType]) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Record {
     Group(Group),
-    Row(PromptRow),
+    Row(Box<PromptRow>),
 }
 
 /// A row with part of a prompt's responses; other rows may have more.
@@ -212,9 +212,9 @@ impl RowReading {
                 }
                 Ok(Record::Group(group))
             }
-            Shape::Flat => self.flat(row).map(Record::Row),
-            Shape::Preference => self.preference(row).map(Record::Row),
-            Shape::Messages => self.messages(row).map(Record::Row),
+            Shape::Flat => self.flat(row).map(|row| Record::Row(Box::new(row))),
+            Shape::Preference => self.preference(row).map(|row| Record::Row(Box::new(row))),
+            Shape::Messages => self.messages(row).map(|row| Record::Row(Box::new(row))),
         }
     }
 

@@ -17,3 +17,12 @@ pub(crate) fn unread(kind: &str) -> Value {
 pub(crate) fn unread_type(value: &Value) -> Option<&str> {
     value.get(KEY)?.as_str()
 }
+
+/// The type of the first stand-in inside a value.
+pub(crate) fn unread_inside(value: &Value) -> Option<&str> {
+    unread_type(value).or_else(|| match value {
+        Value::Array(list) => list.iter().find_map(unread_inside),
+        Value::Object(fields) => fields.values().find_map(unread_inside),
+        _ => None,
+    })
+}
