@@ -44,11 +44,9 @@ impl Writer<'_> {
             ..self.request(prompts, first_prompt)
         };
         let generated = self.complete(request)?;
-        let of = |i: usize| &prompts[i / samples];
-        (0..)
-            .map(of)
-            .zip(generated)
-            .map(|it| self.answer_of(it))
+        let generated = generated.into_iter().enumerate();
+        generated
+            .map(|(i, one)| self.answer_of((&prompts[i / samples], one)))
             .collect()
     }
 
