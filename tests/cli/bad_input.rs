@@ -101,9 +101,15 @@ fn wrong_columns_are_named_beside_the_right_ones() {
         &["no column \"question\"", "\"prompt\", \"responses\""],
     );
     let error = prepare("rows.jsonl", br#"{"foo": 1, "bar": 2}"#, "");
-    assert_holds(&error, &["\"foo\", \"bar\"", "--prompt-column"]);
+    assert_holds(
+        &error,
+        &["\"foo\" (number), \"bar\" (number)", "--prompt-column"],
+    );
     let error = prepare("rows.csv", b"foo,bar\n1,2\n", "");
-    assert_holds(&error, &["\"foo\", \"bar\"", "--prompt-column"]);
+    assert_holds(
+        &error,
+        &["\"foo\" (text), \"bar\" (text)", "--prompt-column"],
+    );
 }
 
 #[test]
@@ -132,7 +138,7 @@ fn bad_rows_are_named_by_line_and_field() {
         ),
         (
             "rows.csv",
-            b"prompt,response,score\np,a,nan\n",
+            b"prompt,response,score\np,a,inf\n",
             &["line 2, field \"score\"", remedy],
         ),
         (
@@ -332,7 +338,7 @@ fn training_data_without_what_training_needs_is_refused() {
             "",
             &["line 1, field \"weight\"", "0 or more, not -3"],
         ),
-        (pair(""), "", &["\"prompt\", \"chosen\""]),
+        (pair(""), "", &["\"prompt\" (text), \"chosen\" (text)"]),
         (
             pair(", \"rejected\": \"b\", \"weight\": 1"),
             "--max-length 4",
@@ -505,7 +511,7 @@ fn generation_needs_prompts_and_sane_sampling() {
     );
     assert_holds(
         &sandbox.refused(1, &arguments),
-        &["prompts.jsonl, line 2", "`prompt`"],
+        &["prompts.jsonl, line 2, field \"prompt\"", "not 7"],
     );
 }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_weights;
+mod cases;
 mod conversations;
 mod export;
 mod help;

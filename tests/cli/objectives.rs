@@ -246,6 +246,8 @@ fn surprise_of_any_origin_is_read_and_what_is_missing_is_named() {
         "votes.jsonl",
         rows(&|i| json!({"score": (i != 5).then_some(i)})),
     );
+    // A column that the mix does not count is not read.
+    sandbox.succeeds("deviation bad.jsonl --json --mix novelty=1 --semantic builtin:lexical");
     for (file, mix, parts) in [
         (
             "bare.jsonl",
@@ -254,8 +256,8 @@ fn surprise_of_any_origin_is_read_and_what_is_missing_is_named() {
         ),
         (
             "bad.jsonl",
-            "novelty=1",
-            &["bad.jsonl", "line 1", "surprise"],
+            "surprise=1",
+            &["bad:", "no surprise", "a number `surprise`"],
         ),
         (
             "votes.jsonl",

@@ -102,10 +102,8 @@ fn pairs_are_written_and_tokenised_as_the_fixture_was() {
     let template = ChatTemplate::read(&path("reward"), &tokenizer).expect("a template");
     for (i, (prompt, response)) in expected.pairs.iter().enumerate() {
         assert_eq!(pair_text(prompt, response), expected.texts[i]);
-        let messages = [("user", prompt), ("assistant", response)].map(|(role, content)| Message {
-            role: role.to_owned(),
-            content: content.clone(),
-        });
+        let messages = [("user", prompt), ("assistant", response)]
+            .map(|(role, content)| Message::new(role, content.as_str()));
         let text = template.render(&messages, false).expect("a conversation");
         let ids = tokenizer.encode(&text, false).expect("ids");
         assert_eq!(ids, expected.chat.ids[i]);

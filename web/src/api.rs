@@ -3,7 +3,7 @@
 
 use rarebit_deviation::embed;
 use rarebit_deviation::{
-    DistanceMatrix, Kind, Kinds, Weighting, deviations, normalise, normalise_ranks, weights,
+    DistanceMatrix, Kind, Measurements, Weighting, deviations, normalise, normalise_ranks,
 };
 use rarebit_eval::evaluation::{Better, Mode, Response};
 use rarebit_eval::{Thresholds, catalogue, measure};
@@ -138,29 +138,31 @@ pub fn weigh(
             "a mix of signals is made by `rarebit prepare` only; leave `mix` out",
         ));
     }
-    let [semantic, style] = [semantic, style].map(|matrix| {
-        // A text that is alone has weight 1, whatever stands for its deviation.
-        let raw = deviations(&matrix.0).into_iter();
-        raw.map(|d| d.unwrap_or(0.0)).collect::<Vec<_>>()
-    });
+    let [semantic, style] = [semantic, style].map(|matrix| deviations(&matrix.0));
     if semantic.len() != style.len() {
         return Err(JsError::new(
-            "the two kinds of distances are of different sets",
+            "the semantic and the style distances are of different sets of texts",
         ));
     }
-    let per_kind: &[&[f64]] = match weighting.kinds {
-        Kinds::Semantic => &[&semantic],
-        Kinds::Style => &[&style],
-        Kinds::Both | Kinds::None => &[&semantic, &style],
-    };
-    let unit = match weighting.rank {
-        true => normalise_ranks,
-        false => normalise,
+    let measurements: Vec<Measurements> = (semantic.iter().zip(&style))
+        .map(|(&semantic, &style)| Measurements {
+            semantic,
+            style,
+            ..Measurements::default()
+        })
+        .collect();
+    // A text that is alone is given the deviation 0 to normalise.
+    let unit = |raw: Vec<Option<f64>>| {
+        let raw: Vec<f64> = raw.into_iter().map(Option::unwrap_or_default).collect();
+        match weighting.rank {
+            true => normalise_ranks(&raw),
+            false => normalise(&raw),
+        }
     };
     Ok(serde_wasm_bindgen::to_value(&Weighed {
-        weights: weights(per_kind, &weighting),
-        normalized_semantic: unit(&semantic),
-        normalized_style: unit(&style),
+        weights: weighting.weigh(&measurements)?,
+        normalized_semantic: unit(semantic),
+        normalized_style: unit(style),
     })?)
 }
 

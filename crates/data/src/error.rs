@@ -1,4 +1,4 @@
-//! The one error type of this crate, and the one way a row can be bad.
+//! The error type of this crate, and what can be wrong with a row.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rarebit_deviation::{DeviationError, EmbedError, Signal};
 use serde::Serialize;
 
-/// Anything that stops reading, preparing or writing.
+/// An error that stops reading, preparing or writing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -48,7 +48,7 @@ pub enum DataError {
         /// What the decoder said.
         detail: String,
     },
-    /// The content is of a kind this crate does not read.
+    /// A format that is not supported.
     #[error("{path}: {problem}; {remedy}", path = path.display())]
     Format {
         /// The file.
@@ -73,16 +73,31 @@ pub enum DataError {
     },
     /// No known shape fits the columns.
     #[error(
-        "{path}: cannot tell the shape of the rows from the columns {available}; {remedy}",
-        path = path.display(), available = quoted(available)
+        "{path}: cannot tell the shape of the rows from the columns {columns}; {remedy}",
+        path = path.display()
     )]
     UnknownShape {
         /// The file.
         path: PathBuf,
-        /// The columns of the first row.
-        available: Vec<String>,
+        /// The columns with their types.
+        columns: String,
         /// What to do about it.
         remedy: String,
+    },
+    /// No response has a score.
+    #[error(
+        "{path}: no response has a score, and pairs are drawn by score: name its column with \
+         --score-column (--comment-scores-column, --generation-scores-column for lists). The columns \
+         are {columns}, read as {reading}",
+        path = path.display()
+    )]
+    NoScores {
+        /// The file.
+        path: PathBuf,
+        /// The columns with their types.
+        columns: String,
+        /// Which column is taken for what.
+        reading: String,
     },
     /// A row that cannot be used.
     #[error(transparent)]
@@ -120,7 +135,7 @@ pub enum DataError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The model that is asked for surprise failed.
+    /// The surprise model failed.
     #[error("the model {model} failed")]
     Surprise {
         /// [`crate::steps::surprise::SurpriseModel::id`] of the model.
@@ -132,7 +147,7 @@ pub enum DataError {
     /// A setting of the weighting is out of its range.
     #[error(transparent)]
     Weighting(DeviationError),
-    /// The weights follow a signal that a prompt's responses do not have.
+    /// A prompt's responses lack a signal that the weights follow.
     #[error("prompt {prompt:?}: {problem}; {}", remedy(problem))]
     Signal {
         /// See [`crate::Group::id`].
@@ -140,7 +155,7 @@ pub enum DataError {
         /// Which signal of which response.
         problem: DeviationError,
     },
-    /// Options that contradict each other or make no sense.
+    /// An option that is invalid or contradicts another.
     #[error("{option} = {value}: {problem}")]
     Option {
         /// The option's flag, without its dashes.
@@ -152,7 +167,7 @@ pub enum DataError {
     },
 }
 
-/// What to do about a signal that is not there.
+/// What to do about a missing signal.
 fn remedy(problem: &DeviationError) -> &'static str {
     match problem {
         DeviationError::MissingSignal {
@@ -167,6 +182,7 @@ fn remedy(problem: &DeviationError) -> &'static str {
             signal: Signal::Novelty,
             ..
         } => "name an embedder with --semantic, or leave novelty out of the mix",
+        DeviationError::MissingDeviation { .. } => "name an embedder of this kind",
         _ => "correct it, or leave the signal out of the mix",
     }
 }
@@ -217,11 +233,11 @@ pub enum Reason {
     LineTooLong,
     /// A field that the shape needs is absent or null.
     MissingField,
-    /// Something else where text belongs.
+    /// Another type where text is needed.
     NotText,
-    /// Something else where a list belongs.
+    /// Another type where a list is needed.
     NotAList,
-    /// Something else where a number belongs.
+    /// Another type where a number is needed.
     NotANumber,
     /// NaN or an infinity as a score.
     NonFiniteScore,
@@ -263,7 +279,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// The number, whichever it counts.
+    /// The number of the line or row.
     pub fn number(self) -> u64 {
         match self {
             Self::Line(n) | Self::Row(n) => n,
@@ -311,7 +327,7 @@ impl fmt::Display for BadRow {
 
 impl std::error::Error for BadRow {}
 
-/// A fault found inside a row, before anyone knows which row it is.
+/// A fault inside a row, before its position is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) field: Option<String>,

@@ -1,4 +1,4 @@
-//! The unit of everything here: the responses to one prompt.
+//! The unit of all steps: the responses to one prompt.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,16 +28,18 @@ pub struct Response {
     pub text: String,
     /// Its score, where the source has one; always finite.
     pub score: Option<f64>,
-    /// How little a language model expected it, its perplexity given the prompt, where the source
-    /// or a model that was asked says so; always finite.
+    /// Its perplexity given the prompt, from the source or from a language model; always finite.
     pub surprise: Option<f64>,
-    /// The messages of a response that is more than one turn of the assistant; else empty.
+    /// The messages of a response of more than a single assistant turn; otherwise empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
     /// A weight that the source itself gives, 0 or more.
     pub weight: Option<f64>,
     /// Whether the source calls it desirable, in TRL's rows for KTO.
-    pub label: Option<bool>,
+    pub label: Option<Label>,
+    /// Why the model stopped, in samples of `rarebit generate` or of an API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
 }
 
 impl Response {
@@ -56,11 +58,12 @@ impl Response {
             turns,
             weight: None,
             label: None,
+            finish_reason: None,
         }
     }
 
-    /// The response as it stands beside `prompt`: the turns of a conversation beside a
-    /// conversation, plain text beside plain text.
+    /// The response in the form of `prompt`: turns beside a conversation, plain text beside plain
+    /// text.
     pub fn beside(&self, prompt: &Text) -> Text {
         if !self.turns.is_empty() {
             Text::Chat(self.turns.clone())
@@ -68,6 +71,60 @@ impl Response {
             Text::Chat(vec![Message::new("assistant", &*self.text)])
         } else {
             Text::Plain(self.text.clone())
+        }
+    }
+}
+
+/// What a source says about whether a completion is desirable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Label {
+    /// It is.
+    Desirable,
+    /// It is not.
+    Undesirable,
+    /// Something that is not a label, as an error message shows it.
+    Unknown(String),
+}
+
+/// Why a response is not an answer to its prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unanswered {
+    /// It has no text, or only blanks.
+    Empty,
+    /// Its finish reason is an error.
+    Error,
+    /// Its finish reason is a content filter.
+    ContentFilter,
+    /// Its finish reason is a refusal.
+    Refusal,
+}
+
+impl Unanswered {
+    /// The name under which it is counted.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Error => "error",
+            Self::ContentFilter => "content_filter",
+            Self::Refusal => "refusal",
+        }
+    }
+}
+
+impl Response {
+    /// Why this is not an answer, judged by its finish reason and, failing that, its text.
+    pub fn unanswered(&self) -> Option<Unanswered> {
+        let reason = self.finish_reason.as_deref().unwrap_or_default();
+        match &*reason.to_lowercase() {
+            "error" => Some(Unanswered::Error),
+            "content_filter" | "safety" | "prohibited_content" | "blocklist" | "recitation" => {
+                Some(Unanswered::ContentFilter)
+            }
+            "refusal" => Some(Unanswered::Refusal),
+            _ if self.text.trim().is_empty() => Some(Unanswered::Empty),
+            _ => None,
         }
     }
 }

@@ -26,6 +26,7 @@
 
 mod error;
 mod group;
+mod options;
 pub mod output;
 mod prepare;
 mod progress;
@@ -36,12 +37,16 @@ pub mod steps;
 mod summary;
 
 pub use error::{BadRow, DataError, Place, Reason};
-pub use group::{Group, Pair, Response};
+pub use group::{Group, Label, Pair, Response, Unanswered};
+pub use options::{Pairing, PrepareOptions};
 pub use output::{GroupRow, PairRow};
-pub use prepare::{Pairing, PrepareOptions, prepare};
+pub use prepare::prepare;
 pub use progress::{Progress, Stage};
 pub use rarebit_text::{Message, Text};
-pub use read::{GroupScore, GroupScores, Pairs, read_group_scores, read_pairs, read_samples};
+pub use read::{
+    GroupScore, GroupScores, Pairs, Prompt, read_group_scores, read_pairs, read_prompts,
+    read_samples,
+};
 pub use score::weigh_source;
 pub use source::{Columns, Groups, Shape, SkippedRows, Source, SourceOptions, SourceRow, Survey};
 pub use summary::{EmbedderIds, PromptCounts, SourceSummary, SplitSummary, Summary};

@@ -4,114 +4,31 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use rarebit_deviation::{Measure, Weighting};
-use serde::Serialize;
-
 use crate::error::DataError;
 use crate::group::{Group, Pair};
+use crate::options::{Pairing, PrepareOptions};
 use crate::output::{
-    Compression, GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows,
-    pair_rows,
+    GroupRow, Layout, MadeFolders, OutputFile, PairRow, TableWriter, group_rows, pair_rows,
 };
 use crate::progress::{Progress, Stage};
-use crate::source::{Shape, Source, SourceOptions};
-use crate::steps::clean::{CleanOptions, CountTokens, Dropped, clean, repeats};
-use crate::steps::divpo::DivpoOptions;
-use crate::steps::pairs::{PairOptions, pairs};
+use crate::source::{Shape, Source};
+use crate::steps::clean::{CountTokens, Dropped, clean, repeats};
+use crate::steps::given::{PairCounts, check_given};
+use crate::steps::pairs::pairs;
 use crate::steps::split::{Split, split};
 use crate::steps::surprise::SurpriseModel;
 use crate::steps::transform::{ScoreTransform, Transform};
 use crate::steps::weigh::{DeviationOver, Embedders, WeighedGroup, Weigher, keep_paired};
 use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summary};
 
-/// Every choice of a preparation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PrepareOptions {
-    /// Decides the split and the draws.
-    pub seed: u64,
-    /// The share of prompts held out.
-    pub test_size: f64,
-    /// How the source is read.
-    pub source: SourceOptions,
-    /// How scores are transformed.
-    pub score_transform: ScoreTransform,
-    /// What is dropped.
-    pub clean: CleanOptions,
-    /// How pairs are drawn.
-    pub pairs: Pairing,
-    /// What counts as far from the others.
-    pub deviation: Measure,
-    /// Over which responses deviation is measured.
-    pub deviation_over: DeviationOver,
-    /// How deviations become weights.
-    pub weighting: Weighting,
-    /// How Parquet is compressed.
-    pub compression: Compression,
-    /// Write each table as JSONL, too.
-    pub jsonl: bool,
-}
-
-/// Which responses meet in a pair, where the source does not say it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pairing {
-    /// Better-scored against worse-scored ones.
-    Score(PairOptions),
-    /// Rare and good against common and bad ones.
-    Divpo(DivpoOptions),
-}
-
-impl Default for Pairing {
-    /// The paper's, by score.
-    fn default() -> Self {
-        Self::Score(PairOptions::default())
-    }
-}
-
-impl Default for PrepareOptions {
-    /// The paper's, with seed 42.
-    fn default() -> Self {
-        Self {
-            seed: 42,
-            test_size: 0.1,
-            source: SourceOptions::default(),
-            score_transform: ScoreTransform::default(),
-            clean: CleanOptions::default(),
-            pairs: Pairing::default(),
-            deviation: Measure::default(),
-            deviation_over: DeviationOver::default(),
-            weighting: Weighting::default(),
-            compression: Compression::default(),
-            jsonl: false,
-        }
-    }
-}
-
-impl PrepareOptions {
-    fn validate(&self) -> Result<(), DataError> {
-        match &self.pairs {
-            Pairing::Score(options) => options.validate()?,
-            Pairing::Divpo(options) => options.validate()?,
-        }
-        if (0.0..=1.0).contains(&self.test_size) {
-            return Ok(());
-        }
-        Err(DataError::Option {
-            option: "test-size",
-            value: self.test_size.to_string(),
-            problem: "give a share from 0 to 1".to_owned(),
-        })
-    }
-}
-
 /// Reads `input` and writes `{train,test}/{groups,pairs}.parquet` and `summary.json` into `output`.
 ///
-/// Nothing in `output` changes before everything is written; then the files are renamed into their
-/// places, the summary last. The same input, options and embedders give the same bytes.
+/// Nothing in `output` changes until everything is written; then the files are renamed to their
+/// paths, the summary last. The same input, options and embedders give the same bytes.
 ///
 /// # Errors
-/// When the source cannot be read, an option makes no sense, an embedder or the model of surprise
-/// fails, or the output cannot be written.
+/// When the source cannot be read, an option is invalid, an embedder or the surprise model fails, or
+/// the output cannot be written.
 pub fn prepare(
     input: &Path,
     output: &Path,
@@ -163,6 +80,7 @@ pub fn prepare(
                 .to_string_lossy()
                 .into_owned(),
             shape: survey.shape,
+            reading: survey.reading.clone(),
             rows: survey.rows,
             skipped_rows: survey.skipped.clone(),
             responses: survey.responses,
@@ -176,6 +94,7 @@ pub fn prepare(
         surprise_model: surprise.map(|model| model.id().to_owned()),
         prompts: counts.prompts,
         dropped_responses: counts.dropped,
+        given_pairs: (survey.shape == Shape::Preference).then_some(counts.given),
         repeated_responses: counts.repeated,
         splits: folder
             .sides
@@ -194,12 +113,10 @@ fn transform(source: &Source, options: &PrepareOptions) -> Result<Option<Transfo
         if survey.shape == Shape::Preference {
             return Ok(None);
         }
-        return Err(DataError::UnknownShape {
+        return Err(DataError::NoScores {
             path: source.path().to_path_buf(),
-            available: survey.columns.clone(),
-            remedy: "no response has a score, and pairs are drawn by score: name its column with \
-                     --score-column (--comment-scores-column, --generation-scores-column for lists)"
-                .to_owned(),
+            columns: survey.column_types.clone(),
+            reading: survey.reading.clone(),
         });
     };
     let transform = Transform::new(options.score_transform, range);
@@ -221,6 +138,7 @@ fn transform(source: &Source, options: &PrepareOptions) -> Result<Option<Transfo
 struct Counts {
     prompts: PromptCounts,
     dropped: BTreeMap<Dropped, u64>,
+    given: PairCounts,
     repeated: u64,
 }
 
@@ -236,6 +154,7 @@ impl Counts {
         clean(&mut group, &options.clean, count_tokens, &mut |reason| {
             *self.dropped.entry(reason).or_default() += 1;
         })?;
+        check_given(&mut group, options.contradicting, &mut self.given);
         self.scores(&group);
         let pairs = match (&options.pairs, &group.pairs) {
             (Pairing::Score(by_score), _) => pairs(&group, by_score, options.seed),

@@ -1,8 +1,11 @@
-//! How far a long run is, handed to the caller as values.
+//! Progress of a long run, reported to the caller as values.
 
 use serde::Serialize;
 
-/// What is being done.
+/// Progress is reported once in this many rows.
+pub(crate) const PROGRESS_ROWS: u64 = 256;
+
+/// A stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -25,14 +28,14 @@ impl Stage {
     }
 }
 
-/// One step forward.
+/// A progress report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// What is being done.
     pub stage: Stage,
-    /// How much of `total` is behind: bytes of a text file, rows of a Parquet file, prompts of a
+    /// How much of `total` is done: bytes of a text file, rows of a Parquet file, prompts of a
     /// gathered one.
     pub done: u64,
-    /// The whole.
+    /// The total.
     pub total: u64,
 }

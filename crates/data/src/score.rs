@@ -1,14 +1,18 @@
 //! Only the scoring: deviations and weights of every group of a source.
 
+use std::collections::BTreeMap;
+
 use crate::error::DataError;
 use crate::progress::{Progress, Stage};
 use crate::source::Source;
-use crate::steps::clean::{CleanOptions, clean};
+use crate::steps::clean::{CleanOptions, Dropped, clean};
 use crate::steps::weigh::{WeighedGroup, Weigher};
 
-/// Weighs every group of a source and hands it to `each`, in order.
+/// Weighs every group of a source and hands it to `each`, in order; returns how many responses were
+/// dropped, by reason.
 ///
-/// Empty responses are left out, and with `dedup` exact repeats; nothing else is cleaned.
+/// Empty and deleted responses are left out, and with `dedup` exact repeats; nothing else is
+/// cleaned.
 ///
 /// # Errors
 /// When the source cannot be read, the weigher fails, or `each` does.
@@ -18,7 +22,8 @@ pub fn weigh_source<E: From<DataError>>(
     dedup: bool,
     progress: &mut dyn FnMut(Progress),
     each: &mut dyn FnMut(WeighedGroup) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<BTreeMap<Dropped, u64>, E> {
+    let mut dropped = BTreeMap::new();
     let options = CleanOptions {
         drop_moderator: false,
         dedup,
@@ -27,7 +32,9 @@ pub fn weigh_source<E: From<DataError>>(
     let mut groups = source.groups(progress)?;
     while let Some(group) = groups.next() {
         let mut group = group?;
-        clean(&mut group, &options, None, &mut |_| ())?;
+        clean(&mut group, &options, None, &mut |reason| {
+            *dropped.entry(reason).or_default() += 1;
+        })?;
         if group.responses.is_empty() {
             continue;
         }
@@ -43,5 +50,6 @@ pub fn weigh_source<E: From<DataError>>(
             total,
         });
     }
-    weigher.finish()?.into_iter().try_for_each(each)
+    weigher.finish()?.into_iter().try_for_each(each)?;
+    Ok(dropped)
 }

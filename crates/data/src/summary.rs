@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::Reason;
-use crate::prepare::PrepareOptions;
+use crate::options::PrepareOptions;
 use crate::source::{Shape, SkippedRows};
 use crate::steps::clean::Dropped;
+use crate::steps::given::PairCounts;
 use crate::steps::split::Split;
 use crate::steps::weigh::WeighedGroup;
 
@@ -21,13 +22,16 @@ pub struct Summary {
     pub source: SourceSummary,
     /// Identities of the embedders.
     pub embedders: EmbedderIds,
-    /// Identity of the model that was asked how surprising responses are.
+    /// Identity of the model that measured surprise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub surprise_model: Option<String>,
     /// Prompts, by what became of them.
     pub prompts: PromptCounts,
     /// Responses dropped, by reason.
     pub dropped_responses: BTreeMap<Dropped, u64>,
+    /// Pairs that the source gives, by what is odd about them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_pairs: Option<PairCounts>,
     /// Kept responses that repeat the exact text of an earlier one of their prompt.
     pub repeated_responses: u64,
     /// What was written, per side of the split.
@@ -43,6 +47,8 @@ pub struct SourceSummary {
     pub file: String,
     /// What a row means.
     pub shape: Shape,
+    /// Which column is taken for what.
+    pub reading: String,
     /// Rows that were used.
     pub rows: u64,
     /// Rows that could not be, by reason.
@@ -71,17 +77,17 @@ pub struct PromptCounts {
     pub read: u64,
     /// Written.
     pub kept: u64,
-    /// Of which no response was left to measure deviation over.
+    /// With no response left after cleaning.
     pub emptied: u64,
-    /// With one response, which has no deviation and the weight 1.
+    /// With a single response, which has no deviation and weight 1.
     pub alone: u64,
     /// Whose scores are all equal, so that no pair can be drawn.
     pub all_tied: u64,
     /// Whose responses are all the same text, so that no pair can be drawn.
     pub all_repeats: u64,
-    /// Fewer than two of whose responses have a score.
+    /// With fewer than two scored responses.
     pub without_scores: u64,
-    /// Written without a pair, for whatever reason.
+    /// Written without a pair, for any reason.
     pub without_pairs: u64,
 }
 

@@ -3,8 +3,8 @@
 use crate::weight::{Weighting, mixed, spread, unit};
 use crate::{DeviationError, Mix, Signal};
 
-/// One prompt's signals beside the deviations, one number per response; `None`, or no entry, where
-/// it is not known. What the mix leaves out may be empty.
+/// One prompt's signals besides the deviations, one number per response; `None`, or no entry, where
+/// it is unknown. A signal that the mix leaves out may be empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Signals<'a> {
     /// See [`Signal::Novelty`].
@@ -22,18 +22,18 @@ pub struct Signals<'a> {
 /// w_i = s_i / mean_j(s_j)
 /// ```
 ///
-/// `u_k` is a signal's min-max within the prompt, or its ranks; that of diversity is made of the
-/// kinds' geometric mean. Floor, tau and shrinkage act as in [`weights`](crate::weights), whose `per_kind_raw` this
-/// takes, too. (CrPO, arXiv 2505.14442.) A signal that is the same for all responses is 0.5 for
-/// each, and every weight is 1 when all signals are, or when a response is alone.
+/// `u_k` is a signal's min-max within the prompt, or its ranks; for diversity, of the kinds'
+/// geometric mean. Floor, tau and shrinkage act as in [`weights`](crate::weights), which takes the same
+/// `per_kind_raw`. (CrPO, arXiv 2505.14442.) A signal that is the same for all responses is 0.5 for
+/// each. Every weight is 1 when that holds for all signals, and when there is one response only.
 ///
 /// # Errors
 /// When a signal that counts is missing or not finite for a response of several.
 ///
 /// # Departures
-/// CrPO multiplies the loss by the sum as it is, which averages anything up to the sum of the
-/// lambdas; here weights average 1, so that a recipe changes whom a model learns from and not how
-/// fast. CrPO's code gives a response that is alone diversity and novelty 0.
+/// CrPO multiplies the loss by the sum itself, whose mean is anything up to the sum of the lambdas;
+/// here weights average 1, so that a recipe changes what a model learns from, not how fast. CrPO's
+/// code gives a single response diversity 0 and novelty 0.
 ///
 /// # Panics
 /// As [`weights`](crate::weights) does, where diversity counts.

@@ -2,12 +2,12 @@
 
 use crate::DistanceMatrix;
 
-/// Deviations of one prompt that differ by no more than this are the same deviation.
+/// Deviations of one prompt that differ by no more than this count as equal.
 ///
-/// Distances come from 32-bit vectors and carry an error of some 1e-7, and the same text embedded
-/// in two batches of different length can differ by about as much. Min-max would stretch such a
-/// difference to the whole of `[0, 1]`: with two responses, whose deviations are one number, one
-/// weight would become 0 and the other 2 by rounding alone.
+/// Distances come from 32-bit vectors and carry an error of some 1e-7; the same text embedded in two
+/// batches of different lengths can differ by about as much. Min-max would stretch such a difference
+/// to all of `[0, 1]`: of two responses, whose deviations are equal by definition, one would get the
+/// weight 0 and the other 2 by rounding alone.
 pub const TIE_TOLERANCE: f64 = 1e-6;
 
 /// The mean distance of each response to the other responses,
@@ -16,7 +16,7 @@ pub const TIE_TOLERANCE: f64 = 1e-6;
 /// d_i = 1/(n-1) * sum_{j != i} (1 - <e(y_i), e(y_j)>)        in [0, 2]
 /// ```
 ///
-/// (arXiv 2503.17126, section 3). A response that is alone has no deviation: `None`.
+/// (arXiv 2503.17126, section 3). A single response has no deviation: `None`.
 #[must_use]
 pub fn deviations(matrix: &DistanceMatrix) -> Vec<Option<f64>> {
     let n = matrix.len();
@@ -29,8 +29,7 @@ pub fn deviations(matrix: &DistanceMatrix) -> Vec<Option<f64>> {
 
 /// Min-max of one prompt's raw deviations, `u_i = (d_i - min d) / (max d - min d)`.
 ///
-/// Deviations within [`TIE_TOLERANCE`] of each other are taken for equal; if all are, every `u_i`
-/// is 0.5.
+/// Deviations within [`TIE_TOLERANCE`] of each other count as equal; if all do, every `u_i` is 0.5.
 ///
 /// # Panics
 /// When a deviation is not finite. Those of [`deviations`] always are.
@@ -76,7 +75,7 @@ pub fn normalise_ranks(raw: &[f64]) -> Vec<f64> {
     u
 }
 
-/// Responses whose deviations are one and the same up to [`TIE_TOLERANCE`].
+/// Responses whose deviations are equal within [`TIE_TOLERANCE`].
 struct Tie {
     /// The smallest of the deviations.
     value: f64,

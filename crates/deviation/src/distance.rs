@@ -15,8 +15,8 @@ pub struct DistanceMatrix {
 impl DistanceMatrix {
     /// Distances `1 - <a, b> / (|a| |b|)` between all pairs of `embeddings`, each in `[0, 2]`.
     ///
-    /// Dividing by the lengths changes nothing for an embedder's rows, which have length 1, and
-    /// makes precomputed vectors of any length welcome. A zero vector (an empty text) has no
+    /// Dividing by the lengths changes nothing for an embedder's rows, which have length 1, and allows
+    /// precomputed vectors of any length. A zero vector (an empty text) has no
     /// direction: it is at distance 1 from every other text and at distance 0 from another zero
     /// vector. Equal rows are at distance 0 exactly.
     ///

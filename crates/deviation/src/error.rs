@@ -1,6 +1,6 @@
 //! What can be wrong with embeddings and weighting settings.
 
-use crate::Signal;
+use crate::{Kind, Signal, UnknownName};
 
 /// Why distances or weights could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum DeviationError {
     #[error("the floor is {0}; it is a bound on a score in [0, 1] and must lie there too")]
     Floor(f64),
     /// The shrinkage is negative, infinite or NaN.
-    #[error("the shrinkage kappa is {0}; it must be a number of responses, 0 or more")]
+    #[error("the shrinkage kappa is {0}; give a number of responses, 0 or more")]
     Shrinkage(f64),
     /// The exponent of the weights is negative, infinite or NaN.
     #[error("tau is {0}; it must be a number from 0, where 1 changes nothing")]
@@ -38,7 +38,7 @@ pub enum DeviationError {
     /// The share of the semantic kind lies outside of `[0, 1]`, or there is nothing to share.
     #[error("the semantic share is {0}; it must be from 0 to 1, and both kinds must be mixed")]
     SemanticShare(f64),
-    /// A part of a mix that is no signal with its lambda.
+    /// A part of a mix that does not give a signal its lambda.
     #[error("`{part}` is not SIGNAL=LAMBDA, such as novelty=0.5")]
     MalformedMix {
         /// The part.
@@ -63,7 +63,7 @@ pub enum DeviationError {
     /// Diversity is to count though no kind of deviation does.
     #[error("diversity counts in the mix, but no kind of deviation is measured for it")]
     MixWithoutKinds,
-    /// A signal that the mix counts is not known of a response.
+    /// A response lacks a signal that the mix counts.
     #[error("response {response} has no {signal}, which the mix counts")]
     MissingSignal {
         /// The signal.
@@ -81,12 +81,25 @@ pub enum DeviationError {
         /// Its value.
         value: f64,
     },
-    /// A name that is no kind, no choice of kinds and no signal.
-    #[error("`{name}` is not one of {expected}")]
-    UnknownKind {
-        /// The name that was given.
-        name: String,
-        /// The names that exist.
-        expected: &'static str,
+    /// A response has no deviation of a kind that the weights follow.
+    #[error("response {response} has no {kind} deviation, which the weights follow")]
+    MissingDeviation {
+        /// The kind.
+        kind: Kind,
+        /// Index of the response.
+        response: usize,
     },
+    /// A deviation is NaN or infinite.
+    #[error("the {kind} deviation of response {response} is {value}; it must be finite")]
+    DeviationNotFinite {
+        /// The kind.
+        kind: Kind,
+        /// Index of the response.
+        response: usize,
+        /// Its value.
+        value: f64,
+    },
+    /// The name of a signal that does not exist.
+    #[error(transparent)]
+    Name(#[from] UnknownName),
 }

@@ -5,15 +5,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DeviationError;
+use crate::UnknownName;
 
-/// What a distance between two texts is about.
+/// The aspect of two texts that a distance compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// What is told: plot, people, places.
+    /// Content: plot, people, places.
     Semantic,
-    /// How it is told: voice, person, tense, punctuation.
+    /// Style: voice, person, tense, punctuation.
     Style,
 }
 
@@ -38,13 +38,13 @@ impl fmt::Display for Kind {
 }
 
 impl FromStr for Kind {
-    type Err = DeviationError;
+    type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
             "semantic" => Ok(Kind::Semantic),
             "style" => Ok(Kind::Style),
-            _ => Err(DeviationError::UnknownKind {
+            _ => Err(UnknownName {
                 name: name.to_owned(),
                 expected: "semantic, style",
             }),
@@ -104,7 +104,7 @@ impl fmt::Display for Kinds {
 }
 
 impl FromStr for Kinds {
-    type Err = DeviationError;
+    type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name {
@@ -112,7 +112,7 @@ impl FromStr for Kinds {
             "style" => Ok(Kinds::Style),
             "both" => Ok(Kinds::Both),
             "none" => Ok(Kinds::None),
-            _ => Err(DeviationError::UnknownKind {
+            _ => Err(UnknownName {
                 name: name.to_owned(),
                 expected: "semantic, style, both, none",
             }),

@@ -10,7 +10,8 @@
 //!    another number of the same sense,
 //! 4. [`normalise`] spreads the deviations of a prompt over `[0, 1]`,
 //! 5. [`weights`] mixes the kinds and scales the result to a mean of 1, or [`additive_weights`]
-//!    adds them to other signals, as "Creative Preference Optimization" does ([arXiv 2505.14442]).
+//!    adds them to other signals, as "Creative Preference Optimization" does ([arXiv 2505.14442]);
+//!    [`Weighting::weigh`] picks between the two and checks the [`Measurements`] first.
 //!
 //! ```
 //! use rarebit_deviation::{DistanceMatrix, Kinds, Weighting, deviations, embed, weights};
@@ -30,7 +31,7 @@
 //! Each sample counts once: a text that occurs three times is three responses, each at distance 0
 //! from its copies. Copies of one text therefore share one deviation and one weight, and pull each
 //! other's deviation down. (The reference code keys by text, so that copies collapse in the mean
-//! but not in the deviation.) Whoever wants copies to count as one response removes them first.
+//! but not in the deviation.) To count copies as one response, remove the repeats first.
 //!
 //! [arXiv 2503.17126]: https://arxiv.org/abs/2503.17126
 //! [arXiv 2505.14442]: https://arxiv.org/abs/2505.14442
@@ -42,8 +43,11 @@ pub mod embed;
 mod error;
 mod kind;
 mod measure;
+mod measurements;
 mod mix;
+mod name;
 mod novelty;
+mod signal;
 mod weight;
 
 pub use additive::{Signals, additive_weights};
@@ -53,6 +57,9 @@ pub use embed::{EmbedError, Embedder};
 pub use error::DeviationError;
 pub use kind::{Kind, Kinds};
 pub use measure::Measure;
-pub use mix::{Mix, Signal};
+pub use measurements::Measurements;
+pub use mix::Mix;
+pub use name::UnknownName;
 pub use novelty::{WordVectors, distinct_words, novelty};
+pub use signal::Signal;
 pub use weight::{Weighting, renormalise, weights};

@@ -1,4 +1,4 @@
-//! What counts as far from the others: the mean distance, the nearest one, or a determinant.
+//! How distance from the others is measured: mean distance, nearest neighbour, or determinant.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,27 @@ use crate::{DistanceMatrix, deviations};
 
 /// How a response's distances to the others become its raw deviation.
 ///
-/// Whatever the measure, copies of a text share one deviation, two responses to a prompt have the
-/// same, and a response that is alone has none.
+/// With every measure, copies of a text share one deviation, the two responses of a prompt of two
+/// have the same deviation, and a single response has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Measure {
-    /// The mean distance to the others, the paper's: [`deviations`]. It tells who is far from the
-    /// crowd: of two equal responses far out, both deviate much.
+    /// The mean distance to the others, as in the paper: [`deviations`]. It measures distance from
+    /// the crowd: two equal responses far from all others both deviate much.
     #[default]
     Mean,
-    /// The distance to the nearest other, `min_{j != i} D_ij`, in `[0, 2]`. A response with a near
-    /// twin does not deviate, wherever the two are.
+    /// The distance to the nearest other response, `min_{j != i} D_ij`, in `[0, 2]`. A response with
+    /// a near twin does not deviate, wherever the two are.
     Nearest,
-    /// What the response adds to the log-determinant of the set,
+    /// What the response adds to the log-determinant of the group,
     ///
     /// ```text
     /// d_i = log det(L + I) - log det(L_{-i} + I),  L_ij = 1 - D_ij       in [0, log 2]
     /// ```
     ///
-    /// `L_{-i}` being without the response. With `L` as the kernel of a determinantal point process
-    /// (Kulesza and Taskar, arXiv 1207.6083) this is `-log(1 - P(i in Y))`, so that it orders
-    /// responses as their marginal probabilities do. All others count, near ones the most.
+    /// where `L_{-i}` is `L` without the response. With `L` as the kernel of a determinantal point
+    /// process (Kulesza and Taskar, arXiv 1207.6083) this is `-log(1 - P(i in Y))`, which orders
+    /// responses by their marginal probabilities. All others count, near ones the most.
     LogDet,
 }
 

@@ -1,66 +1,11 @@
-//! What CrPO adds up: four signals, and how much each of them counts.
+//! How much each signal counts in the sum of CrPO.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DeviationError;
-
-/// A number of a response that says something good about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Signal {
-    /// How far it is from the prompt's other responses.
-    Diversity,
-    /// How much its words lie otherwise apart than those of all responses: [`novelty`](crate::novelty).
-    Novelty,
-    /// How little a language model expected it: its perplexity, given the prompt.
-    Surprise,
-    /// How good it is: its score.
-    Quality,
-}
-
-impl Signal {
-    /// Every signal, in the order that files and messages keep.
-    pub const ALL: [Signal; 4] = [
-        Signal::Diversity,
-        Signal::Novelty,
-        Signal::Surprise,
-        Signal::Quality,
-    ];
-
-    /// The name in files and on the command line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Signal::Diversity => "diversity",
-            Signal::Novelty => "novelty",
-            Signal::Surprise => "surprise",
-            Signal::Quality => "quality",
-        }
-    }
-}
-
-impl fmt::Display for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Signal {
-    type Err = DeviationError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Signal::ALL.into_iter();
-        known
-            .clone()
-            .find(|signal| signal.as_str() == name)
-            .ok_or_else(|| DeviationError::UnknownKind {
-                name: name.to_owned(),
-                expected: "diversity, novelty, surprise, quality",
-            })
-    }
-}
+use crate::{DeviationError, Signal, UnknownName};
 
 /// How much each [`Signal`] counts, `lambda` in CrPO's sum; 0 leaves it out.
 ///
@@ -135,7 +80,11 @@ impl FromStr for Mix {
                 part: part.to_owned(),
             };
             let (name, lambda) = part.split_once('=').ok_or_else(malformed)?;
-            let signal: Signal = name.trim().parse()?;
+            let name = name.trim();
+            let signal = Signal::named(name).ok_or_else(|| UnknownName {
+                name: name.to_owned(),
+                expected: "diversity, novelty, surprise, quality",
+            })?;
             let lambda: f64 = lambda.trim().parse().map_err(|_| malformed())?;
             if seen.contains(&signal) {
                 return Err(DeviationError::SignalTwice(signal));

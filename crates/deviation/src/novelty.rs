@@ -1,4 +1,4 @@
-//! How far the words of a text lie apart, and how otherwise than those of all responses.
+//! How unusual the distances between a response's words are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::DeviationError;
 use crate::distance::check_rows;
 
-/// The distinct words of a text, lower-cased, as Unicode's word boundaries have them.
+/// The distinct words of a text, lower-cased, split at Unicode word boundaries.
 #[must_use]
 pub fn distinct_words(text: &str) -> BTreeSet<String> {
     let lower = text.to_lowercase();
@@ -21,7 +21,7 @@ pub struct WordVectors {
 }
 
 impl WordVectors {
-    /// An embedder's rows for `words`, in their order; of any length.
+    /// An embedder's vectors of `words`, in their order; they need not be normalised.
     ///
     /// # Errors
     /// When rows differ in their number of components, or a component is not finite.
@@ -42,7 +42,7 @@ impl WordVectors {
     }
 }
 
-/// The zero vector stays.
+/// Scaled to length 1; the zero vector stays as it is.
 fn unit(row: &[f32]) -> Vec<f64> {
     let squares = row.iter().map(|&v| f64::from(v) * f64::from(v));
     let length = squares.sum::<f64>().sqrt();
@@ -60,8 +60,7 @@ fn unit(row: &[f32]) -> Vec<f64> {
 /// creativity from narratives with distributional semantic modeling", 2022; with one vector per
 /// word as CrPO's code takes it). 0 for a text of fewer than two words.
 fn divergent_semantic_integration<'a>(vectors: impl Iterator<Item = &'a [f64]>) -> f64 {
-    // sum_{a != b} <e_a, e_b> = |sum e|^2 - sum |e|^2: time and memory grow with the words, not
-    // with their pairs.
+    // sum_{a != b} <e_a, e_b> = |sum e|^2 - sum |e|^2 makes time and memory linear in the words.
     let mut sum: Vec<f64> = Vec::new();
     let (mut squares, mut words) = (0.0, 0.0);
     for vector in vectors {
@@ -79,16 +78,16 @@ fn divergent_semantic_integration<'a>(vectors: impl Iterator<Item = &'a [f64]>) 
     (1.0 - together / (words * (words - 1.0))).clamp(0.0, 2.0)
 }
 
-/// How otherwise the words of each response lie apart than those of all responses together,
+/// How unusual each response's word distances are beside those of all responses together,
 ///
 /// ```text
 /// novelty_i = 2 * |DSI(y_i) - DSI(y_1 .. y_n)|                in [0, 4]
 /// ```
 ///
-/// (CrPO, arXiv 2505.14442). Words without a vector are passed over.
+/// (CrPO, arXiv 2505.14442). Words without a vector are ignored.
 ///
 /// # Departures
-/// Words are those of Unicode's word boundaries in place of spaCy's tokens without punctuation.
+/// Words are split at Unicode word boundaries; CrPO takes spaCy's tokens without punctuation.
 #[must_use]
 pub fn novelty(texts: &[&str], vectors: &WordVectors) -> Vec<f64> {
     let words: Vec<BTreeSet<String>> = texts.iter().map(|text| distinct_words(text)).collect();

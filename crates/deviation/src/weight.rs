@@ -12,29 +12,30 @@ pub struct Weighting {
     pub kinds: Kinds,
     /// The least mixed score `s_i` that a response can have, in `[0, 1]`.
     ///
-    /// Without it the least deviating response of every prompt has weight 0 and teaches nothing.
+    /// Without it the least deviating response of every prompt has weight 0 and adds nothing to the
+    /// loss.
     /// The floor acts before the mean is taken, so the weights still average 1. 0.1 corresponds to
     /// the reference code's -0.8 on its scale of -1 to 1.
     pub floor: Option<f64>,
     /// Ranks in place of min-max: `u = (rank - 1/2) / n`.
     pub rank: bool,
-    /// `kappa` in `w <- 1 + (w - 1) * n / (n + kappa)`: how many responses it takes before their
-    /// deviations are believed as much as the plain weight 1.
+    /// `kappa` in `w <- 1 + (w - 1) * n / (n + kappa)`: the number of responses at which their
+    /// deviations count as much as the plain weight 1.
     pub shrinkage: Option<f64>,
-    /// `tau` in `w <- w^tau`, scaled to mean 1 again: below 1 weights are more alike, above 1 less;
-    /// 0 makes all of them 1.
+    /// `tau` in `w <- w^tau`, rescaled to mean 1: below 1 it evens the weights out, above 1 it
+    /// sharpens them; 0 makes all of them 1.
     pub tau: Option<f64>,
     /// `a` in `s_i = u_semantic^a * u_style^(1-a)`, in `[0, 1]`, where both kinds are mixed.
     /// Default: 1/2, the geometric mean.
     pub semantic_share: Option<f64>,
-    /// The signals that are added up, in place of the deviations alone:
+    /// The signals to add up, where weights follow more than deviation:
     /// [`additive_weights`](crate::additive_weights).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<Mix>,
 }
 
 impl Weighting {
-    /// The kinds whose deviations the weights follow: those that are mixed, unless a mix of signals
+    /// The kinds whose deviations the weights follow: [`Self::kinds`], or none where a mix of signals
     /// leaves diversity out.
     #[must_use]
     pub fn follows(&self) -> Kinds {
@@ -44,7 +45,7 @@ impl Weighting {
         }
     }
 
-    /// Whether the numbers lie in their ranges.
+    /// Checks that every number is in its range.
     ///
     /// # Errors
     /// When the floor or the semantic share is not in `[0, 1]`, the shrinkage, tau or a lambda is
@@ -86,13 +87,13 @@ impl Weighting {
 ///
 /// `per_kind_raw` holds the raw deviations of the kinds that are mixed, in the order of
 /// [`Kinds::as_slice`], one slice of length `n` per kind. With [`Kinds::None`] any slice will do: it
-/// only says how many responses there are. The settings are taken to be
-/// [valid](Weighting::validate); a mix is what [`additive_weights`](crate::additive_weights) is for.
+/// only says how many responses there are. The settings must be [valid](Weighting::validate); a mix
+/// is the business of [`additive_weights`](crate::additive_weights).
 ///
-/// Every weight is 1 when no response stands out: for a response alone (whatever number stands in
-/// for the deviation it does not have), for two responses, for equal deviations, and when every
-/// `s_i` is 0 because each response is the least deviating of some kind. In that last case weights
-/// of 0 would make the prompt vanish silently.
+/// Every weight is 1 when no response stands out: for a single response (whatever stands in for its
+/// missing deviation), for two responses, for equal deviations, and when every `s_i` is 0 because
+/// each response is the least deviating of some kind. Weights of 0 would silently remove such a
+/// prompt from training.
 ///
 /// # Departures
 /// The reference code rescales `s` to `[-1, 1]`, centres it and adds 1 in the trainer; the algebra
@@ -160,7 +161,7 @@ pub(crate) fn spread(scores: &[f64], weighting: &Weighting) -> Vec<f64> {
     let floor = weighting.floor.unwrap_or(0.0);
     let mut scores: Vec<f64> = scores.iter().map(|s| s.max(floor)).collect();
     if let Some(tau) = weighting.tau {
-        // Over the largest, so that a large tau leaves it something.
+        // Divided by the largest first, so that a large tau does not underflow.
         let most = scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         scores.iter_mut().for_each(|s| *s = (*s / most).powf(tau));
     }
@@ -176,9 +177,9 @@ pub(crate) fn spread(scores: &[f64], weighting: &Weighting) -> Vec<f64> {
 
 /// The same proportions with mean 1; all 1 when every value is 0.
 ///
-/// [`weights`] average 1 over all responses of a prompt, but the loss reads only the chosen ones,
-/// whose mean is something else, so a weighted objective takes longer or shorter steps than its
-/// plain sibling. Applied to the weights of all chosen responses this makes the steps comparable.
+/// [`weights`] average 1 over all responses of a prompt, but the loss reads those of the chosen ones
+/// only. Their mean differs from 1, so a weighted objective takes longer or shorter steps than its
+/// plain counterpart. Renormalising the weights of all chosen responses makes the steps comparable.
 #[must_use]
 pub fn renormalise(values: &[f64]) -> Vec<f64> {
     let mean = values.iter().sum::<f64>() / values.len() as f64;

@@ -72,6 +72,7 @@ pub(crate) fn summarise(
         empty: responses()
             .filter(|response| response.text.trim().is_empty())
             .count(),
+        unanswered: system.samples.unanswered.clone(),
         missing: missing(system, all),
         metrics: metrics.par_iter().filter_map(interval).collect(),
         histograms: histograms.collect(),

@@ -117,6 +117,10 @@ pub struct System {
     /// Responses of nothing but white space.
     #[serde(default)]
     pub empty: usize,
+    /// Responses that are not an answer and take no part in any metric, by reason: `empty`, `error`,
+    /// `content_filter`, `refusal`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unanswered: BTreeMap<String, usize>,
     /// Ids of the prompts that some other system has and this one lacks. They take no part in the
     /// paired differences.
     #[serde(default)]
@@ -126,6 +130,24 @@ pub struct System {
     /// How the distances between a prompt's responses are spread, by kind of embedder.
     #[serde(default)]
     pub histograms: BTreeMap<String, Histogram>,
+}
+
+impl System {
+    /// How many responses were left out and why, in words; `None` if none was.
+    pub fn left_out(&self) -> Option<String> {
+        let count: usize = self.unanswered.values().sum();
+        let reasons = self.unanswered.iter();
+        let reasons: Vec<String> = reasons
+            .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
+            .collect();
+        (count > 0).then(|| {
+            format!(
+                "{count} of {} responses left out, which are not answers: {}",
+                count + self.responses,
+                reasons.join(", ")
+            )
+        })
+    }
 }
 
 /// The shares of a prompt's pairs of responses by their distance, averaged over prompts.

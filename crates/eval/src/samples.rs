@@ -1,6 +1,6 @@
 //! What is evaluated: the responses of one system, by prompt.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -47,6 +47,8 @@ pub struct SystemSamples {
     pub file: String,
     /// The prompts, in the order in which they are shown.
     pub prompts: Vec<PromptSamples>,
+    /// How many responses were left out because they are not an answer, by reason.
+    pub unanswered: BTreeMap<String, usize>,
 }
 
 impl SystemSamples {
@@ -95,6 +97,7 @@ impl SystemSamples {
             name: name.to_owned(),
             file: file.to_owned(),
             prompts,
+            unanswered: BTreeMap::new(),
         })
     }
 

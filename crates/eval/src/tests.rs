@@ -165,6 +165,31 @@ fn missing_prompts_are_listed_and_left_out_of_differences() {
 }
 
 #[test]
+fn what_was_left_out_stands_beside_the_numbers() {
+    let mut failing = varied();
+    failing.unanswered = [("content_filter".to_owned(), 3), ("empty".to_owned(), 1)].into();
+    let found = run(&[alike(), failing], &quick()).unwrap();
+    assert_eq!(found.systems[0].left_out(), None);
+    let note = "4 of 8 responses left out, which are not answers: 3 content filter, 1 empty";
+    assert_eq!(found.systems[1].left_out().as_deref(), Some(note));
+    let json = serde_json::to_value(&found).unwrap();
+    assert_eq!(json["systems"][1]["unanswered"]["content_filter"], 3);
+    assert!(json["systems"][0].get("unanswered").is_none());
+    let report = crate::report::Report {
+        title: "Left out".to_owned(),
+        evaluation: &found,
+        baseline: None,
+        runs: Vec::new(),
+        extra_sections: Vec::new(),
+        reproduce: Vec::new(),
+        about: Vec::new(),
+    };
+    let page = crate::report::render(&report);
+    // In the head, and beside the table.
+    assert_eq!(page.matches(note).count(), 2);
+}
+
+#[test]
 fn a_single_response_has_no_diversity() {
     let found = run(
         &[system("one", &[("p", "x y", None), ("q", "", None)])],

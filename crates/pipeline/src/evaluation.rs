@@ -1,5 +1,6 @@
 //! Systems and their evaluations, as files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -10,23 +11,26 @@ use rarebit_eval::{Evaluation, SampleRow, SystemSamples, evaluation_csv};
 use rarebit_train::METRICS;
 use serde_json::Value;
 
-use crate::error::{Context as _, PipelineError, Result, bail};
+use crate::error::{Context as _, PipelineError, Result, bail, ensure};
 use crate::output;
 
 /// The configuration in a run folder.
 const CONFIG: &str = "config.toml";
 
-/// Reads the responses of one system; `score_column` holds their quality.
+/// Reads the responses of one system. Those that are not an answer are left out and counted.
 ///
 /// # Errors
-/// When the file cannot be read or holds no responses.
-pub fn read_system(name: &str, path: &Path, score_column: &str) -> Result<SystemSamples> {
-    let mut options = SourceOptions::default();
-    options.columns.score = score_column.to_owned();
+/// When the file cannot be read or holds no answer.
+pub fn read_system(name: &str, path: &Path, options: &SourceOptions) -> Result<SystemSamples> {
     let mut rows = Vec::new();
-    for group in read_samples(path, &options)? {
+    let mut unanswered = BTreeMap::new();
+    for group in read_samples(path, options)? {
         let group = group?;
         for (sample, response) in group.responses.into_iter().enumerate() {
+            if let Some(reason) = response.unanswered() {
+                *unanswered.entry(reason.as_str().to_owned()).or_default() += 1;
+                continue;
+            }
             rows.push(SampleRow {
                 prompt_id: group.id.clone(),
                 prompt: group.prompt.to_string(),
@@ -36,11 +40,14 @@ pub fn read_system(name: &str, path: &Path, score_column: &str) -> Result<System
             });
         }
     }
-    Ok(SystemSamples::from_rows(
-        name,
-        &path.display().to_string(),
-        rows,
-    )?)
+    ensure!(
+        !rows.is_empty(),
+        "{} holds no answer: all its responses are empty, failed, filtered or refused",
+        path.display()
+    );
+    let mut samples = SystemSamples::from_rows(name, &path.display().to_string(), rows)?;
+    samples.unanswered = unanswered;
+    Ok(samples)
 }
 
 /// Writes an evaluation as JSON, and its table as CSV if asked for.

@@ -20,6 +20,9 @@ pub struct Message {
     pub role: String,
     /// The text of the turn.
     pub content: String,
+    /// Who speaks, for chat templates that tell participants apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl Message {
@@ -28,6 +31,7 @@ impl Message {
         Self {
             role: role.into(),
             content: content.into(),
+            name: None,
         }
     }
 }

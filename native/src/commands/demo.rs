@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rarebit_data::PrepareOptions;
 use rarebit_data::steps::weigh::Embedders;
+use rarebit_data::{PrepareOptions, SourceOptions};
 use rarebit_deviation::Embedder;
 use rarebit_eval::report::{Block, Report, Section};
 use rarebit_eval::{Bootstrap, EvalOptions, Evaluation, evaluate};
@@ -209,7 +209,7 @@ impl Demo {
         let systems = [GOLD, "sft", "dpo", "ddpo"];
         let samples = systems
             .iter()
-            .map(|name| read_system(name, &self.judged_file(name), "score"))
+            .map(|name| read_system(name, &self.judged_file(name), &SourceOptions::default()))
             .collect::<Result<Vec<_>, _>>()?;
         let options = EvalOptions {
             seed: self.args.seed,

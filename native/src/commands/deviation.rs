@@ -129,7 +129,11 @@ impl Run<'_> {
             each,
         );
         self.events.send(&Event::Prepared);
-        weighed
+        for (reason, count) in weighed? {
+            self.events
+                .note(&format!("{count} responses dropped: {}", reason.as_str()));
+        }
+        Ok(())
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {

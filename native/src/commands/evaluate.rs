@@ -4,10 +4,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rarebit_pipeline::evaluation::{read_system, write_evaluation};
+use rarebit_pipeline::settings::columns::ColumnSettings;
 
 use super::Global;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
+use crate::progress;
 
 /// Measure how good and how different responses are
 ///
@@ -39,21 +41,26 @@ pub(crate) struct EvaluateArgs {
     json: bool,
     #[command(flatten)]
     measures: MeasureArgs,
-    /// The column of a response's quality
-    #[arg(long, value_name = "NAME", default_value = "score")]
-    score_column: String,
+    #[command(flatten)]
+    columns: ColumnSettings,
 }
 
 pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    let options = args.columns.options();
     let systems = args
         .systems
         .iter()
         .map(|argument| {
             let (name, file) = split(argument);
-            read_system(&name, &file, &args.score_column)
+            read_system(&name, &file, &options)
         })
         .collect::<Result<Vec<_>, _>>()?;
     let evaluation = args.measures.evaluate(systems, global)?;
+    for system in &evaluation.systems {
+        if let Some(note) = system.left_out() {
+            progress::note(&format!("{}: {note}", system.name));
+        }
+    }
     write_evaluation(&evaluation, &args.output, args.csv.as_deref())?;
     let mut out = io::stdout().lock();
     match args.json {

@@ -15,6 +15,7 @@ use rarebit_pipeline::generate::{
 };
 use rarebit_pipeline::model;
 use rarebit_pipeline::settings::chat::ChatSettings;
+use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::given;
 use rarebit_pipeline::settings::sampling::SamplingSettings;
 
@@ -46,8 +47,8 @@ pub(crate) struct GenerateArgs {
     /// A prompt; may be repeated
     #[arg(long = "prompt", value_name = "TEXT")]
     prompts: Vec<String>,
-    /// A file of prompts: JSONL with `prompt` (text, or a list of messages), .txt with one per
-    /// line, or anything that `rarebit prepare` reads or writes
+    /// A file of prompts: .txt with one per line, or rows with `prompt` (text, or a list of messages)
+    /// in any format that `rarebit prepare` reads or writes
     #[arg(long, value_name = "FILE", conflicts_with = "prompts")]
     prompts_file: Option<PathBuf>,
     /// Take only the first prompts of the file
@@ -71,6 +72,8 @@ pub(crate) struct GenerateArgs {
     provider: ProviderArgs,
     #[command(flatten)]
     chat: ChatSettings,
+    #[command(flatten)]
+    columns: ColumnSettings,
     #[command(flatten)]
     sampling: SamplingArgs,
     /// Responses that are written side by side on this machine
@@ -294,7 +297,7 @@ impl GenerateArgs {
 
     fn prompts(&self, system: Option<&str>) -> anyhow::Result<Vec<Prompt>> {
         let mut prompts = match &self.prompts_file {
-            Some(file) => read_prompts(file)?,
+            Some(file) => read_prompts(file, &self.columns.options())?,
             None => self
                 .prompts
                 .iter()

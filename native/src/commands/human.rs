@@ -115,7 +115,7 @@ fn prepare(args: &PrepareArgs) -> anyhow::Result<()> {
         .iter()
         .map(|argument| {
             let (name, file) = split(argument);
-            read_system(&name, &file, "score")
+            read_system(&name, &file, &SourceOptions::default())
         })
         .collect::<Result<Vec<_>, _>>()?;
     let options = SelectionOptions {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rarebit_data::output::Compression;
 use rarebit_data::steps::clean::CleanOptions;
 use rarebit_data::steps::divpo::DivpoOptions;
+use rarebit_data::steps::given::Contradicting;
 use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::transform::ScoreTransform;
@@ -110,6 +111,10 @@ struct PairingArgs {
     /// The most pairs to keep per prompt [default: all; divpo: 2]
     #[arg(long, value_name = "N")]
     max_pairs: Option<usize>,
+    /// What becomes of pairs of the source whose chosen response has the lower score: they are kept,
+    /// dropped, or their sides swapped. Either way they are counted
+    #[arg(long, default_value = "keep", value_parser = named::<Contradicting>(&["keep", "drop", "swap"]))]
+    contradicting: Contradicting,
     /// Keep the pairs with the best-scored chosen response first
     #[arg(long)]
     best_first: bool,
@@ -160,6 +165,7 @@ impl PrepareArgs {
                 dedup: self.cleaning.dedup,
             },
             pairs: self.pairing.pairing(),
+            contradicting: self.pairing.contradicting,
             deviation: self.weighting.measure(),
             deviation_over: self.deviation_over,
             weighting: self.weighting.weighting(),
@@ -205,6 +211,7 @@ fn describe(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
         "read       {} rows, {} prompts, {} responses",
         source.rows, prompts.read, source.responses
     )?;
+    writeln!(out, "           {}", source.reading)?;
     for (reason, rows) in &source.skipped_rows {
         writeln!(
             out,
@@ -216,6 +223,9 @@ fn describe(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     }
     for (reason, count) in &summary.dropped_responses {
         writeln!(out, "dropped    {count} responses: {}", reason.as_str())?;
+    }
+    if let Some(note) = summary.given_pairs.and_then(|counts| counts.note()) {
+        writeln!(out, "pairs      {note}")?;
     }
     for (count, what) in [
         (prompts.emptied, "with no response left"),

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context;
+use rarebit_data::SourceOptions;
 use rarebit_data::steps::weigh::Embedders;
-use rarebit_data::{Columns, SourceOptions};
 use rarebit_deviation::{Embedder, Measure, Weighting};
 use rarebit_pipeline::model::surprise::Perplexity;
+use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::embedders::EmbedderSettings;
 use rarebit_pipeline::settings::named;
 use rarebit_pipeline::settings::weighting::WeightingSettings;
@@ -23,95 +24,18 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "BYTES", default_value_t = rarebit_data::source::DEFAULT_MAX_LINE_BYTES)]
     max_line_bytes: usize,
     #[command(flatten)]
-    columns: ColumnArgs,
-}
-
-/// Which column holds what
-#[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Columns")]
-struct ColumnArgs {
-    /// The prompt: text, or a list of messages
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().prompt)]
-    prompt_column: String,
-    /// An id of the prompt, where the source has one
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().prompt_id)]
-    prompt_id_column: String,
-    /// One response per row
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().response)]
-    response_column: String,
-    /// One response per row, as TRL calls it
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().completion)]
-    completion_column: String,
-    /// The conversation in rows of messages
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().messages)]
-    messages_column: String,
-    /// The list of responses in grouped rows
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().responses)]
-    responses_column: String,
-    /// The score of a response
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().score)]
-    score_column: String,
-    /// The preferred response in preference rows
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().chosen)]
-    chosen_column: String,
-    /// The other response in preference rows
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().rejected)]
-    rejected_column: String,
-    /// The score of the preferred response
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().score_chosen)]
-    score_chosen_column: String,
-    /// The score of the other response
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().score_rejected)]
-    score_rejected_column: String,
-    /// The title of a post
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().title)]
-    title_column: String,
-    /// The text of a post
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().text)]
-    text_column: String,
-    /// The list of comments under a post
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().comments)]
-    comments_column: String,
-    /// The list of their votes
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().comment_scores)]
-    comment_scores_column: String,
-    /// The list of generated texts
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().generations)]
-    generations_column: String,
-    /// The list of their scores
-    #[arg(long, value_name = "NAME", default_value_t = Columns::default().generation_scores)]
-    generation_scores_column: String,
+    columns: ColumnSettings,
 }
 
 impl SourceArgs {
-    /// `spool_folder` is where rows that stand apart are brought together.
+    /// `spool_folder` is where scattered rows are gathered.
     pub(crate) fn options(&self, strip_tag: bool, spool_folder: Option<&Path>) -> SourceOptions {
-        let columns = self.columns.clone();
         SourceOptions {
-            columns: Columns {
-                prompt: columns.prompt_column,
-                prompt_id: columns.prompt_id_column,
-                response: columns.response_column,
-                completion: columns.completion_column,
-                messages: columns.messages_column,
-                responses: columns.responses_column,
-                score: columns.score_column,
-                chosen: columns.chosen_column,
-                rejected: columns.rejected_column,
-                score_chosen: columns.score_chosen_column,
-                score_rejected: columns.score_rejected_column,
-                title: columns.title_column,
-                text: columns.text_column,
-                comments: columns.comments_column,
-                comment_scores: columns.comment_scores_column,
-                generations: columns.generations_column,
-                generation_scores: columns.generation_scores_column,
-                ..Columns::default()
-            },
             skip_bad: self.skip_bad,
             max_line_bytes: self.max_line_bytes,
             strip_tag,
             spool_folder: spool_folder.map(Path::to_path_buf),
+            ..self.columns.options()
         }
     }
 }

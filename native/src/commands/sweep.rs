@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use rarebit_data::SourceOptions;
 use rarebit_eval::equal_quality_csv;
 use rarebit_eval::report::Report;
 use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
@@ -92,7 +93,7 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
         args.num_return_sequences
     );
     let settings = args.settings()?;
-    let mut prompts = read_prompts(&args.prompts_file)?;
+    let mut prompts = read_prompts(&args.prompts_file, &SourceOptions::default())?;
     prompts.truncate(args.limit.unwrap_or(usize::MAX));
     ensure!(
         !prompts.is_empty(),
@@ -123,7 +124,7 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
         for config in &settings {
             let name = system(name, config);
             let file = args.responses(&loaded, config, &name, &prompts, &session)?;
-            systems.push(read_system(&name, &file, "score")?);
+            systems.push(read_system(&name, &file, &SourceOptions::default())?);
         }
     }
     let evaluation = args.measures.evaluate(systems, global)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_pipeline::settings::chat::ChatSettings;
+use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::given;
 use rarebit_pipeline::settings::lora::LoraSettings;
 use rarebit_pipeline::settings::objective::ObjectiveSettings;
@@ -42,6 +43,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     source: SourceSettings,
     #[command(flatten)]
+    columns: ColumnSettings,
+    #[command(flatten)]
     task: TaskSettings,
     #[command(flatten)]
     objective: ObjectiveSettings,
@@ -63,6 +66,7 @@ impl TrainArgs {
     /// The settings that were given as flags.
     fn flags(&self, matches: &ArgMatches) -> anyhow::Result<Table> {
         let mut flags = given(&self.source, matches)?;
+        flags.extend(given(&self.columns, matches)?);
         flags.extend(given(&self.task, matches)?);
         flags.extend(given(&self.objective, matches)?);
         flags.extend(given(&self.weighting, matches)?);

@@ -124,6 +124,11 @@ impl Api {
                 &messages[own..]
             }
         };
+        let mut turns = turns.to_vec();
+        if self == Self::Anthropic {
+            // Its turns have no name.
+            turns.iter_mut().for_each(|turn| turn.name = None);
+        }
         set("messages", Some(json!(turns)));
         Value::Object(body)
     }

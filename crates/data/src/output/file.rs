@@ -1,4 +1,4 @@
-//! A file that appears at its place when it is complete.
+//! A file that appears at its path only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 
-/// A file written beside its place and renamed into it by [`OutputFile::commit`]; dropped without
-/// that, it leaves what was there before.
+/// A file written beside its path and renamed to it by [`OutputFile::commit`]; dropped uncommitted,
+/// it leaves the previous file untouched.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
     partial: PathBuf,
     file: Option<BufWriter<File>>,
-    /// Goes after the file does.
+    /// Declared last so that it is dropped after the file.
     _folders: MadeFolders,
 }
 
 impl OutputFile {
-    /// Starts a file, and makes the folders on its way.
+    /// Starts a file and creates missing folders.
     ///
     /// # Errors
     /// When the folder or the file cannot be made.
@@ -40,12 +40,12 @@ impl OutputFile {
         })
     }
 
-    /// Where it will be.
+    /// The path it will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Everything on disk, still beside its place.
+    /// Flushes everything to disk without renaming.
     ///
     /// # Errors
     /// When the disk is full or gone.
@@ -57,7 +57,7 @@ impl OutputFile {
         written.map_err(|source| DataError::write(&self.path, source))
     }
 
-    /// Finishes the file and renames it into its place.
+    /// Finishes the file and renames it to its path.
     ///
     /// # Errors
     /// When the disk is full or gone.
@@ -89,11 +89,11 @@ impl Drop for OutputFile {
         if self.partial.as_os_str().is_empty() {
             return;
         }
-        // Dropping the buffer would write it out once more; its bytes are not wanted any longer.
+        // Dropping the buffer would flush bytes that are no longer wanted.
         if let Some(file) = self.file.take() {
             drop(file.into_parts());
         }
-        // Nothing can be told from here.
+        // A destructor cannot report errors.
         let _ = fs::remove_file(&self.partial);
     }
 }
@@ -102,18 +102,18 @@ impl Drop for OutputFile {
 /// `/dev/null` must not be.
 ///
 /// # Errors
-/// When something is there that is no file.
+/// When something other than a regular file is there.
 pub fn check_place(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
         Ok(there) if !there.is_file() => Err(io::Error::other(
-            "it is no regular file, and results replace what is there: give another name",
+            "it is not a regular file, which a result could replace; give another name",
         )),
         _ => Ok(()),
     }
 }
 
-/// Folders that were made for files to come. Dropped, those that are empty go.
+/// Folders created for output; on drop, those still empty are removed.
 #[derive(Debug)]
 pub struct MadeFolders {
     /// Innermost first.
@@ -141,7 +141,7 @@ impl MadeFolders {
 impl Drop for MadeFolders {
     fn drop(&mut self) {
         for folder in &self.made {
-            // One that holds something is not removed.
+            // Fails for a folder that is not empty, which is intended.
             let _ = fs::remove_dir(folder);
         }
     }

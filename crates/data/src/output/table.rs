@@ -29,38 +29,42 @@ pub enum Compression {
     /// Small.
     #[default]
     Zstd,
-    /// Fast, and read by every reader.
+    /// Fast, and supported by every reader.
     Snappy,
-    /// As it is.
+    /// Uncompressed.
     None,
 }
 
-/// What the prompts and responses of a table are: the same in every row, as readers expect.
+/// The form of a table's prompts and responses, the same in every row, as readers expect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Layout {
     /// Plain text.
     #[default]
     Plain,
-    /// Lists of `{role, content}`, as TRL's conversational formats have them.
+    /// Lists of `{role, content}`, as in TRL's conversational formats.
     Conversational,
+    /// The same with a `name` in each message, where the source has any.
+    ConversationalWithNames,
 }
 
 impl Layout {
-    /// That of the tables which are made of a source: conversational if any of its texts is.
+    /// The layout of tables made from a source: conversational if any of its texts is.
     pub fn of(source: &Source) -> Self {
-        match source.survey().conversational {
-            true => Self::Conversational,
-            false => Self::Plain,
+        let survey = source.survey();
+        match (survey.conversational, survey.named) {
+            (true, true) => Self::ConversationalWithNames,
+            (true, false) => Self::Conversational,
+            (false, _) => Self::Plain,
         }
     }
 }
 
-/// A row that has a place in a table.
+/// A row of a table.
 pub trait TableRow: Serialize {
     /// The columns.
     fn schema(layout: Layout) -> Schema;
 
-    /// The row with its texts as the layout has them.
+    /// The row with its texts in the form of the layout.
     fn laid_out(self, layout: Layout) -> Self;
 
     /// Rows as columns, in the order of the schema.
@@ -72,8 +76,8 @@ pub trait TableRow: Serialize {
         Self: Sized;
 }
 
-/// Writes rows to one file: JSONL when its name ends so, else Parquet. The same rows give the
-/// same bytes.
+/// Writes rows to one file: JSONL if its name ends in `.jsonl`, otherwise Parquet. The same rows give
+/// the same bytes.
 pub struct TableWriter<R: TableRow> {
     sink: Sink<R>,
     layout: Layout,
@@ -154,7 +158,7 @@ impl<R: TableRow> TableWriter<R> {
         self.rows
     }
 
-    /// Everything on disk; the file is still beside its place until it is committed.
+    /// Flushes everything to disk; the file still has to be committed.
     ///
     /// # Errors
     /// When the disk is full or gone.

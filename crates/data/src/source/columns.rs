@@ -18,6 +18,12 @@ macro_rules! columns {
         }
 
         impl Columns {
+            /// Each column that a row has, with what it is taken for.
+            pub(crate) fn taken(&self, has: impl Fn(&str) -> bool) -> Vec<(&'static str, &str)> {
+                let all = [$((stringify!($field), self.$field.as_str())),*];
+                all.into_iter().filter(|(_, name)| has(name)).collect()
+            }
+
             /// The columns that were named by the caller, so that must be there.
             pub(crate) fn renamed(&self) -> Vec<&str> {
                 let mut renamed = Vec::new();
@@ -37,10 +43,14 @@ columns! {
     response = "response",
     /// One response under TRL's name for it (prompt-completion rows).
     completion = "completion",
+    /// The system prompt, where it stands in a column of its own; nothing where the name is empty.
+    system = "system",
     /// A whole conversation, which ends with the assistant's turn (TRL's language modelling rows).
     messages = "messages",
     /// The list of responses (grouped rows).
     responses = "responses",
+    /// The list of scores of `responses`, where these are plain texts.
+    scores = "scores",
     /// The score of a response.
     score = "score",
     /// The preferred response (preference rows).

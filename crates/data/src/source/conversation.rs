@@ -1,13 +1,15 @@
-//! Conversations, and TRL's preference rows: where the prompt ends.
+//! Conversations and TRL's preference rows: where the prompt ends.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::columns::Columns;
-use super::field::{Fields, list, optional, required, text};
+use super::field::{Fields, list, optional, parsed, required, text};
 use crate::error::{Fault, Reason};
 use rarebit_text::{Message, Text};
 
-/// What a message may carry beside its role and content that a chat template would write out.
+/// Fields of a message that a chat template would write out but that are not read.
 const UNREAD: [&str; 5] = [
     "tool_calls",
     "reasoning_content",
@@ -27,79 +29,115 @@ pub(crate) struct PreferenceTexts {
 /// Reads `{prompt?, chosen, rejected}` as TRL does.
 ///
 /// Without a prompt it is what both sides have in common: for conversations their equal first
-/// messages, for plain text the longest common prefix. A prompt of plain text beside conversations
-/// is passed over for what these have in common, if they have anything.
+/// messages, for plain text the longest common prefix. A plain-text prompt beside conversations is
+/// ignored in favour of their common messages, if there are any.
 ///
 /// # Departures
 /// - TRL cuts plain text at the first differing character, which can fall inside a word; here the
 ///   cut moves back to a blank.
-/// - Where both sides repeat the messages of the prompt beside them, TRL writes them twice; here
-///   once.
+/// - Where both sides repeat the messages of the prompt, TRL writes them twice; here once.
 pub(crate) fn preference_texts(
     fields: &Fields,
     columns: &Columns,
 ) -> Result<PreferenceTexts, Fault> {
     let chosen = required(fields, &columns.chosen)?;
     let rejected = required(fields, &columns.rejected)?;
-    let prompt = optional(fields, &columns.prompt)
-        .map(|prompt| turns_or_text(&columns.prompt, prompt))
+    // LLaMA-Factory has the turns before the two sides in `conversations`.
+    let prompt = [columns.prompt.as_str(), conversations(fields, columns)]
+        .into_iter()
+        .find_map(|name| Some((name, optional(fields, name)?)));
+    let prompt = prompt
+        .map(|(name, prompt)| turns_or_text(name, prompt))
         .transpose()?;
-    if chosen.is_array() || rejected.is_array() {
+    let texts = if as_messages(chosen).is_some() || as_messages(rejected).is_some() {
         let chosen = messages(&columns.chosen, chosen)?;
         let rejected = messages(&columns.rejected, rejected)?;
-        conversational(prompt, chosen, rejected, columns)
+        conversational(prompt, chosen, rejected, columns)?
     } else {
         plain(
             prompt,
             text(&columns.chosen, chosen)?,
             text(&columns.rejected, rejected)?,
-            columns,
         )
-    }
-}
-
-fn plain(
-    prompt: Option<Text>,
-    chosen: &str,
-    rejected: &str,
-    columns: &Columns,
-) -> Result<PreferenceTexts, Fault> {
-    if let Some(prompt) = prompt {
-        return Ok(PreferenceTexts {
-            prompt,
-            chosen: chosen.into(),
-            rejected: rejected.into(),
-        });
-    }
-    let cut = common_prefix(chosen, rejected);
-    if cut == chosen.len() && cut == rejected.len() {
-        return Err(same_completion(columns));
-    }
+    };
+    let prompt = with_system(texts.prompt, fields, columns)?;
+    let beside = |completion: Text| match prompt.is_chat() {
+        true => Text::Chat(completion.into_turns("assistant")),
+        false => completion,
+    };
     Ok(PreferenceTexts {
-        prompt: chosen[..cut].into(),
-        chosen: chosen[cut..].into(),
-        rejected: rejected[cut..].into(),
+        chosen: beside(texts.chosen),
+        rejected: beside(texts.rejected),
+        prompt,
     })
 }
 
+/// The prompt of a row, behind its system prompt.
+pub(crate) fn prompt(fields: &Fields, columns: &Columns) -> Result<Text, Fault> {
+    let name = &columns.prompt;
+    let prompt = turns_or_text(name, required(fields, name)?)?;
+    with_system(prompt, fields, columns)
+}
+
+/// The column of conversations: as named, or under ShareGPT's name for it.
+pub(crate) fn conversations<'a>(fields: &Fields, columns: &'a Columns) -> &'a str {
+    const SHAREGPT: &str = "conversations";
+    match fields.contains_key(&columns.messages) || !fields.contains_key(SHAREGPT) {
+        true => &columns.messages,
+        false => SHAREGPT,
+    }
+}
+
+/// The prompt behind the system prompt that a row has in a column of its own.
+pub(crate) fn with_system(prompt: Text, fields: &Fields, columns: &Columns) -> Result<Text, Fault> {
+    // A column of this name may hold something else, such as the number of a system.
+    let system = fields.get(&columns.system).and_then(Value::as_str);
+    let Some(system) = system.filter(|system| !system.trim().is_empty()) else {
+        return Ok(prompt);
+    };
+    let mut turns = prompt.into_turns("user");
+    match turns.first().filter(|first| first.role == "system") {
+        Some(first) if first.content == system => {}
+        Some(_) => {
+            return Err(Fault::in_field(
+                &columns.system,
+                Reason::NotText,
+                "the conversation begins with another system prompt; keep one of them, or give \
+                 --system-column another name",
+            ));
+        }
+        None => turns.insert(0, Message::new("system", system)),
+    }
+    Ok(Text::Chat(turns))
+}
+
+fn plain(prompt: Option<Text>, chosen: &str, rejected: &str) -> PreferenceTexts {
+    let cut = match prompt {
+        Some(_) => 0,
+        None => common_prefix(chosen, rejected),
+    };
+    PreferenceTexts {
+        prompt: prompt.unwrap_or_else(|| chosen[..cut].into()),
+        chosen: chosen[cut..].into(),
+        rejected: rejected[cut..].into(),
+    }
+}
+
 /// The length of the common prefix, moved back to before the last blank in it unless the texts
-/// part exactly at a blank.
+/// differ from a blank on. Of equal texts the last word stays.
 fn common_prefix(a: &str, b: &str) -> usize {
     let differ = a
         .char_indices()
         .zip(b.chars())
         .find(|((_, x), y)| x != y)
         .map_or(a.len().min(b.len()), |((at, _), _)| at);
-    if differ == a.len() && differ == b.len() {
-        return differ;
-    }
     let parts_at_blank = |text: &str| {
         text[differ..]
             .chars()
             .next()
             .is_none_or(char::is_whitespace)
     };
-    if parts_at_blank(a) && parts_at_blank(b) {
+    if a != b && parts_at_blank(a) && parts_at_blank(b) {
         return differ;
     }
     a[..differ].rfind(char::is_whitespace).unwrap_or(0)
@@ -111,14 +149,16 @@ fn conversational(
     mut rejected: Vec<Message>,
     columns: &Columns,
 ) -> Result<PreferenceTexts, Fault> {
-    if chosen == rejected {
-        return Err(same_completion(columns));
-    }
     let in_common = chosen
         .iter()
         .zip(&rejected)
         .take_while(|(a, b)| a == b)
         .count();
+    // Of equal conversations the last turn stays.
+    let in_common = match chosen == rejected {
+        true => in_common.saturating_sub(1),
+        false => in_common,
+    };
     let in_prompt = match &prompt {
         Some(Text::Chat(prompt)) if chosen.starts_with(prompt) && rejected.starts_with(prompt) => {
             prompt.len()
@@ -156,43 +196,83 @@ fn conversational(
     })
 }
 
-fn same_completion(columns: &Columns) -> Fault {
-    Fault::in_field(
-        &columns.rejected,
-        Reason::NoCompletion,
-        format!(
-            "it equals {:?}, so that the pair prefers nothing",
-            columns.chosen
-        ),
-    )
-}
-
-/// A conversation that ends with the assistant's turn: what comes before it, and what it says.
+/// A conversation that ends with the assistant's turn: the messages before it, and the turn.
 pub(crate) fn last_turn(name: &str, value: &Value) -> Result<(Text, Text), Fault> {
     let mut prompt = messages(name, value)?;
-    let last = prompt.pop().filter(|last| last.role == "assistant");
-    match last {
-        Some(last) if !prompt.is_empty() => Ok((Text::Chat(prompt), Text::Chat(vec![last]))),
-        _ => Err(Fault::in_field(
-            name,
-            Reason::NoCompletion,
-            "a conversation needs a turn that asks and, at its end, the assistant's that answers",
-        )),
-    }
+    let last = prompt.pop();
+    let problem = match last {
+        Some(last) if last.role == "assistant" && !prompt.is_empty() => {
+            return Ok((Text::Chat(prompt), Text::Chat(vec![last])));
+        }
+        Some(last) if last.role != "assistant" => {
+            format!("it ends with a turn of {:?}", last.role)
+        }
+        _ => "it has no turn before the answer".to_owned(),
+    };
+    Err(Fault::in_field(
+        name,
+        Reason::NoCompletion,
+        format!("a conversation needs a prompt and, at its end, the assistant's answer; {problem}"),
+    ))
 }
 
 /// Text, or messages in its place.
 pub(crate) fn turns_or_text(name: &str, value: &Value) -> Result<Text, Fault> {
+    if as_messages(value).is_some() {
+        return messages(name, value).map(Text::Chat);
+    }
+    let text = text(name, value)?;
+    if is_python(text) {
+        return Err(Fault::in_field(
+            name,
+            Reason::NotText,
+            "these are messages as Python prints them; write them as JSON, with json.dumps",
+        ));
+    }
+    Ok(text.into())
+}
+
+/// The messages that a value is: a list, a single message, or the JSON text of either.
+fn as_messages(value: &Value) -> Option<Cow<'_, [Value]>> {
     match value {
-        Value::Array(_) => messages(name, value).map(Text::Chat),
-        _ => text(name, value).map(Text::from),
+        Value::Array(list) => Some(Cow::Borrowed(list)),
+        Value::Object(_) => is_message(value).then(|| Cow::Borrowed(std::slice::from_ref(value))),
+        Value::String(_) => match parsed(value)? {
+            Value::Array(list) if !list.is_empty() && list.iter().all(is_message) => {
+                Some(Cow::Owned(list))
+            }
+            message if is_message(&message) => Some(Cow::Owned(vec![message])),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
-/// A list of messages under the keys of the chat formats, `role` and `content`, or of ShareGPT,
-/// `from` and `value`.
+/// The keys of the chat formats, and ShareGPT's.
+const ROLE: [&str; 2] = ["role", "from"];
+const CONTENT: [&str; 2] = ["content", "value"];
+
+fn is_message(value: &Value) -> bool {
+    let has = |keys: [&str; 2]| keys.into_iter().any(|key| value.get(key).is_some());
+    has(ROLE) && has(CONTENT)
+}
+
+/// Whether a text is a list of messages as Python prints it, which pandas writes into CSV.
+fn is_python(text: &str) -> bool {
+    let first = text.trim_start().trim_start_matches('[');
+    let starts = |key: &str| first.starts_with(&format!("{{'{key}': "));
+    let holds = |key: &str| text.contains(&format!(", '{key}': "));
+    (ROLE.iter().any(|key| starts(key)) && CONTENT.iter().any(|key| holds(key)))
+        || (CONTENT.iter().any(|key| starts(key)) && ROLE.iter().any(|key| holds(key)))
+}
+
+/// Messages under the keys of the chat formats, `role` and `content`, or of ShareGPT, `from` and
+/// `value`.
 fn messages(name: &str, value: &Value) -> Result<Vec<Message>, Fault> {
-    let list = list(name, value)?;
+    let list = match as_messages(value) {
+        Some(messages) => messages,
+        None => list(name, value)?,
+    };
     if list.is_empty() {
         return Err(Fault::in_field(
             name,
@@ -204,18 +284,20 @@ fn messages(name: &str, value: &Value) -> Result<Vec<Message>, Fault> {
 }
 
 fn message(name: &str, message: &Value) -> Result<Message, Fault> {
+    // Lists whose records have unlike keys are stored as JSON texts.
+    let parsed = parsed(message);
+    let message = parsed.as_ref().unwrap_or(message);
     let part = |keys: [&str; 2]| {
         let found = keys
             .into_iter()
-            .find_map(|key| Some((key, message.get(key)?)));
-        match found {
-            Some((key, value)) => text(&format!("{name}[].{key}"), value).map(str::to_owned),
-            None => Err(Fault::in_field(
+            .find_map(|key| Some((format!("{name}[].{key}"), message.get(key)?)));
+        found.ok_or_else(|| {
+            Fault::in_field(
                 &format!("{name}[].{}", keys[0]),
                 Reason::MissingField,
                 "a message needs a role and a content",
-            )),
-        }
+            )
+        })
     };
     for key in UNREAD {
         let is_empty = |value: &Value| match value {
@@ -228,14 +310,65 @@ fn message(name: &str, message: &Value) -> Result<Message, Fault> {
             return Err(Fault::in_field(
                 &format!("{name}[].{key}"),
                 Reason::NotText,
-                "of a message only role and content are read: write this into the content, or remove it",
+                "of a message only role, content and name are read: write this into the content, or \
+                 remove it",
             ));
         }
     }
+    let (role_key, role) = part(ROLE)?;
+    let (content_key, content) = part(CONTENT)?;
+    let speaker = message.get("name").and_then(Value::as_str);
     Ok(Message {
-        role: part(["role", "from"])?,
-        content: part(["content", "value"])?,
+        role: self::role(&role_key, text(&role_key, role)?)?,
+        content: content_text(&content_key, content)?,
+        name: speaker.map(str::to_owned),
     })
+}
+
+/// The content of a message: text, nothing, or a list of parts that are texts.
+fn content_text(name: &str, content: &Value) -> Result<String, Fault> {
+    let part = |part: &Value| -> Option<String> {
+        let is_text = part.get("type")?.as_str()? == "text";
+        is_text.then(|| part.get("text")?.as_str().map(str::to_owned))?
+    };
+    match content {
+        Value::Null => Ok(String::new()),
+        Value::Array(parts) => match parts.iter().map(part).collect::<Option<Vec<_>>>() {
+            Some(texts) => Ok(texts.concat()),
+            None => text(name, content).map(str::to_owned),
+        },
+        _ => text(name, content).map(str::to_owned),
+    }
+}
+
+/// A role under the name that chat templates have for it.
+fn role(name: &str, role: &str) -> Result<String, Fault> {
+    const KNOWN: [&str; 9] = [
+        "system",
+        "developer",
+        "user",
+        "assistant",
+        "tool",
+        "function",
+        "function_call",
+        "observation",
+        "ipython",
+    ];
+    let lower = role.trim().to_lowercase();
+    match &*lower {
+        "human" => Ok("user".to_owned()),
+        "gpt" | "model" | "bot" => Ok("assistant".to_owned()),
+        known if KNOWN.contains(&known) => Ok(lower),
+        _ => Err(Fault::in_field(
+            name,
+            Reason::NotText,
+            format!(
+                "the role {role:?} is unknown; roles are {}, and human, gpt, model and bot stand for \
+                 user and assistant",
+                KNOWN.join(", ")
+            ),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -398,8 +531,86 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_equals_prefers_nothing() {
-        let fault = read(json!({"chosen": "same", "rejected": "same"})).unwrap_err();
-        assert_eq!(fault.reason, Reason::NoCompletion);
+    fn a_pair_of_equals_is_read_so_that_it_can_be_counted() {
+        let same = read(json!({"chosen": "the same", "rejected": "the same"})).unwrap();
+        assert_eq!(same, texts("the", " same", " same"));
+        let turns =
+            json!([{"role": "user", "content": "Sky?"}, {"role": "assistant", "content": "blue"}]);
+        let same = read(json!({"chosen": turns, "rejected": turns})).unwrap();
+        assert_eq!(same.prompt, Text::Chat(vec![turn("user", "Sky?")]));
+        assert_eq!(same.chosen, Text::Chat(vec![turn("assistant", "blue")]));
+        assert_eq!(same.chosen, same.rejected);
+    }
+
+    #[test]
+    fn the_roles_of_other_formats_are_known_and_an_unknown_one_is_named() {
+        for (role, expected) in [
+            ("human", "user"),
+            ("GPT", "assistant"),
+            ("Model", "assistant"),
+            ("System", "system"),
+        ] {
+            assert_eq!(self::role("x", role).unwrap(), expected);
+        }
+        let row = json!({"prompt": [{"role": "narrator", "content": "a"}], "chosen": "a", "rejected": "b"});
+        let fault = read(row).unwrap_err();
+        assert_eq!(fault.field.as_deref(), Some("prompt[].role"));
+        assert!(fault.problem.contains("\"narrator\""), "{}", fault.problem);
+        let open = json!([{"from": "gpt", "value": "a"}, {"from": "human", "value": "b"}]);
+        let fault = last_turn("conversations", &open).unwrap_err();
+        assert!(fault.problem.contains("\"user\""), "{}", fault.problem);
+    }
+
+    #[test]
+    fn one_message_json_text_and_parts_are_messages() {
+        let expected = Text::Chat(vec![turn("user", "Sky?")]);
+        for value in [
+            json!({"from": "human", "value": "Sky?"}),
+            json!("[{\"role\": \"user\", \"content\": \"Sky?\"}]"),
+            json!("{\"role\": \"user\", \"content\": \"Sky?\"}"),
+            json!(["{\"role\": \"user\", \"content\": \"Sky?\"}"]),
+            json!([{"role": "user", "content": [{"type": "text", "text": "Sky?"}]}]),
+        ] {
+            assert_eq!(
+                turns_or_text("prompt", &value).unwrap(),
+                expected,
+                "{value}"
+            );
+        }
+        for text in ["[1, 2]", "[WP] A fox", "{a", "[]", "{\"role\": 1}"] {
+            assert_eq!(
+                turns_or_text("prompt", &json!(text)).unwrap(),
+                Text::from(text)
+            );
+        }
+        let fault =
+            turns_or_text("prompt", &json!("[{'role': 'user', 'content': 'a'}]")).unwrap_err();
+        assert!(fault.problem.contains("json.dumps"));
+    }
+
+    #[test]
+    fn a_null_content_is_empty_and_a_name_is_kept() {
+        let value = json!([{"role": "system", "content": null}, {"role": "user", "content": "a", "name": "Ann"}]);
+        let Text::Chat(turns) = turns_or_text("prompt", &value).unwrap() else {
+            panic!("not a conversation");
+        };
+        assert_eq!(turns[0], turn("system", ""));
+        assert_eq!(turns[1].name.as_deref(), Some("Ann"));
+    }
+
+    #[test]
+    fn a_system_column_stands_before_the_prompt() {
+        let row =
+            json!({"system": "Rhyme.", "prompt": "Sky?", "chosen": "blue", "rejected": "green"});
+        let found = read(row).unwrap();
+        assert_eq!(
+            found.prompt,
+            Text::Chat(vec![turn("system", "Rhyme."), turn("user", "Sky?")])
+        );
+        assert_eq!(found.chosen, Text::Chat(vec![turn("assistant", "blue")]));
+        let row = json!({"system": "", "prompt": "Sky?", "chosen": "blue", "rejected": "green"});
+        assert_eq!(read(row), Ok(texts("Sky?", "blue", "green")));
+        let other = json!({"system": "Rhyme.", "prompt": [{"role": "system", "content": "Sing."}, {"role": "user", "content": "a"}], "chosen": "b", "rejected": "c"});
+        assert_eq!(read(other).unwrap_err().field.as_deref(), Some("system"));
     }
 }

@@ -1,13 +1,13 @@
 //! CSV and TSV with a header line.
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::open::{Row, TextStream};
+use super::row::{Row, TextStream};
 use crate::error::{DataError, Fault, Place, Reason};
 
 /// The records of a stream; every field is text, an empty one is absent.
@@ -28,6 +28,7 @@ pub(crate) fn rows(
         max_line_bytes,
         budget: budget.clone(),
         names: Vec::new(),
+        delimiter,
         reader: ::csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .from_reader(Budgeted {
@@ -50,15 +51,37 @@ pub(crate) fn rows(
     Ok(records)
 }
 
-/// Tab when the first line has tabs and no comma.
+/// Of comma, semicolon, tab and bar the one that the header has most often outside of quotes.
 fn delimiter(stream: &mut TextStream) -> Result<u8, DataError> {
-    let head = match stream.reader.fill_buf() {
-        Ok(head) => head,
-        Err(source) => return Err(stream.error(source)),
-    };
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
-    let tabs = line.contains(&b'\t') && !line.contains(&b',');
-    Ok(if tabs { b'\t' } else { b',' })
+    let mut line = Vec::new();
+    let most = stream.max_line_bytes as u64;
+    let read = stream
+        .reader
+        .by_ref()
+        .take(most)
+        .read_until(b'\n', &mut line);
+    if let Err(source) = read {
+        return Err(stream.error(source));
+    }
+    let unquoted = line.split(|byte| *byte == b'"').step_by(2);
+    let bytes: Vec<u8> = unquoted.flatten().copied().collect();
+    let count = |delimiter: &u8| bytes.iter().filter(|byte| *byte == delimiter).count();
+    // The last of equals, so that a header without any is one of commas.
+    let delimiter = b"|\t;,".iter().copied().max_by_key(count);
+    let rest = std::mem::replace(&mut stream.reader, Box::new(io::empty()));
+    stream.reader = Box::new(io::Cursor::new(line).chain(rest));
+    Ok(delimiter.unwrap_or(b','))
+}
+
+/// A number with a decimal comma, as files delimited by semicolons have it.
+fn decimal_comma(text: &str) -> Option<Value> {
+    let (whole, part) = text.trim().split_once(',')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(part) || !digits(whole.trim_start_matches(['+', '-'])) {
+        return None;
+    }
+    let number: f64 = format!("{whole}.{part}").parse().ok()?;
+    serde_json::Number::from_f64(number).map(Value::Number)
 }
 
 struct Records {
@@ -67,6 +90,7 @@ struct Records {
     max_line_bytes: usize,
     budget: Rc<Cell<usize>>,
     names: Vec<String>,
+    delimiter: u8,
     reader: ::csv::Reader<Budgeted>,
 }
 
@@ -96,7 +120,15 @@ impl Records {
                 expected_len, len, ..
             } => Fault::new(
                 Reason::MalformedCsv,
-                format!("{len} fields where the header has {expected_len}; quote fields that hold commas or line ends"),
+                format!(
+                    "{len} fields where the header has {expected_len}; quote fields that hold {} or line ends",
+                    match self.delimiter {
+                        b';' => "semicolons",
+                        b'\t' => "tabs",
+                        b'|' => "bars",
+                        _ => "commas",
+                    }
+                ),
             )
             .at(&self.path, Place::Line(line))
             .into(),
@@ -123,10 +155,12 @@ impl Records {
                 .at(&self.path, place)
             })?;
             // CSV cannot tell an empty text from no value; null serves for both.
-            let value = if text.is_empty() {
-                Value::Null
-            } else {
-                Value::String(text.to_owned())
+            let value = match text {
+                "" => Value::Null,
+                text => (self.delimiter == b';')
+                    .then(|| decimal_comma(text))
+                    .flatten()
+                    .unwrap_or_else(|| Value::String(text.to_owned())),
             };
             fields.insert(name.clone(), value);
         }
@@ -204,9 +238,36 @@ mod tests {
     }
 
     #[test]
-    fn tabs_are_told_from_commas() {
-        let rows = read(b"prompt\tresponse\np\ta, b\n");
-        assert_eq!(rows[0].as_ref().unwrap().fields["response"], "a, b");
+    fn the_delimiter_is_told_from_the_header() {
+        for text in [
+            "prompt\tresponse\np\ta, b\n",
+            "prompt;response\np;a, b\n",
+            "prompt|response\np|a, b\n",
+            "\"prompt\",response\np,\"a, b\"\n",
+            "\"a;b;c\",prompt,response\n,p,\"a, b\"\n",
+        ] {
+            let rows = read(text.as_bytes());
+            assert_eq!(
+                rows[0].as_ref().unwrap().fields["response"],
+                "a, b",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn semicolons_go_with_decimal_commas() {
+        let rows = read(b"prompt;score;other\np;3,5;-0,25\nq;4;1,2,3\n");
+        let fields = &rows[0].as_ref().unwrap().fields;
+        assert_eq!(
+            (&fields["score"], &fields["other"]),
+            (&3.5.into(), &(-0.25).into())
+        );
+        let fields = &rows[1].as_ref().unwrap().fields;
+        assert_eq!(
+            (&fields["score"], &fields["other"]),
+            (&"4".into(), &"1,2,3".into())
+        );
     }
 
     #[test]

@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::open::Rows;
-use super::shape::{Content, Part, Record, RowReading, located};
+use super::shape::{Content, PromptRow, Record, RowReading, located};
 use super::spool::{Spool, SpoolWriter};
-use super::survey::PROGRESS_ROWS;
 use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
-use crate::progress::{Progress, Stage};
+use crate::progress::{PROGRESS_ROWS, Progress, Stage};
 use rarebit_text::Text;
 
 /// The groups of a file, one after the other; made by [`Source::groups`](super::Source::groups).
@@ -25,7 +24,7 @@ enum From {
     Rows {
         records: Box<Records>,
         /// The first row of the next prompt, read while looking for the end of this one.
-        next: Option<Part>,
+        next: Option<Box<PromptRow>>,
     },
     Spool(Spool),
 }
@@ -46,7 +45,7 @@ impl Groups {
         }
     }
 
-    /// The same groups when the rows of a prompt stand apart: through a temporary file.
+    /// The same groups where rows of a prompt are scattered: through a temporary file.
     pub(crate) fn gathered(
         self,
         folder: Option<&Path>,
@@ -58,8 +57,8 @@ impl Groups {
         let mut spool = SpoolWriter::new(folder)?;
         let mut read = 0u64;
         while let Some(record) = records.next() {
-            if let Record::Part(part) = record? {
-                spool.push(prompt_key(part.prompt_id.as_deref(), &part.prompt), &part)?;
+            if let Record::Row(row) = record? {
+                spool.push(prompt_key(row.prompt_id.as_deref(), &row.prompt), &row)?;
             }
             read += 1;
             if read.is_multiple_of(PROGRESS_ROWS) {
@@ -77,7 +76,7 @@ impl Groups {
         })
     }
 
-    /// How much of the source is behind, and the whole, in the same unit.
+    /// How much of the source is read, and its total, in the same unit.
     pub fn position(&self) -> (u64, u64) {
         match &self.from {
             From::Rows { records, .. } => records.rows.position(),
@@ -86,32 +85,32 @@ impl Groups {
     }
 
     fn group(&mut self) -> Result<Option<Group>, DataError> {
-        let parts = match &mut self.from {
+        let rows = match &mut self.from {
             From::Spool(spool) => match spool.next_prompt()? {
-                Some(parts) => parts,
+                Some(rows) => rows,
                 None => return Ok(None),
             },
             From::Rows { records, next } => {
-                let mut parts: Vec<Part> = next.take().into_iter().collect();
+                let mut rows: Vec<PromptRow> = next.take().map(|row| *row).into_iter().collect();
                 loop {
                     match records.next().transpose()? {
                         Some(Record::Group(group)) => return Ok(Some(group)),
-                        Some(Record::Part(part))
-                            if parts.first().is_none_or(|first| same_prompt(first, &part)) =>
+                        Some(Record::Row(row))
+                            if rows.first().is_none_or(|first| same_prompt(first, &row)) =>
                         {
-                            parts.push(part);
+                            rows.push(*row);
                         }
-                        Some(Record::Part(part)) => {
-                            *next = Some(part);
+                        Some(Record::Row(row)) => {
+                            *next = Some(row);
                             break;
                         }
                         None => break,
                     }
                 }
-                parts
+                rows
             }
         };
-        Ok(assemble(&self.stem, parts))
+        Ok(assemble(&self.stem, rows))
     }
 }
 
@@ -128,7 +127,7 @@ impl Iterator for Groups {
     }
 }
 
-/// The records of a file; bad rows are passed over if asked, since the survey has counted them.
+/// The records of a file; with `skip_bad`, bad rows are skipped, since the survey has counted them.
 struct Records {
     rows: Rows,
     reading: RowReading,
@@ -152,11 +151,11 @@ impl Iterator for Records {
     }
 }
 
-fn same_prompt(a: &Part, b: &Part) -> bool {
+fn same_prompt(a: &PromptRow, b: &PromptRow) -> bool {
     a.prompt_id == b.prompt_id && a.prompt == b.prompt
 }
 
-/// What rows of one prompt share; 128 bits, so that distinct prompts do not meet.
+/// A hash that rows of one prompt share; at 128 bits distinct prompts do not collide.
 pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
     let mut hasher = blake3::Hasher::new();
     let id = id.unwrap_or_default();
@@ -167,8 +166,12 @@ pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
             hasher.update(text.as_bytes());
         }
         Text::Chat(messages) => {
-            for part in messages.iter().flat_map(|m| [&m.role, &m.content]) {
-                // No byte of any text, so that a conversation is never a plain text.
+            for part in messages
+                .iter()
+                .flat_map(|m| [Some(&m.role), Some(&m.content), m.name.as_ref()])
+                .map(|part| part.map_or("", String::as_str))
+            {
+                // A byte that UTF-8 never has, so that a conversation never equals a plain text.
                 hasher.update(&[0xff]);
                 hasher.update(&(part.len() as u64).to_le_bytes());
                 hasher.update(part.as_bytes());
@@ -181,8 +184,8 @@ pub(crate) fn prompt_key(id: Option<&str>, prompt: &Text) -> u128 {
 }
 
 /// One group from the rows of one prompt.
-fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
-    let first = parts.first()?;
+fn assemble(stem: &str, rows: Vec<PromptRow>) -> Option<Group> {
+    let first = rows.first()?;
     let id = first
         .prompt_id
         .clone()
@@ -191,8 +194,8 @@ fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
     let mut responses: Vec<Response> = Vec::new();
     let mut by_text: HashMap<String, usize> = HashMap::new();
     let mut pairs: Vec<(usize, usize)> = Vec::new();
-    for part in parts {
-        match part.content {
+    for row in rows {
+        match row.content {
             Content::Flat(response) => responses.push(response),
             Content::Preference { chosen, rejected } => {
                 let mut place = |response: Response| {
@@ -209,7 +212,7 @@ fn assemble(stem: &str, parts: Vec<Part>) -> Option<Group> {
             }
         }
     }
-    // Files joined from several runs number their samples twice; positions are the way out.
+    // Files joined from several runs repeat sample numbers; positions replace them.
     let mut ids = HashSet::new();
     if !responses.iter().all(|response| ids.insert(response.id)) {
         for (position, response) in (0..).zip(&mut responses) {

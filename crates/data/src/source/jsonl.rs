@@ -4,7 +4,7 @@ use std::io::{BufRead, Read};
 
 use serde_json::Value;
 
-use super::open::{Row, TextStream};
+use super::row::{Row, TextStream};
 use crate::error::{DataError, Fault, Place, Reason};
 
 /// The objects of a stream, line by line.

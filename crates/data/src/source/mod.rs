@@ -2,70 +2,46 @@
 //!
 //! A file is read at least twice: the first pass finds the shape, the bad rows, the range of the
 //! scores and whether the rows of a prompt stand together; the second yields the groups. Rows that
-//! are scattered take a third, in which they are brought together through a temporary file. Memory
-//! holds some tens of bytes per prompt and one group, whatever the size of the file.
+//! are scattered take a third, which gathers them through a temporary file. Memory holds some tens of
+//! bytes per prompt and one group, however large the file.
 
+mod arrow;
 mod columns;
 mod conversation;
 mod csv;
+mod entities;
 mod field;
 mod gather;
 mod jsonl;
 mod open;
+mod options;
 mod parquet;
+mod row;
 mod scored;
 mod shape;
 mod spool;
 mod survey;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
 pub use columns::Columns;
 pub use gather::Groups;
-pub use open::DEFAULT_MAX_LINE_BYTES;
+pub use options::{DEFAULT_MAX_LINE_BYTES, SourceOptions};
 pub use scored::SourceRow;
 pub use shape::Shape;
 pub use survey::{SkippedRows, Survey};
 
-pub(crate) use conversation::preference_texts;
-pub(crate) use field::{optional_id, optional_name, optional_number, optional_weight};
+pub(crate) use conversation::{preference_texts, prompt};
+pub(crate) use field::{id_if_any, optional_name, optional_number, optional_weight};
 pub(crate) use open::{Rows, open};
-pub(crate) use parquet::damaged;
+pub(crate) use parquet::{damaged, reader};
+pub(crate) use row::Row;
 pub(crate) use shape::{located, stem};
-
-use serde::Serialize;
 
 use crate::error::DataError;
 use crate::progress::Progress;
 use shape::RowReading;
-
-/// How a source is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceOptions {
-    /// Which column holds what.
-    pub columns: Columns,
-    /// Count and skip rows that cannot be used, in place of stopping at the first.
-    pub skip_bad: bool,
-    /// The longest line, or CSV record, that is read.
-    pub max_line_bytes: usize,
-    /// Strip one leading `[..]` tag from WritingPrompts titles.
-    pub strip_tag: bool,
-    /// Where scattered rows are brought together; the system's temporary folder by default.
-    #[serde(skip)]
-    pub spool_folder: Option<PathBuf>,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self {
-            columns: Columns::default(),
-            skip_bad: false,
-            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
-            strip_tag: true,
-            spool_folder: None,
-        }
-    }
-}
 
 /// A file that has been surveyed and can be read as groups.
 #[derive(Debug)]
@@ -106,7 +82,7 @@ impl Source {
         &self.survey
     }
 
-    /// The rows as they are, each with the responses that it holds.
+    /// The unchanged rows, each with the responses that it holds.
     ///
     /// # Errors
     /// When the file cannot be read a second time; each item can be a bad row or a reading error.

@@ -1,4 +1,4 @@
-//! What a file is, told by its content.
+//! Recognising a file by its content.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -6,20 +6,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
-
+use super::row::{ColumnType, Row, TextStream};
 use super::{csv, jsonl, parquet};
-use crate::error::{DataError, Place};
-
-/// The longest line read by default: 64 MiB.
-pub const DEFAULT_MAX_LINE_BYTES: usize = 64 << 20;
-
-/// The fields of one row, whatever the file format, and where they were.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) place: Place,
-    pub(crate) fields: Map<String, Value>,
-}
+use crate::error::DataError;
 
 /// The rows of a file, one after the other.
 ///
@@ -28,13 +17,15 @@ pub(crate) struct Row {
 pub(crate) struct Rows {
     pub(crate) path: PathBuf,
     rows: Box<dyn Iterator<Item = Result<Row, DataError>>>,
+    /// The columns with their types, in files that declare them.
+    pub(crate) columns: Option<Vec<ColumnType>>,
     done: Rc<Cell<u64>>,
     total: u64,
     failed: bool,
 }
 
 impl Rows {
-    /// How much of the file is behind, and the whole, in the same unit.
+    /// How much of the file is read, and its total, in the same unit.
     pub(crate) fn position(&self) -> (u64, u64) {
         (self.done.get().min(self.total), self.total)
     }
@@ -50,20 +41,6 @@ impl Iterator for Rows {
         let row = self.rows.next();
         self.failed = matches!(&row, Some(Err(error)) if !matches!(error, DataError::Row(_)));
         row
-    }
-}
-
-/// A text stream with its compression undone, and what is needed to speak about it.
-pub(crate) struct TextStream {
-    pub(crate) path: PathBuf,
-    pub(crate) reader: Box<dyn BufRead>,
-    pub(crate) compression: Option<&'static str>,
-    pub(crate) max_line_bytes: usize,
-}
-
-impl TextStream {
-    pub(crate) fn error(&self, source: io::Error) -> DataError {
-        DataError::read(&self.path, self.compression, source)
     }
 }
 
@@ -92,16 +69,17 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
 
     let done = Rc::new(Cell::new(0));
     if magic == *b"PAR1" {
-        let (rows, total) = parquet::rows(path, file, done.clone())?;
+        let parquet = parquet::rows(path, file, done.clone())?;
         return Ok(Rows {
             path: path.to_path_buf(),
-            rows: Box::new(rows),
+            rows: Box::new(parquet.rows),
+            columns: Some(parquet.columns),
             done,
-            total,
+            total: parquet.total,
             failed: false,
         });
     }
-    // The first bytes are put back in front, so that even a pipe could be read.
+    // The first bytes are chained back in front of the rest, so that pipes work.
     let bytes = Counted {
         inner: io::Cursor::new(magic.clone()).chain(file),
         done: done.clone(),
@@ -116,6 +94,12 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
         (Box::new(BufReader::new(decoder)), Some("zstd"))
     } else if magic == *b"PK\x03\x04" {
         return Err(format_error(path, "a zip archive", "unpack it first"));
+    } else if magic == *b"ARRO" {
+        return Err(format_error(
+            path,
+            "an Arrow IPC file",
+            "write it as Parquet, for example with pyarrow.parquet.write_table",
+        ));
     } else {
         (Box::new(BufReader::new(bytes)), None)
     };
@@ -128,6 +112,7 @@ pub(crate) fn open(path: &Path, max_line_bytes: usize) -> Result<Rows, DataError
     Ok(Rows {
         path: path.to_path_buf(),
         rows: text_rows(stream)?,
+        columns: None,
         done,
         total: metadata.len(),
         failed: false,
@@ -213,7 +198,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::error::Reason;
+    use crate::error::{Place, Reason};
 
     const LINE: &str = r#"{"prompt":"p","response":"r","score":1}"#;
 
@@ -301,6 +286,11 @@ mod tests {
             open(folder.path(), 10),
             Err(DataError::Format { .. })
         ));
+        let error = read("a.arrow", b"ARROW1\0\0").unwrap_err().to_string();
+        assert!(
+            error.contains("Arrow IPC") && error.contains("Parquet"),
+            "{error}"
+        );
         let error = read("a.json", b"[{\"prompt\": 1}]")
             .unwrap_err()
             .to_string();

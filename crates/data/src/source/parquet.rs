@@ -5,48 +5,87 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{
-    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+use arrow::array::RecordBatch;
+use arrow::datatypes::Fields;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::DataType;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use serde_json::{Map, Value};
+use parquet::basic::ConvertedType;
+use parquet::errors::Result as ParquetResult;
 
-use super::open::Row;
+use super::arrow::{INT128, INT128_BYTES, JSON, object, type_name};
+use super::row::{ColumnType, Row};
 use crate::error::{DataError, Place};
 
 /// Rows decoded at once: enough to amortise, little enough for long texts.
 const BATCH_ROWS: usize = 256;
+/// Where Arrow keeps the name of a column's extension type.
+const EXTENSION_NAME: &str = "ARROW:extension:name";
 
-/// The rows of a Parquet file and how many there are; `done` is kept at the number read.
+/// A Parquet file that has been opened.
+pub(crate) struct ParquetRows<I> {
+    /// The rows.
+    pub(crate) rows: I,
+    /// How many there are.
+    pub(crate) total: u64,
+    /// The columns with their Arrow types.
+    pub(crate) columns: Vec<ColumnType>,
+}
+
+/// The rows of a Parquet file; `done` is kept at the number read.
 pub(crate) fn rows(
     path: &Path,
     file: File,
     done: Rc<Cell<u64>>,
-) -> Result<(impl Iterator<Item = Result<Row, DataError>> + use<>, u64), DataError> {
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(path, &error))?;
+) -> Result<ParquetRows<impl Iterator<Item = Result<Row, DataError>> + use<>>, DataError> {
+    let (builder, origin) = reader(file).map_err(|error| damaged(path, &error))?;
     let total = builder.metadata().file_metadata().num_rows().max(0) as u64;
     if total == 0 {
         return Err(DataError::Empty {
             path: path.to_path_buf(),
         });
     }
+    let fields = annotated(&builder, origin);
+    let columns = (fields.iter())
+        .map(|field| ColumnType {
+            name: field.name().clone(),
+            kind: type_name(field),
+        })
+        .collect();
     let batches = builder
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(|error| damaged(path, &error))?;
     let rows = BatchRows {
         path: path.to_path_buf(),
+        fields,
         batches,
         batch: None,
         in_batch: 0,
         done,
     };
-    Ok((rows, total))
+    Ok(ParquetRows {
+        rows,
+        total,
+        columns,
+    })
+}
+
+/// Opens a file by the Arrow schema that its writer stored in it, or by its Parquet schema alone
+/// where arrow-rs has no place for a type of the former; whether it was that one.
+pub(crate) fn reader(
+    file: File,
+) -> ParquetResult<(ParquetRecordBatchReaderBuilder<File>, SchemaOrigin)> {
+    let again = file.try_clone();
+    match ParquetRecordBatchReaderBuilder::try_new(file) {
+        Ok(builder) => Ok((builder, SchemaOrigin::Arrow)),
+        Err(error) => {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let again = again.map_err(|_| error)?;
+            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(again, options)?;
+            Ok((builder, SchemaOrigin::Parquet))
+        }
+    }
 }
 
 pub(crate) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
@@ -57,8 +96,48 @@ pub(crate) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
     }
 }
 
+/// Which schema of a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SchemaOrigin {
+    /// The writer's Arrow schema, where there is one.
+    Arrow,
+    /// The Parquet schema, since the writer's cannot be read.
+    Parquet,
+}
+
+/// The columns with what their Arrow types do not say: that a text is JSON by Parquet's older
+/// notation, which fastparquet writes, and that bytes are a 128-bit integer, the type for which the
+/// schemas of Polars cannot be read.
+fn annotated(builder: &ParquetRecordBatchReaderBuilder<File>, origin: SchemaOrigin) -> Fields {
+    let types = builder.parquet_schema().root_schema().get_fields();
+    let fields = builder.schema().fields().iter().zip(types);
+    fields
+        .map(|(field, kind)| {
+            let info = kind.get_basic_info();
+            let is_bare = info.logical_type_ref().is_none();
+            let name = if !kind.is_primitive() || field.extension_type_name().is_some() {
+                None
+            } else if origin == SchemaOrigin::Parquet
+                && is_bare
+                && *field.data_type() == INT128_BYTES
+            {
+                Some(INT128)
+            } else {
+                (info.converted_type() == ConvertedType::JSON).then_some(JSON)
+            };
+            let mut field = field.as_ref().clone();
+            if let Some(name) = name {
+                let key = EXTENSION_NAME.to_owned();
+                field.metadata_mut().insert(key, name.to_owned());
+            }
+            field
+        })
+        .collect()
+}
+
 struct BatchRows {
     path: PathBuf,
+    fields: Fields,
     batches: ParquetRecordBatchReader,
     batch: Option<RecordBatch>,
     in_batch: usize,
@@ -73,7 +152,7 @@ impl Iterator for BatchRows {
             if let Some(batch) = &self.batch
                 && self.in_batch < batch.num_rows()
             {
-                let fields = object(batch, self.in_batch);
+                let fields = object(&self.fields, batch, self.in_batch);
                 self.in_batch += 1;
                 self.done.set(self.done.get() + 1);
                 let place = Place::Row(self.done.get());
@@ -90,67 +169,6 @@ impl Iterator for BatchRows {
     }
 }
 
-fn object(batch: &RecordBatch, row: usize) -> Map<String, Value> {
-    batch
-        .schema_ref()
-        .fields()
-        .iter()
-        .zip(batch.columns())
-        .map(|(field, column)| (field.name().clone(), value(column.as_ref(), row)))
-        .collect()
-}
-
-/// One cell as JSON. A NaN or infinity becomes the text of it, which the reading of scores
-/// knows; types without a place here (dates, binary, maps) become null.
-fn value(array: &dyn Array, row: usize) -> Value {
-    if array.is_null(row) {
-        return Value::Null;
-    }
-    match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
-        DataType::Utf8View => array.as_string_view().value(row).into(),
-        DataType::Boolean => array.as_boolean().value(row).into(),
-        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
-        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
-        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
-        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
-        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
-        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
-        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
-        DataType::Float16 => number(array.as_primitive::<Float16Type>().value(row).to_f64()),
-        DataType::Float32 => number(array.as_primitive::<Float32Type>().value(row).into()),
-        DataType::Float64 => number(array.as_primitive::<Float64Type>().value(row)),
-        DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref()),
-        DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref()),
-        DataType::FixedSizeList(_, _) => list(array.as_fixed_size_list().value(row).as_ref()),
-        DataType::Struct(fields) => {
-            let columns = array.as_struct().columns();
-            let entries = fields.iter().zip(columns);
-            Value::Object(
-                entries
-                    .map(|(field, column)| (field.name().clone(), value(column.as_ref(), row)))
-                    .collect(),
-            )
-        }
-        DataType::Dictionary(_, _) => {
-            let dictionary = array.as_any_dictionary();
-            let key = dictionary.normalized_keys()[row];
-            value(dictionary.values().as_ref(), key)
-        }
-        _ => Value::Null,
-    }
-}
-
-fn list(array: &dyn Array) -> Value {
-    Value::Array((0..array.len()).map(|row| value(array, row)).collect())
-}
-
-fn number(x: f64) -> Value {
-    serde_json::Number::from_f64(x).map_or_else(|| Value::String(x.to_string()), Value::Number)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -158,9 +176,9 @@ mod tests {
     use arrow::array::{
         ArrayRef, DictionaryArray, Float32Array, Int64Array, ListArray, StringArray, StructArray,
     };
-    use arrow::datatypes::{Field, Int32Type as Key};
+    use arrow::datatypes::{DataType, Field, Int32Type as Key, Int64Type};
     use parquet::arrow::ArrowWriter;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -174,7 +192,8 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let done = Rc::new(Cell::new(0));
-        let (rows, total) = rows(&path, File::open(&path).unwrap(), done.clone()).unwrap();
+        let ParquetRows { rows, total, .. } =
+            rows(&path, File::open(&path).unwrap(), done.clone()).unwrap();
         let rows: Vec<Value> = rows.map(|row| Value::Object(row.unwrap().fields)).collect();
         assert_eq!((rows.len() as u64, done.get()), (total, total));
         rows
@@ -200,7 +219,7 @@ mod tests {
             rows,
             [
                 json!({"votes": [3, null], "entry": {"text": "a"}, "model": "x", "n": 1, "score": 0.5}),
-                json!({"votes": null, "entry": {"text": "b"}, "model": "y", "n": null, "score": "NaN"}),
+                json!({"votes": null, "entry": {"text": "b"}, "model": "y", "n": null, "score": null}),
             ]
         );
     }

@@ -1,11 +1,14 @@
-//! Rows that get scores and stay as they are otherwise.
+//! Rows that are given scores and otherwise stay unchanged.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
 use super::columns::Columns;
-use super::open::Row;
-use super::shape::{Content, Part, Record, RowReading, Shape};
-use crate::error::Fault;
+use super::row::Row;
+use super::shape::{Content, PromptRow, Record, RowReading, Shape, response_entries};
+use super::unread::unread_inside;
+use crate::error::{Fault, Reason};
 use crate::group::Group;
 
 /// A row of a source with the responses that it holds.
@@ -21,22 +24,36 @@ pub struct SourceRow {
 
 impl SourceRow {
     pub(crate) fn read(row: Row, reading: &RowReading) -> Result<Self, Fault> {
+        for (name, value) in &row.fields {
+            if let Some(kind) = unread_inside(value) {
+                return Err(Fault::in_field(
+                    name,
+                    Reason::NotText,
+                    format!(
+                        "the row is written again as JSON, which has no place for a value of the type {kind}; drop the column"
+                    ),
+                ));
+            }
+        }
         let group = match reading.record(&row)? {
             Record::Group(group) => group,
-            Record::Part(Part {
-                prompt_id,
-                row,
-                prompt,
-                content,
-            }) => Group {
-                id: prompt_id.unwrap_or_else(|| format!("{}:{row}", reading.stem)),
-                prompt,
-                responses: match content {
-                    Content::Flat(response) => vec![response],
-                    Content::Preference { chosen, rejected } => vec![chosen, rejected],
-                },
-                pairs: None,
-            },
+            Record::Row(row) => {
+                let PromptRow {
+                    prompt_id,
+                    row,
+                    prompt,
+                    content,
+                } = *row;
+                Group {
+                    id: prompt_id.unwrap_or_else(|| format!("{}:{row}", reading.stem)),
+                    prompt,
+                    responses: match content {
+                        Content::Flat(response) => vec![response],
+                        Content::Preference { chosen, rejected } => vec![chosen, rejected],
+                    },
+                    pairs: None,
+                }
+            }
         };
         Ok(Self {
             fields: row.fields,
@@ -46,7 +63,8 @@ impl SourceRow {
         })
     }
 
-    /// The row with the scores of its responses where its shape has them; every other column stays.
+    /// The row with its responses' scores in the column that its shape has for them; all other columns
+    /// stay.
     pub fn into_scored(self) -> Map<String, Value> {
         let Self {
             mut fields,
@@ -74,16 +92,21 @@ impl SourceRow {
                 fields.insert(columns.generation_scores, Value::Array(scores));
             }
             Shape::Groups => {
-                let entries = fields.get_mut(&columns.responses);
-                let entries = entries.and_then(Value::as_array_mut).into_iter().flatten();
-                for (entry, score) in entries.zip(scores) {
-                    match entry {
-                        Value::Object(known) => {
+                let value = fields.get(&columns.responses).unwrap_or(&Value::Null);
+                let entries = response_entries(&columns.responses, value);
+                let entries = entries.map_or_else(|_| Vec::new(), Cow::into_owned);
+                let scored = entries
+                    .into_iter()
+                    .zip(scores)
+                    .map(|(entry, score)| match entry {
+                        Value::Object(mut known) => {
                             known.insert(columns.score.clone(), score);
+                            Value::Object(known)
                         }
-                        text => *text = json!({"text": text.take(), columns.score.as_str(): score}),
-                    }
-                }
+                        text => json!({"text": text, columns.score.as_str(): score}),
+                    });
+                let scored = scored.collect();
+                fields.insert(columns.responses, scored);
             }
         }
         fields
@@ -93,6 +116,7 @@ impl SourceRow {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
     use crate::source::{Source, SourceOptions};
@@ -144,6 +168,19 @@ mod tests {
         ] {
             assert_eq!(scored(&[row]), [expected]);
         }
+    }
+
+    #[test]
+    fn a_column_that_json_has_no_place_for_is_named() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures/cases/writers/duckdb_types.parquet");
+        let source = Source::open(&path, &SourceOptions::default(), &mut |_| ()).unwrap();
+        let error = source.rows().unwrap().next().unwrap().unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("\"i\"") && error.contains("Interval"),
+            "{error}"
+        );
     }
 
     #[test]

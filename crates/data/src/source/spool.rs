@@ -1,4 +1,4 @@
-//! Rows of one prompt brought together through a temporary file.
+//! Gathering the rows of each prompt through a temporary file.
 //!
 //! Each row is written with the offset of the row before it of the same prompt, so that memory
 //! holds one offset per prompt and not one per row.
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::shape::Part;
+use super::shape::PromptRow;
 use crate::error::DataError;
 
 /// No row before this one.
@@ -36,31 +36,31 @@ impl Spool {
     }
 
     /// The rows of the next prompt, in the order of the source.
-    pub(crate) fn next_prompt(&mut self) -> Result<Option<Vec<Part>>, DataError> {
+    pub(crate) fn next_prompt(&mut self) -> Result<Option<Vec<PromptRow>>, DataError> {
         let Some(&last) = self.last.get(self.next) else {
             return Ok(None);
         };
         self.next += 1;
-        let mut parts = Vec::new();
+        let mut rows = Vec::new();
         let mut at = last;
         while at != NONE {
-            let (part, before) = self.read(at).map_err(|source| DataError::Read {
+            let (row, before) = self.read(at).map_err(|source| DataError::Read {
                 path: self.folder.clone(),
                 source,
             })?;
-            parts.push(part);
+            rows.push(row);
             at = before;
         }
-        parts.reverse();
-        Ok(Some(parts))
+        rows.reverse();
+        Ok(Some(rows))
     }
 
-    fn read(&mut self, at: u64) -> io::Result<(Part, u64)> {
+    fn read(&mut self, at: u64) -> io::Result<(PromptRow, u64)> {
         self.file.seek(SeekFrom::Start(at))?;
         let before = self.number()?;
         let length = self.number()?;
-        let part = serde_json::from_reader((&mut self.file).take(length))?;
-        Ok((part, before))
+        let row = serde_json::from_reader((&mut self.file).take(length))?;
+        Ok((row, before))
     }
 
     fn number(&mut self) -> io::Result<u64> {
@@ -84,13 +84,13 @@ impl SpoolWriter {
         })
     }
 
-    pub(crate) fn push(&mut self, key: u128, part: &Part) -> Result<(), DataError> {
-        self.write(key, part)
+    pub(crate) fn push(&mut self, key: u128, row: &PromptRow) -> Result<(), DataError> {
+        self.write(key, row)
             .map_err(|source| DataError::write(&self.folder, source))
     }
 
-    fn write(&mut self, key: u128, part: &Part) -> io::Result<()> {
-        let bytes = serde_json::to_vec(part)?;
+    fn write(&mut self, key: u128, row: &PromptRow) -> io::Result<()> {
+        let bytes = serde_json::to_vec(row)?;
         let prompt = *self.index.entry(key).or_insert_with(|| {
             self.last.push(NONE);
             self.last.len() - 1

@@ -5,17 +5,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::SourceOptions;
 use super::gather::prompt_key;
-use super::open::{Row, open};
-use super::shape::{Content, Record, RowReading, Shape, located, stem};
+use super::open::open;
+use super::options::SourceOptions;
+use super::row::{ColumnType, Row};
+use super::shape::{Content, Record, RowReading, Shape, column_types, described, located, stem};
 use crate::error::{DataError, Fault, Reason};
 use crate::group::Response;
-use crate::progress::{Progress, Stage};
+use crate::progress::{PROGRESS_ROWS, Progress, Stage};
 use rarebit_text::Text;
-
-/// Progress is told once in so many rows.
-pub(crate) const PROGRESS_ROWS: u64 = 256;
 
 /// What the first pass over a file found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,16 +26,22 @@ pub struct Survey {
     pub responses: u64,
     /// Responses with a score.
     pub scored: u64,
-    /// Rows that cannot, by reason.
+    /// Rows that cannot be used, by reason.
     pub skipped: BTreeMap<Reason, SkippedRows>,
     /// The lowest and highest score, where there is any.
     pub score_range: Option<(f64, f64)>,
     /// The columns of the first row.
     pub columns: Vec<String>,
-    /// Whether rows of one prompt stand apart from each other.
+    /// The same with their types, for messages.
+    pub column_types: String,
+    /// Which column is taken for what, for messages.
+    pub reading: String,
+    /// Whether rows of one prompt are scattered over the file.
     pub scattered: bool,
     /// Whether any prompt or response is a conversation.
     pub conversational: bool,
+    /// Whether any message names who speaks.
+    pub named: bool,
 }
 
 /// Bad rows of one kind.
@@ -55,6 +59,7 @@ pub(crate) fn survey(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(RowReading, Survey), DataError> {
     let mut rows = open(path, options.max_line_bytes)?;
+    let declared = rows.columns.clone();
     let mut skipped = BTreeMap::new();
     let mut found: Option<(RowReading, Findings)> = None;
     let mut read = 0;
@@ -71,7 +76,11 @@ pub(crate) fn survey(
         let record = row.and_then(|row| {
             let (reading, findings) = match &mut found {
                 Some(found) => found,
-                None => found.insert((reading(path, &row, options)?, Findings::new(&row))),
+                None => {
+                    let types = column_types(declared.as_deref(), &row.fields);
+                    let reading = reading(path, &row, options, &types)?;
+                    found.insert((reading, Findings::new(types)))
+                }
             };
             located(findings.take(reading, &row), path, row.place)
         });
@@ -96,7 +105,7 @@ pub(crate) fn survey(
     });
     match found {
         Some((reading, findings)) if findings.rows > 0 => {
-            let survey = findings.survey(reading.shape, skipped);
+            let survey = findings.survey(&reading, skipped);
             Ok((reading, survey))
         }
         _ if skipped.is_empty() => Err(DataError::Empty {
@@ -110,38 +119,46 @@ pub(crate) fn survey(
     }
 }
 
-fn reading(path: &Path, row: &Row, options: &SourceOptions) -> Result<RowReading, DataError> {
+fn reading(
+    path: &Path,
+    row: &Row,
+    options: &SourceOptions,
+    types: &[ColumnType],
+) -> Result<RowReading, DataError> {
     Ok(RowReading {
         stem: stem(path),
-        shape: Shape::detect(path, &row.fields, &options.columns)?,
+        shape: Shape::detect(path, &row.fields, &options.columns, types)?,
         columns: options.columns.clone(),
         strip_tag: options.strip_tag,
+        lower_is_better: options.lower_is_better,
     })
 }
 
 struct Findings {
-    columns: Vec<String>,
+    columns: Vec<ColumnType>,
     rows: u64,
     responses: u64,
     scored: u64,
     range: Option<(f64, f64)>,
     scattered: bool,
     conversational: bool,
+    named: bool,
     /// Prompts of partial rows, ids of whole ones.
     seen: HashSet<u128>,
     last: Option<u128>,
 }
 
 impl Findings {
-    fn new(row: &Row) -> Self {
+    fn new(columns: Vec<ColumnType>) -> Self {
         Self {
-            columns: row.fields.keys().cloned().collect(),
+            columns,
             rows: 0,
             responses: 0,
             scored: 0,
             range: None,
             scattered: false,
             conversational: false,
+            named: false,
             seen: HashSet::new(),
             last: None,
         }
@@ -160,19 +177,19 @@ impl Findings {
                         format!("{:?} is also the id of an earlier row", group.id),
                     ));
                 }
-                self.conversational |= group.prompt.is_chat();
+                self.prompt(&group.prompt);
                 for response in &group.responses {
                     self.response(response);
                 }
             }
-            Record::Part(part) => {
-                let key = prompt_key(part.prompt_id.as_deref(), &part.prompt);
+            Record::Row(row) => {
+                let key = prompt_key(row.prompt_id.as_deref(), &row.prompt);
                 let starts = self.last.replace(key) != Some(key);
                 if starts && !self.seen.insert(key) {
                     self.scattered = true;
                 }
-                self.conversational |= part.prompt.is_chat();
-                match &part.content {
+                self.prompt(&row.prompt);
+                match &row.content {
                     Content::Flat(response) => self.response(response),
                     Content::Preference { chosen, rejected } => {
                         self.response(chosen);
@@ -185,9 +202,17 @@ impl Findings {
         Ok(())
     }
 
+    fn prompt(&mut self, prompt: &Text) {
+        if let Text::Chat(turns) = prompt {
+            self.conversational = true;
+            self.named |= turns.iter().any(|turn| turn.name.is_some());
+        }
+    }
+
     fn response(&mut self, response: &Response) {
         self.responses += 1;
         self.conversational |= !response.turns.is_empty();
+        self.named |= response.turns.iter().any(|turn| turn.name.is_some());
         if let Some(score) = response.score {
             self.scored += 1;
             let (low, high) = self.range.unwrap_or((score, score));
@@ -195,15 +220,18 @@ impl Findings {
         }
     }
 
-    fn survey(self, shape: Shape, skipped: BTreeMap<Reason, SkippedRows>) -> Survey {
+    fn survey(self, reading: &RowReading, skipped: BTreeMap<Reason, SkippedRows>) -> Survey {
         Survey {
-            shape,
+            shape: reading.shape,
+            reading: reading.described(&self.columns),
+            column_types: described(&self.columns),
             rows: self.rows,
             responses: self.responses,
             scored: self.scored,
             skipped,
             score_range: self.range,
-            columns: self.columns,
+            columns: self.columns.into_iter().map(|column| column.name).collect(),
+            named: self.named,
             scattered: self.scattered,
             conversational: self.conversational,
         }

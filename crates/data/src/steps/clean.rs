@@ -1,4 +1,4 @@
-//! Step 1: what is not a response to the prompt is dropped.
+//! Step 1: texts that are not a response to the prompt are dropped.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use rarebit_text::Text;
 pub type CountTokens<'a> =
     dyn Fn(&Text, &Response) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> + 'a;
 
-/// What is dropped.
+/// Which responses are dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CleanOptions {
@@ -42,6 +42,8 @@ impl Default for CleanOptions {
 pub enum Dropped {
     /// No text, or only blanks.
     Empty,
+    /// A comment that its author or a moderator took away, of which only a placeholder is left.
+    Deleted,
     /// A comment by a moderator or a bot.
     Moderator,
     /// Too many tokens.
@@ -55,6 +57,7 @@ impl Dropped {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Empty => "empty",
+            Self::Deleted => "deleted",
             Self::Moderator => "moderator",
             Self::TooLong => "too_long",
             Self::Repeat => "repeat",
@@ -62,12 +65,15 @@ impl Dropped {
     }
 }
 
-/// The phrases by which moderators' and bots' comments are known in WritingPrompts.
+/// Phrases that give away moderators' and bots' comments in WritingPrompts.
 const MODERATOR_PHRASES: [&str; 3] = [
     "**Welcome to the Prompt!**",
     "this submission has been removed",
     "**Off-Topic Discussion**",
 ];
+
+/// What Reddit leaves of a comment that is gone.
+const PLACEHOLDERS: [&str; 2] = ["[deleted]", "[removed]"];
 
 /// The title without one leading `[..]` tag: `[WP] A fox` is `A fox`.
 pub fn strip_tag(title: &str) -> &str {
@@ -83,8 +89,8 @@ pub fn strip_tag(title: &str) -> &str {
         })
 }
 
-/// Drops what is not wanted, in place, and tells each drop to `dropped`; given pairs that lose a
-/// side go with it.
+/// Drops unwanted responses in place and reports each to `dropped`; a given pair that loses a side
+/// is dropped as well.
 ///
 /// # Errors
 /// When the tokens cannot be counted.
@@ -107,6 +113,8 @@ pub fn clean(
         let moderator = || MODERATOR_PHRASES.iter().any(|phrase| text.contains(phrase));
         if text.trim().is_empty() {
             dropped(Dropped::Empty);
+        } else if PLACEHOLDERS.contains(&text.trim()) {
+            dropped(Dropped::Deleted);
         } else if options.drop_moderator && moderator() {
             dropped(Dropped::Moderator);
         } else if options.dedup && texts.contains(text) {
@@ -171,6 +179,9 @@ mod tests {
             "  ",
             "tale",
             "a very long tale",
+            "[deleted]",
+            " [removed]\n",
+            "[removed] scene",
         ]);
         let mut counts = Vec::new();
         let options = CleanOptions {
@@ -189,10 +200,12 @@ mod tests {
                 Dropped::Moderator,
                 Dropped::Empty,
                 Dropped::Repeat,
-                Dropped::TooLong
+                Dropped::TooLong,
+                Dropped::Deleted,
+                Dropped::Deleted
             ]
         );
-        assert_eq!(group.responses.len(), 1);
+        assert_eq!(group.responses.len(), 2);
     }
 
     #[test]

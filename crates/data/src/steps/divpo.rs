@@ -1,4 +1,4 @@
-//! Step 2 in DivPO's way: rare and good against common and bad.
+//! Step 2 as DivPO does it: rare and good responses against common and bad ones.
 
 use rand::seq::SliceRandom;
 use rarebit_deviation::{DistanceMatrix, Measure, Weighting, weights};
@@ -13,7 +13,7 @@ use crate::group::{Group, Pair};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivpoOptions {
-    /// The share of a prompt's responses that are the best, and that are the worst.
+    /// The share of a prompt's responses that make up the best, and as many the worst.
     pub rho: f64,
     /// The most pairs per prompt.
     pub max_pairs: usize,
@@ -58,12 +58,12 @@ impl DivpoOptions {
     }
 }
 
-/// The pairs of diverse preference optimisation, drawn from responses that are there.
+/// The pairs of diverse preference optimisation, drawn from existing responses.
 ///
-/// Of a prompt's scored responses the best and the worst are set apart: a share
+/// Of a prompt's scored responses the best and the worst form two sets: a share
 /// [`DivpoOptions::rho`] each, at least as many as pairs are wanted and at most half. Deviation is
-/// measured anew inside each set. The most deviating of the best are chosen, the least deviating of
-/// the worst rejected, and who meets whom is drawn.
+/// recomputed inside each set. The most deviating of the best are chosen, the least deviating of the
+/// worst rejected, and they are matched at random.
 ///
 /// `distances` holds the group's distances by kind, in the order of the weighting's kinds; they are
 /// mixed as weights are. Where deviations tie, the better-scored of the best and the worse-scored
@@ -73,7 +73,7 @@ impl DivpoOptions {
 /// compare with.
 ///
 /// # Departures
-/// A pair whose scores or texts are equal prefers nothing and is left out. The reference code takes
+/// A pair whose scores or texts are equal expresses no preference and is left out. The reference code takes
 /// only responses that ended in a pair by score; here all that are kept and scored count.
 pub fn divpo(
     group: &Group,

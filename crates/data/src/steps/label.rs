@@ -1,11 +1,11 @@
-//! From scores to the labels that KTO learns from.
+//! From scores to the labels of KTO.
 
 /// Whether each response to a prompt is desirable: better than the median of the prompt's scores,
 /// or worse.
 ///
-/// Responses at the median are on whichever side would be empty without them, as where one vote
-/// went to one response and none to the others; else they have no label. Nor has a response without
-/// a score, or any where all scores are equal: nothing is preferred there.
+/// Responses at the median go to the side that would be empty without them, for example where one
+/// response got the only vote; otherwise they have no label. A response without a score has none
+/// either, nor has any where all scores are equal, since nothing is preferred there.
 ///
 /// # Departures
 /// KTO (Ethayarajh et al., arXiv 2402.01306) takes labels as given, and so does TRL. This is for

@@ -2,6 +2,7 @@
 
 pub mod clean;
 pub mod divpo;
+pub mod given;
 pub mod label;
 pub mod pairs;
 pub mod split;

@@ -1,4 +1,4 @@
-//! Step 2: which responses meet in a pair.
+//! Step 2: which responses form a pair.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -38,14 +38,14 @@ impl Default for PairOptions {
     }
 }
 
-/// Whether a pair of two responses prefers anything: not between copies of one text, nor between
-/// texts that differ in length by more words than allowed, where length would be preferred.
+/// Whether two responses may form a pair: not copies of one text, nor texts that differ in length by
+/// more words than allowed, which would teach a preference for length.
 pub(super) fn may_meet(a: &Response, b: &Response, max_length_difference: Option<usize>) -> bool {
     let words = |response: &Response| response.text.split_whitespace().count();
     a.text != b.text && max_length_difference.is_none_or(|most| words(a).abs_diff(words(b)) <= most)
 }
 
-/// Places of the responses that have a score, from the lowest score up.
+/// The positions of the responses that have a score, by rising score.
 pub(super) fn by_score(group: &Group) -> Vec<usize> {
     let score = |place: usize| group.responses[place].score;
     let mut places: Vec<usize> = (0..group.responses.len())
@@ -77,14 +77,14 @@ impl PairOptions {
 ///
 /// With a gap, one pair at a time is drawn among all whose scores differ by at least the gap, each
 /// response used once; when none is left, among those whose scores differ at all. With a gap of -1
-/// every pair of different scores counts, at most [`PairOptions::all_pairs_cap`] of them drawn, and
-/// a response may meet several others. The higher score is the chosen one. Responses without a
-/// score, equal scores, and equal texts never meet.
+/// every pair of different scores counts, at most [`PairOptions::all_pairs_cap`] of them are drawn,
+/// and a response may be in several pairs. The response with the higher score is the chosen one.
+/// Responses without a score, with equal scores or with equal texts never form a pair.
 ///
 /// # Departures
-/// The reference code lets two copies of one text meet when their scores differ; such a pair
-/// prefers nothing and only thins out the mean loss. With a gap of -1 the reference code also takes pairs of equal scores, and calls the second
-/// response the chosen one.
+/// The reference code pairs two copies of one text when their scores differ; such a pair expresses
+/// no preference and only dilutes the mean loss. With a gap of -1 the reference code also takes
+/// pairs of equal scores, and calls the second response the chosen one.
 pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
     let mut drawn = match &group.pairs {
         Some(given) => {
@@ -124,7 +124,7 @@ pub fn pairs(group: &Group, options: &PairOptions, seed: u64) -> Vec<Pair> {
     drawn
 }
 
-/// The responses that have a score and are not used yet, from the lowest score up.
+/// The unused responses that have a score, by rising score.
 struct Scored {
     candidates: Vec<Candidate>,
     max_length_difference: Option<usize>,
@@ -181,7 +181,7 @@ impl Scored {
         let mut lower = 0;
         let mut lower_of_text: HashMap<usize, usize> = HashMap::new();
         let counts = scored.iter().map(|chosen| {
-            // Scores rise, so whoever is low enough for one is low enough for all after it.
+            // Scores rise, so a score low enough for one response is low enough for all after it.
             while apart(scored[lower].score, chosen.score) {
                 *lower_of_text.entry(scored[lower].text).or_default() += 1;
                 lower += 1;
@@ -191,8 +191,8 @@ impl Scored {
         counts.collect()
     }
 
-    /// The `rank`-th pair when each response is listed with its partners, which are the lowest that
-    /// it may meet: their positions, the chosen one first.
+    /// The positions of the `rank`-th pair, the chosen one first, when each response is listed with
+    /// its partners, which are the lowest-scored it may be paired with.
     fn pair(&self, partners: &[usize], mut rank: usize) -> (usize, usize) {
         let chosen = partners
             .iter()
@@ -215,7 +215,7 @@ impl Scored {
         }
     }
 
-    /// Pairs at least the gap apart, uniformly one after the other, each response used once.
+    /// Pairs at least the gap apart, drawn uniformly one after the other, each response used once.
     fn draw(&mut self, gap: f64, rng: &mut impl Rng) -> Vec<Pair> {
         let mut drawn = Vec::new();
         loop {
@@ -226,7 +226,7 @@ impl Scored {
             }
             let (chosen, rejected) = self.pair(&partners, rng.random_range(0..total));
             drawn.push(self.ids((chosen, rejected)));
-            // The chosen one stands higher, so taking it out first leaves the other in its place.
+            // The chosen one is at the higher position, so removing it first leaves the other in place.
             self.candidates.remove(chosen);
             self.candidates.remove(rejected);
         }

@@ -9,9 +9,9 @@ use super::rng;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Learnt from.
+    /// For training.
     Train,
-    /// Held out.
+    /// Held out for evaluation.
     Test,
 }
 

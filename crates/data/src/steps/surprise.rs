@@ -1,26 +1,26 @@
-//! Asking a language model how little it expected each response.
+//! Surprise: how little a language model expected each response.
 
 use crate::error::DataError;
 use crate::group::{Group, Response};
 use rarebit_text::Text;
 
-/// A language model that says how surprising responses are.
+/// A language model that measures how surprising responses are.
 pub trait SurpriseModel {
-    /// Stable identity of the model.
+    /// A stable identity of the model.
     fn id(&self) -> &str;
 
     /// The perplexity of each response given its prompt, `exp(-1/|y| log p(y | x))`, finite, in the
     /// order of the responses.
     ///
     /// # Errors
-    /// Whatever keeps the model from reading them.
+    /// When the model cannot read them.
     fn perplexities(
         &self,
         responses: &[(&Text, &Response)],
     ) -> Result<Vec<f64>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Gives every response its surprise under the model, in the place of one that its source knows.
+/// Gives every response its surprise under the model, replacing one that the source has.
 pub(crate) fn surprise<'g>(
     groups: impl Iterator<Item = &'g mut Group>,
     model: &dyn SurpriseModel,

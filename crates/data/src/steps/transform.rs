@@ -1,4 +1,4 @@
-//! Step 0: votes, whose tail is heavy, brought to a scale that a reward model can learn.
+//! Step 0: votes, which are heavy-tailed, mapped to a scale that a reward model can learn.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,8 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// `None` where nothing is to be transformed, or where the reference's mode is undefined: it
-    /// takes the logarithm of `min + 1`, which needs scores above -1.
+    /// `None` where nothing is transformed, or where the reference's mode is undefined: it takes the
+    /// logarithm of `min + 1`, which needs scores above -1.
     pub fn new(mode: ScoreTransform, (min, max): (f64, f64)) -> Option<Self> {
         // The smallest score becomes 1, away from the logarithm's pole.
         let shift = 1.0 - min;

@@ -1,11 +1,11 @@
-//! Step 3: how far each response is from the others, and the weight that follows.
+//! Step 3: the deviation of each response and the weight that follows from it.
 
 use std::collections::{BTreeSet, HashSet};
 
 use rand::seq::SliceRandom;
 use rarebit_deviation::{
-    DistanceMatrix, Embedder, Kind, Kinds, Measure, Signal, Signals, Weighting, WordVectors,
-    additive_weights, distinct_words, normalise, novelty, weights,
+    DistanceMatrix, Embedder, Kind, Kinds, Measure, Measurements, Signal, Weighting, WordVectors,
+    distinct_words, normalise, novelty,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,16 +16,15 @@ use crate::error::DataError;
 use crate::group::{Group, Pair, Response};
 use rarebit_text::Text;
 
-/// Embeddings are asked for so many texts at once, so that an embedder can sort them by length
-/// and fill its batches.
+/// Texts embedded in one call, enough for an embedder to sort them by length and fill its batches.
 pub const EMBED_BATCH: usize = 512;
 
 /// The embedder of each kind; a kind without one has no deviation.
 #[derive(Clone, Copy, Default)]
 pub struct Embedders<'a> {
-    /// What is told.
+    /// For semantic deviation.
     pub semantic: Option<&'a dyn Embedder>,
-    /// How it is told.
+    /// For style deviation.
     pub style: Option<&'a dyn Embedder>,
 }
 
@@ -43,7 +42,7 @@ impl<'a> Embedders<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviationOver {
-    /// Every response that is kept, in a pair or not: the most that is known about the prompt.
+    /// Every kept response, in a pair or not, which uses all that is known about the prompt.
     #[default]
     All,
     /// Only those in a kept pair, as the reference code does.
@@ -92,8 +91,8 @@ impl WeighedGroup {
     }
 }
 
-/// Whether every kind that the weights follow has an embedder, novelty has one if it counts, and the
-/// weighting's numbers are in their ranges.
+/// Checks that the weighting is valid and that every kind it follows, and novelty where it counts,
+/// has an embedder.
 fn validate(weighting: &Weighting, embedders: &Embedders<'_>) -> Result<(), DataError> {
     weighting.validate().map_err(DataError::Weighting)?;
     let lacks_words = embedders.semantic.is_none() && counts_novelty(weighting);
@@ -101,9 +100,8 @@ fn validate(weighting: &Weighting, embedders: &Embedders<'_>) -> Result<(), Data
         return Err(DataError::Option {
             option: "mix",
             value: mix.to_string(),
-            problem:
-                "novelty is made of the semantic embedder's vectors of words, and none is given"
-                    .to_owned(),
+            problem: "novelty needs a semantic embedder for its word vectors, and none is given"
+                .to_owned(),
         });
     }
     validate_kinds(weighting.follows(), embedders)
@@ -125,13 +123,13 @@ fn counts_novelty(weighting: &Weighting) -> bool {
     weighting.mix.is_some_and(|mix| mix.counts(Signal::Novelty))
 }
 
-/// Shuffles the weights of one prompt's responses among them: the same weights, that have lost
-/// their sense. What training on them brings is not deviation's doing.
+/// Shuffles the weights among one prompt's responses: a control whose weights have the same values
+/// but say nothing about the responses.
 pub fn shuffle<T>(weights: &mut [T], seed: u64, prompt_id: &str) {
     weights.shuffle(&mut rng(seed, "shuffle", prompt_id, ""));
 }
 
-/// Leaves only the responses that stand in a pair.
+/// Keeps only the responses that are in a pair.
 pub fn keep_paired(group: &mut Group, pairs: &[Pair]) {
     let ids = ids(pairs);
     group
@@ -139,7 +137,7 @@ pub fn keep_paired(group: &mut Group, pairs: &[Pair]) {
         .retain(|response| ids.contains(&response.id));
 }
 
-/// The places of those responses.
+/// The positions of the responses that are in a pair.
 fn paired(group: &Group, pairs: &[Pair]) -> Vec<usize> {
     let ids = ids(pairs);
     let stands = |&place: &usize| ids.contains(&group.responses[place].id);
@@ -151,7 +149,7 @@ fn ids(pairs: &[Pair]) -> HashSet<u32> {
     both.collect()
 }
 
-/// Weighs groups as they come, many prompts to one call of each embedder.
+/// Weighs groups as they come, embedding many prompts in one call.
 pub struct Weigher<'a> {
     embedders: Embedders<'a>,
     weighting: Weighting,
@@ -162,7 +160,7 @@ pub struct Weigher<'a> {
     texts: usize,
 }
 
-/// Pairs that are drawn where deviations are known.
+/// How DivPO draws its pairs, once deviations are known.
 struct Divpo {
     options: DivpoOptions,
     seed: u64,
@@ -170,7 +168,7 @@ struct Divpo {
 }
 
 impl<'a> Weigher<'a> {
-    /// A weigher of valid settings, by the mean distance.
+    /// A weigher that measures deviation by the mean distance.
     ///
     /// # Errors
     /// When a kind that the weights follow has no embedder, or a number is out of its range.
@@ -187,25 +185,25 @@ impl<'a> Weigher<'a> {
         })
     }
 
-    /// The same by another measure of deviation.
+    /// Measures deviation another way.
     #[must_use]
     pub fn by(mut self, measure: Measure) -> Self {
         self.measure = measure;
         self
     }
 
-    /// The same, asking a model how surprising each response is.
+    /// Computes each response's surprise with a model.
     #[must_use]
     pub fn asking(mut self, model: Option<&'a dyn SurpriseModel>) -> Self {
         self.surprise = model;
         self
     }
 
-    /// The same, drawing DivPO's pairs in groups that bring none; `over` says whether the others
-    /// are left out of the weights then.
+    /// Draws DivPO's pairs in groups that bring none; `over` says whether the responses outside of
+    /// pairs are left out of the weights.
     ///
     /// # Errors
-    /// When no kind of deviation is mixed, by which pairs could be chosen, or one has no embedder.
+    /// When the weighting has no kind of deviation to choose pairs by, or a kind has no embedder.
     pub fn drawing(
         mut self,
         options: DivpoOptions,
@@ -230,11 +228,11 @@ impl<'a> Weigher<'a> {
         Ok(self)
     }
 
-    /// Takes a group with its pairs; gives back those that are ready, in the order of their coming.
+    /// Takes a group with its pairs; returns the groups that are ready, in the order they came.
     ///
     /// # Errors
-    /// When an embedder or the model of surprise fails, gives vectors that cannot be compared, or a
-    /// signal that the weights count is not there.
+    /// When an embedder or the surprise model fails, vectors cannot be compared, or a signal that the
+    /// weights count is missing.
     pub fn push(&mut self, group: Group, pairs: Vec<Pair>) -> Result<Vec<WeighedGroup>, DataError> {
         self.texts += group.responses.len();
         self.waiting.push((group, pairs));
@@ -245,7 +243,7 @@ impl<'a> Weigher<'a> {
         }
     }
 
-    /// The groups that still wait.
+    /// The groups that are still waiting.
     ///
     /// # Errors
     /// As for [`Weigher::push`].
@@ -324,14 +322,14 @@ impl<'a> Weigher<'a> {
 /// A group's distances by kind, in the order of [`Kind::ALL`].
 type Distances = [Option<DistanceMatrix>; Kind::ALL.len()];
 
-/// What was measured of a group's responses.
+/// The measurements of a group's responses.
 struct Measured {
     semantic: Vec<Option<f64>>,
     style: Vec<Option<f64>>,
     novelty: Option<Vec<f64>>,
 }
 
-/// All responses that wait.
+/// The texts of all waiting responses.
 fn texts(groups: &[(Group, Vec<Pair>)]) -> impl Iterator<Item = &str> {
     let responses = groups.iter().flat_map(|(group, _)| &group.responses);
     responses.map(|response| response.text.as_str())
@@ -357,7 +355,7 @@ fn vectors_error(embedder: &dyn Embedder, problem: String) -> DataError {
     }
 }
 
-/// The vectors of all words of the responses that wait; each word is embedded once.
+/// The vectors of all words of the waiting responses; each word is embedded once.
 fn words(groups: &[(Group, Vec<Pair>)], embedder: &dyn Embedder) -> Result<WordVectors, DataError> {
     let words: BTreeSet<String> = texts(groups).flat_map(distinct_words).collect();
     let rows = embedded(
@@ -391,55 +389,36 @@ fn weighed(
     measured: &Measured,
     weighting: &Weighting,
 ) -> Result<WeighedGroup, DataError> {
-    let Measured {
-        semantic,
-        style,
-        novelty,
-    } = measured;
-    // Alone, a response has no deviation; any number does, since its weight is 1 by definition.
-    let filled =
-        |raw: &[Option<f64>]| -> Vec<f64> { raw.iter().map(|d| d.unwrap_or(0.0)).collect() };
-    let (semantic_raw, style_raw) = (filled(semantic), filled(style));
-    let per_kind: &[&[f64]] = match weighting.kinds {
-        // It only says how many responses there are.
-        Kinds::None | Kinds::Semantic => &[&semantic_raw],
-        Kinds::Style => &[&style_raw],
-        Kinds::Both => &[&semantic_raw, &style_raw],
-    };
-    let of_each = |i: usize| novelty.as_ref().map(|novelty| novelty[i]);
-    let weight = match &weighting.mix {
-        None => weights(per_kind, weighting),
-        Some(mix) => {
-            let responses = &group.responses;
-            let novelty: Vec<_> = (0..responses.len()).map(of_each).collect();
-            let surprise: Vec<_> = responses.iter().map(|it| it.surprise).collect();
-            let quality: Vec<_> = responses.iter().map(|it| it.score).collect();
-            let signals = Signals {
-                novelty: &novelty,
-                surprise: &surprise,
-                quality: &quality,
-            };
-            additive_weights(per_kind, &signals, mix, weighting).map_err(|problem| {
-                DataError::Signal {
-                    prompt: group.id.clone(),
-                    problem,
-                }
-            })?
-        }
-    };
-    let (unit_semantic, unit_style) = (normalise(&semantic_raw), normalise(&style_raw));
-    let responses = group
-        .responses
-        .into_iter()
+    let measurements: Vec<Measurements> = (group.responses.iter().enumerate())
+        .map(|(i, response)| Measurements {
+            semantic: measured.semantic[i],
+            style: measured.style[i],
+            novelty: measured.novelty.as_ref().map(|novelty| novelty[i]),
+            surprise: response.surprise,
+            quality: response.score,
+        })
+        .collect();
+    let weights = weighting
+        .weigh(&measurements)
+        .map_err(|problem| DataError::Signal {
+            prompt: group.id.clone(),
+            problem,
+        })?;
+    let [unit_semantic, unit_style] = [&measured.semantic, &measured.style].map(|raw| {
+        // Either all responses have a deviation of a kind or none has.
+        let known: Vec<f64> = raw.iter().copied().flatten().collect();
+        normalise(&known)
+    });
+    let responses = (group.responses.into_iter().zip(measurements))
         .enumerate()
-        .map(|(i, response)| WeighedResponse {
+        .map(|(i, (response, measured))| WeighedResponse {
             response,
-            deviation_semantic: semantic[i],
-            deviation_style: style[i],
-            normalized_semantic: semantic[i].map(|_| unit_semantic[i]),
-            normalized_style: style[i].map(|_| unit_style[i]),
-            novelty: of_each(i),
-            weight: weight[i],
+            deviation_semantic: measured.semantic,
+            deviation_style: measured.style,
+            normalized_semantic: unit_semantic.get(i).copied(),
+            normalized_style: unit_style.get(i).copied(),
+            novelty: measured.novelty,
+            weight: weights[i],
         })
         .collect();
     Ok(WeighedGroup {

@@ -1,11 +1,11 @@
-//! `builtin:lexical`: which words a text uses.
+//! `builtin:lexical`: the words that a text uses.
 
 use std::collections::BTreeMap;
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::embedder::{EmbedError, Embedder, unit};
 use super::function_words::is_function_word;
-use super::{EmbedError, Embedder, unit};
 
 /// Number of components. A power of two, so that a hash is cut to an index without bias.
 const DIMS: usize = 1024;
@@ -13,12 +13,12 @@ const DIMS: usize = 1024;
 /// Lengths of the character n-grams, in letters, the marks of the word's ends included.
 const CHARACTER_NGRAMS: std::ops::RangeInclusive<usize> = 3..=5;
 
-/// What a function word counts for beside a content word's 1.
+/// The weight of a function word, where a content word has 1.
 const FUNCTION_WORD: f64 = 0.15;
 
 /// Hashed words, pairs of words and character n-grams: a stand-in for a semantic embedder.
 ///
-/// Lower-cased words (as Unicode's word boundaries have them), pairs of neighbouring words, and
+/// Lower-cased words (split at Unicode word boundaries), pairs of neighbouring words, and
 /// the 3- to 5-grams of the letters of each word are counted; a count `c` becomes `1 + ln c`
 /// (sublinear term frequency), and function words count for little. Each of the three groups is
 /// scaled to length 1, so that the many character n-grams do not drown the words, and added by
@@ -30,9 +30,9 @@ const FUNCTION_WORD: f64 = 0.15;
 ///
 /// # What it cannot see
 /// Meaning. Two texts are near when they share words or parts of words: a paraphrase in other
-/// words is as far as another subject, negation and word order are nearly nothing, and function
-/// words are known for English only. Unrelated texts are at a distance of about 1, give or take 0.1:
-/// some words share letters, and some a component.
+/// words is as far away as another subject, negation and word order hardly count, and function words
+/// are known for English only. Unrelated texts are at a distance of about 1, give or take 0.1, since
+/// some words share letters and some hash to one component.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lexical;
 
@@ -78,7 +78,7 @@ fn words(lower: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What an occurrence of a word counts for.
+/// The weight of a word.
 fn importance(word: &str) -> f64 {
     if is_function_word(word) {
         FUNCTION_WORD

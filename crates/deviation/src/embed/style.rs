@@ -1,11 +1,11 @@
-//! `builtin:style`: how a text is told.
+//! `builtin:style`: a profile of how a text is written.
 
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::embedder::{EmbedError, Embedder, unit};
 use super::function_words::*;
-use super::{EmbedError, Embedder, unit};
 
-/// No feature speaks louder than this many spreads.
+/// Features are clamped to this many spreads.
 const LOUDEST: f64 = 2.5;
 
 /// A profile of voice, centred on common English prose: a stand-in for a style embedder.
@@ -17,16 +17,16 @@ const LOUDEST: f64 = 2.5;
 /// either way, and the row is scaled to length 1. Two texts that depart from common prose in the
 /// same way are near; departures of opposite kind are more than 1 apart.
 ///
-/// Baselines and spreads are rounded judgements of short English fiction, not estimates from a
-/// corpus: what counts is that they are the same for every text.
+/// Baselines and spreads are rounded judgements about short English fiction, not estimates from a
+/// corpus; what matters is that they are the same for every text.
 ///
 /// White space alone gives the zero vector.
 ///
 /// # What it cannot see
-/// Register, irony, imagery, rhythm; anything that is not counted above. Texts of fewer than some
-/// fifty words have noisy rates. In languages other than English it sees punctuation, lengths and
-/// shapes only. A change of subject moves it a little, because subjects bring their own persons and
-/// word lengths.
+/// Register, irony, imagery, rhythm: anything that is not counted above. Rates are noisy in texts of
+/// fewer than about fifty words. In languages other than English it sees punctuation, lengths and
+/// shapes only. A change of subject moves it a little, since subjects differ in grammatical person
+/// and word length.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style;
 
@@ -59,7 +59,7 @@ fn embed(text: &str) -> Vec<f32> {
     unit(&centred)
 }
 
-/// One number about a text, with what is common and how far texts commonly are from it.
+/// A number about a text, with its usual value and its usual spread.
 struct Feature {
     value: f64,
     baseline: f64,
@@ -87,7 +87,7 @@ fn profile(text: &str) -> Vec<Feature> {
     features
 }
 
-/// A part of a whole, 0 of nothing.
+/// `part / whole`, 0 for an empty whole.
 fn share(part: usize, whole: usize) -> f64 {
     part as f64 / whole.max(1) as f64
 }

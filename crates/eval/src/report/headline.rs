@@ -15,6 +15,23 @@ const FURTHER: usize = 4;
 /// The last, because systems are given in the order of the story: where it began, what it is
 /// compared with, what it is about.
 pub(super) fn headline(reading: &Reading<'_>) -> String {
+    claims(reading) + &left_out(reading.systems())
+}
+
+/// What was left out of the numbers above.
+fn left_out(systems: &[System]) -> String {
+    let notes = systems.iter().filter_map(|system| {
+        let note = system.left_out()?;
+        Some(format!(
+            "<p class=\"further\"><b>{}</b>: {}.</p>\n",
+            name(&system.name),
+            escape(&note)
+        ))
+    });
+    notes.collect()
+}
+
+fn claims(reading: &Reading<'_>) -> String {
     let Some(baseline) = reading
         .baseline
         .and_then(|name| reading.systems().iter().find(|s| s.name == name))

@@ -192,6 +192,7 @@ fn caveats(systems: &[System]) -> String {
             .into_iter()
             .filter(|(number, ..)| *number > 0)
             .map(|(number, what, how)| format!("{} {how}", counted(number, what)))
+            .chain(system.left_out().map(|note| escape(&note)))
             .collect();
             (!facts.is_empty()).then(|| {
                 format!(

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rarebit_data::steps::label::labels;
-use rarebit_data::{Group, PairRow, Shape, Source, SourceOptions, Text, read_pairs};
+use rarebit_data::{Group, Label, PairRow, Response, Shape, Source, Text, read_pairs};
 use rarebit_deviation::renormalise;
 use rarebit_train::{Completion, Example, ExampleTokenizer, Labelled, LearnsFrom, Pair, SftTokens};
 
@@ -67,13 +67,14 @@ fn examples(
     stage: Stage,
 ) -> Result<Vec<Example>> {
     let work = events.begin(stage, None);
-    let source = Source::open(path, &SourceOptions::default(), &mut |_| ())?;
+    let source = Source::open(path, &config.columns.options(), &mut |_| ())?;
     let shape = source.survey().shape;
     let is_preference = shape == Shape::Preference;
     let reading = Reading {
         path,
         config,
         encoder,
+        events,
         weights: Weights::read(path, config)
             .with_context(|| format!("cannot train on {}", path.display()))?,
     };
@@ -162,6 +163,7 @@ struct Reading<'a> {
     path: &'a Path,
     config: &'a RunConfig,
     encoder: &'a ExampleTokenizer<'a>,
+    events: &'a Events,
     weights: Weights,
 }
 
@@ -272,15 +274,18 @@ impl Reading<'_> {
             "kto learns from desirable and undesirable completions, and neither a `label` (true or false) nor a \
              `score` says which is which"
         );
-        let mut labelled = Vec::new();
+        let (mut labelled, mut without) = (Vec::new(), 0);
         for group in groups {
             let scores: Vec<Option<f64>> = group.responses.iter().map(|r| r.score).collect();
             let known = match has_labels {
-                true => group.responses.iter().map(|r| r.label).collect(),
+                true => given_labels(&group)?,
                 false => labels(&scores),
             };
             for (response, label) in group.responses.iter().zip(known) {
-                let Some(desirable) = label else { continue };
+                let Some(desirable) = label else {
+                    without += 1;
+                    continue;
+                };
                 labelled.push(LabelledText {
                     id: format!("{}#{}", group.id, response.id),
                     prompt_id: group.id.clone(),
@@ -290,6 +295,12 @@ impl Reading<'_> {
                     weight: self.weights.of(&group.id, response.id, response.weight)?,
                 });
             }
+        }
+        if without > 0 {
+            self.events.note(&format!(
+                "{}: {without} responses have no label and are left out",
+                self.path.display()
+            ));
         }
         self.mismatched(labelled)
     }
@@ -340,7 +351,8 @@ impl Reading<'_> {
     fn rows(&self) -> Result<Vec<PairRow>> {
         let mut rows = Vec::new();
         let mut of_prompt: HashMap<String, usize> = HashMap::new();
-        for row in read_pairs(self.path, &SourceOptions::default())? {
+        let mut pairs = read_pairs(self.path, &self.config.columns.options())?;
+        for row in &mut pairs {
             let row = row?;
             let count = of_prompt.entry(row.prompt_id.clone()).or_default();
             *count += 1;
@@ -349,8 +361,27 @@ impl Reading<'_> {
                 rows.push(row);
             }
         }
+        if let Some(note) = pairs.counts().note() {
+            self.events
+                .note(&format!("{}: {note}", self.path.display()));
+        }
         Ok(rows)
     }
+}
+
+/// The labels that a source gives.
+fn given_labels(group: &Group) -> Result<Vec<Option<bool>>> {
+    let label = |response: &Response| match &response.label {
+        None => Ok(None),
+        Some(Label::Desirable) => Ok(Some(true)),
+        Some(Label::Undesirable) => Ok(Some(false)),
+        Some(Label::Unknown(found)) => bail!(
+            "the label of {}#{} is {found}: write true or false, yes or no, 1 or 0, or name another column with --label-column",
+            group.id,
+            response.id
+        ),
+    };
+    group.responses.iter().map(label).collect()
 }
 
 fn id(row: &PairRow) -> String {

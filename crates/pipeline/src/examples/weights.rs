@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use rarebit_data::steps::weigh::shuffle;
 use rarebit_data::{GroupScore, read_group_scores};
-use rarebit_deviation::{Kind, Signals, Weighting, additive_weights, weights};
+use rarebit_deviation::{Measurements, Weighting};
 
-use crate::error::{Context as _, Result, bail, ensure};
+use crate::error::{Context as _, Result, ensure};
 use crate::settings::run::RunConfig;
 
 /// Where the weights of a file's examples come from.
@@ -99,57 +99,29 @@ fn read_groups(path: &Path) -> Result<Vec<(String, Vec<GroupScore>)>> {
     Ok(groups)
 }
 
-/// The weights of one prompt's responses, made again from their deviations.
+/// The weights of one prompt's responses, recomputed from their measurements.
 fn reweighed(
     path: &Path,
     prompt: &str,
     responses: &[GroupScore],
     weighting: &Weighting,
 ) -> Result<Vec<f64>> {
-    let deviation = |score: &GroupScore, kind: Kind| match kind {
-        Kind::Semantic => score.deviation_semantic,
-        Kind::Style => score.deviation_style,
-    };
-    let raw = |kind: Kind| -> Result<Vec<f64>> {
-        responses
-            .iter()
-            .map(|score| match deviation(score, kind) {
-                Some(deviation) if deviation.is_finite() => Ok(deviation),
-                Some(deviation) => bail!(
-                    "{} holds {deviation} as a {kind} deviation of the prompt {prompt}: make it again with `rarebit prepare`",
-                    path.display()
-                ),
-                None if responses.len() == 1 => Ok(0.0),
-                None => bail!(
-                    "{} holds no {kind} deviation of the prompt {prompt}",
-                    path.display()
-                ),
-            })
-            .collect()
-    };
-    let followed = weighting.follows();
-    let kinds = followed.as_slice().iter();
-    let mut kinds: Vec<Vec<f64>> = kinds.map(|&kind| raw(kind)).collect::<Result<_, _>>()?;
-    if kinds.is_empty() {
-        kinds.push(vec![0.0; responses.len()]);
-    }
-    let slices: Vec<&[f64]> = kinds.iter().map(Vec::as_slice).collect();
-    let Some(mix) = &weighting.mix else {
-        return Ok(weights(&slices, weighting));
-    };
-    let signal = |of: fn(&GroupScore) -> Option<f64>| -> Vec<Option<f64>> {
-        responses.iter().map(of).collect()
-    };
-    let signals = Signals {
-        novelty: &signal(|score| score.novelty),
-        surprise: &signal(|score| score.surprise),
-        quality: &signal(|score| score.score),
-    };
-    additive_weights(&slices, &signals, mix, weighting).with_context(|| {
-        format!(
-            "{}, prompt {prompt}: `rarebit prepare --mix {mix}` writes what is missing",
-            path.display()
-        )
+    let measurements: Vec<Measurements> = responses
+        .iter()
+        .map(|score| Measurements {
+            semantic: score.deviation_semantic,
+            style: score.deviation_style,
+            novelty: score.novelty,
+            surprise: score.surprise,
+            quality: score.score,
+        })
+        .collect();
+    weighting.weigh(&measurements).with_context(|| {
+        let remedy = match &weighting.mix {
+            Some(mix) => format!("`rarebit prepare --mix {mix}` writes what is missing"),
+            None => "make the file again with `rarebit prepare`".to_owned(),
+        };
+        format!("{}, prompt {prompt}: {remedy}", path.display())
     })
 }
 

@@ -5,6 +5,7 @@
 //! TOML their keys stand side by side.
 
 pub mod chat;
+pub mod columns;
 pub mod embedders;
 pub mod lora;
 pub mod objective;

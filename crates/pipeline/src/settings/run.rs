@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::chat::ChatSettings;
+use super::columns::ColumnSettings;
 use super::lora::LoraSettings;
 use super::objective::{ObjectiveName, ObjectiveSettings};
 use super::online::OnlineSettings;
@@ -36,6 +37,8 @@ pub struct TaskSettings {
 pub struct RunConfig {
     /// What it starts from, learns from, and where it writes.
     pub model: SourceSettings,
+    /// Which columns of its files hold what.
+    pub columns: ColumnSettings,
     /// What it trains for.
     pub task: TaskSettings,
     /// The settings of the objective.
@@ -84,6 +87,7 @@ impl RunConfig {
         let objective: ObjectiveSettings = reading.take()?;
         let mut config = Self {
             model,
+            columns: reading.take()?,
             weighting: reading.take()?,
             weights: reading.take()?,
             chat: reading.take()?,
@@ -113,6 +117,7 @@ impl RunConfig {
     /// When a value has no form in TOML.
     pub fn to_table(&self) -> Result<Table> {
         let mut table = Table::try_from(&self.model)?;
+        table.extend(self.columns.changed()?);
         table.extend(Table::try_from(&self.task)?);
         table.extend(Table::try_from(&self.objective)?);
         table.extend(Table::try_from(&self.weighting)?);
@@ -130,6 +135,10 @@ impl RunConfig {
 
     fn validate(&self) -> Result<()> {
         self.arguments.validate()?;
+        ensure!(
+            self.model.dataset_name.is_none() || self.columns == ColumnSettings::default(),
+            "the names of columns are for `train_file` and `eval_file`: a folder of `rarebit prepare` has its own"
+        );
         let objective = self.task.objective;
         self.objective.validate(objective)?;
         ensure!(

@@ -452,7 +452,7 @@ fn prompts(config: &RunConfig) -> Result<Vec<Prompt>> {
         (Some(folder), _) => folder.join("train/groups.parquet"),
         (None, file) => file.clone().unwrap_or_default(),
     };
-    let prompts = read_prompts(&file)?;
+    let prompts = read_prompts(&file, &config.columns.options())?;
     ensure!(!prompts.is_empty(), "{} holds no prompt", file.display());
     Ok(prompts)
 }

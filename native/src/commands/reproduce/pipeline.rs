@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use rarebit_data::SourceOptions;
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_deviation::Embedder;
 use rarebit_eval::study::Values;
@@ -325,7 +326,7 @@ impl Pipeline<'_> {
         let done = stages.run(Kind::Measure, &what, inputs, &[JUDGED, VALUES], |folder| {
             let judged = readings(source)?;
             write_judged(&judged, &folder.join(JUDGED))?;
-            let samples = read_system("it", &folder.join(JUDGED), "score")?;
+            let samples = read_system("it", &folder.join(JUDGED), &SourceOptions::default())?;
             let options = EvalOptions {
                 // Intervals are made of all seeds together.
                 resamples: 1,

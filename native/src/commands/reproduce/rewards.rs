@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use rarebit_data::SourceOptions;
 use rarebit_pipeline::evaluation::read_system;
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
 use rarebit_pipeline::settings::reward::RewardConfig;
@@ -82,7 +83,7 @@ impl Pipeline<'_> {
         let what = format!("{name}, seed {seed}");
         let done = stages.run(Kind::Judge, &what, inputs, &[REWARDS], |folder| {
             let file = measured.path(JUDGED);
-            let mut samples = [read_system("it", &file, "score")?];
+            let mut samples = [read_system("it", &file, &SourceOptions::default())?];
             let model = judge.path("model");
             let model = model.to_string_lossy();
             RewardModel::open(&model, RewardFormat::Tags, self.session)?.judge(&mut samples)?;
