@@ -22,6 +22,7 @@ pub mod bootstrap;
 mod compare;
 pub mod correlation;
 mod csv;
+mod eigen;
 mod error;
 mod evaluate;
 pub mod evaluation;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use bootstrap::Bootstrap;
 pub use csv::{equal_quality_csv, evaluation_csv};
+pub use eigen::{Eigenpair, largest_eigenpairs};
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
 pub use evaluation::{Evaluation, Mode, Thresholds};

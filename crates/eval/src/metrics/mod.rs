@@ -5,7 +5,6 @@ pub mod distinct_k;
 pub mod diversity;
 pub mod duplicates;
 pub mod effective;
-mod eigenvalues;
 #[cfg(test)]
 mod golden;
 pub mod histogram;
