@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rarebit_deviation::{DistanceMatrix, Embedder};
 use rayon::prelude::*;
 
-use crate::EvalError;
 use crate::bootstrap::Bootstrap;
 use crate::compare::{Measured, differences, side_by_side, summarise};
+use crate::error::EvalError;
 use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, Thresholds, VERSION};
 use crate::frontier::equal_quality;
 use crate::metrics::histogram::distance_histogram;

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::EvalError;
+use crate::error::EvalError;
 use crate::evaluation::Response;
 
 /// One row of a file of samples: one response to one prompt.

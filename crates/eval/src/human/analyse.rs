@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::VERSION;
 use super::agreement::krippendorff_alpha;
 use super::judgements::{Answer, Choice, Judgements, Question};
 use super::sign_test::sign_test;
-use super::study::{Key, KeyItem};
-use crate::EvalError;
+use super::study::{Key, KeyItem, VERSION};
 use crate::bootstrap::Bootstrap;
+use crate::error::EvalError;
 use crate::evaluation::Interval;
 
 /// Everything that [`analyse`] found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HumanEvaluation {
-    /// The version of the format, [`VERSION`](super::VERSION).
+    /// The version of the format, [`VERSION`].
     pub version: u32,
     /// The study.
     pub study: String,

@@ -7,9 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::VERSION;
-use super::study::{Item, Key, KeyItem, KeySet, Study, Text};
-use crate::EvalError;
+use super::study::{Item, Key, KeyItem, KeySet, Study, Text, VERSION};
+use crate::error::EvalError;
 use crate::evaluate::{check_samples, named};
 use crate::samples::{PromptSamples, SystemSamples};
 
