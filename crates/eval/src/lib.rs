@@ -1,8 +1,9 @@
-//! Diversity and quality of a set of responses, with intervals, and the report that shows them.
+//! Diversity and quality of sets of responses with confidence intervals, and the report that shows
+//! them.
 //!
 //! Each metric is a function of one prompt's responses in a file of its own. [`evaluate`] applies
-//! all of them to every prompt of every system, averages over prompts with bootstrap intervals,
-//! and compares the systems prompt by prompt.
+//! all of them to every prompt of every system, averages over prompts with bootstrap intervals, and
+//! compares the systems prompt by prompt.
 //!
 //! # Example
 //! ```

@@ -1,9 +1,11 @@
 //! Diversity at equal quality: whether a gain is more than hotter sampling.
 
+use maud::Markup;
+
+use super::document::{Block, Section};
 use super::format::{fixed, p_value, signed, signed_interval};
 use super::reading::Reading;
 use super::section;
-use super::{Block, Section};
 use crate::evaluation::EqualQuality;
 
 const COLUMNS: [&str; 7] = [
@@ -16,8 +18,8 @@ const COLUMNS: [&str; 7] = [
     "p",
 ];
 
-/// A table of the differences; nothing where no settings were compared.
-pub(super) fn section(reading: &Reading<'_>) -> Option<String> {
+/// A table of the differences; `None` where no settings were compared.
+pub(super) fn section(reading: &Reading<'_>) -> Option<Markup> {
     let evaluation = reading.evaluation;
     let first = evaluation.equal_quality.first()?;
     let label = |name: &str| {

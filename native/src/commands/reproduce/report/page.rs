@@ -41,7 +41,7 @@ impl Told<'_> {
                          differences are paired and therefore sharper. One colour is one kind of weight."
                             .to_owned(),
                     ),
-                    Block::Planes(found.planes(&MAIN)),
+                    Block::ScatterPlots(found.scatter_plots(&MAIN)),
                 ],
             },
         ];
@@ -58,7 +58,7 @@ impl Told<'_> {
                          from {MORE_PROMPTS} times as many prompts, so that the pairs are as many. With a floor of 0.1 \
                          no response weighs nothing; best takes the two best-scored of each prompt's pairs."
                     )),
-                    Block::Planes(found.planes(&ABLATION)),
+                    Block::ScatterPlots(found.scatter_plots(&ABLATION)),
                 ],
             });
         }
@@ -71,7 +71,7 @@ impl Told<'_> {
                          best-scored quarter against the least deviating of the worst, two pairs of each prompt. Here \
                          from {MORE_PROMPTS} times as many prompts, so that its pairs are as many as the others'."
                     )),
-                    Block::Planes(found.planes(&AGAINST_DIVPO)),
+                    Block::ScatterPlots(found.scatter_plots(&AGAINST_DIVPO)),
                 ],
             });
         }
