@@ -1,12 +1,12 @@
 //! `rarebit reproduce`: the paper's experiments in miniature, from one command.
 
 mod claims;
+mod diagnostics;
 mod pipeline;
 mod plan;
 mod report;
 mod rewards;
 mod stages;
-mod why;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -15,11 +15,11 @@ use rarebit_eval::evaluation::Interval;
 use rarebit_eval::study::{Claim, Finding, Mixture, Study, Verdict};
 
 use super::claims::{CLAIMS, CONTROLS};
+use super::diagnostics::{self, Weights};
 use super::pipeline::SeedRun;
 use super::plan::{Settings, System};
 use super::rewards::REWARD;
 use super::stages::Stages;
-use super::why::{self, Weights};
 
 /// A number that the page shows.
 pub(super) struct Metric {
@@ -124,7 +124,7 @@ impl Told<'_> {
             .filter_map(|(x, y)| Some((*x, *y, self.study.correlation(x, y, &bootstrap)?)));
         let mut voices = Vec::new();
         for (baseline, system) in TAKEN_APART {
-            let found = why::by_voice(self.seeds, baseline, system)?;
+            let found = diagnostics::by_voice(self.seeds, baseline, system)?;
             voices.extend(found.map(|found| (baseline, system, found)));
         }
         Ok(Found {
@@ -132,7 +132,7 @@ impl Told<'_> {
             controls: judged(&CONTROLS),
             intervals,
             correlations: correlations.collect(),
-            weights: why::weights(self.seeds)?,
+            weights: diagnostics::weights(self.seeds)?,
             voices,
         })
     }

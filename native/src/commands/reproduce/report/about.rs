@@ -1,8 +1,8 @@
 //! How the result was made: the command, the settings, the time.
 
 use super::super::claims::LITTLE;
+use super::super::diagnostics::percent;
 use super::super::plan::{MORE_PROMPTS, Settings};
-use super::super::why::percent;
 use super::Told;
 
 impl Told<'_> {

@@ -2,8 +2,8 @@
 
 use rarebit_eval::report::{Block, Page, Section};
 
+use super::super::diagnostics::{self, signed};
 use super::super::plan::MORE_PROMPTS;
-use super::super::why::{self, signed};
 use super::figures::{ABLATION, AGAINST_DIVPO, MAIN};
 use super::verdicts::shown;
 use super::{Found, Told};
@@ -128,7 +128,7 @@ fn behind(found: &Found) -> Section {
              weighed. Where weights do not go with quality, what is lost is not lost to the choice of tales."
                 .to_owned(),
         ),
-        why::weights_table(&found.weights),
+        diagnostics::weights_table(&found.weights),
     ];
     for (baseline, system, mixture) in &found.voices {
         blocks.push(Block::Text(format!(
@@ -137,7 +137,7 @@ fn behind(found: &Found) -> Section {
             signed(mixture.composition),
             signed(mixture.within)
         )));
-        blocks.push(why::voices_table(mixture, baseline, system));
+        blocks.push(diagnostics::voices_table(mixture, baseline, system));
     }
     Section {
         title: "What lies behind".to_owned(),

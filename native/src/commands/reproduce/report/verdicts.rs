@@ -3,7 +3,7 @@
 use rarebit_eval::report::ClaimShown;
 use rarebit_eval::study::{Finding, Verdict};
 
-use super::super::why::signed;
+use super::super::diagnostics::signed;
 use super::{Found, Judged, label};
 
 impl Found {
