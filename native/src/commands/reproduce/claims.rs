@@ -1,8 +1,8 @@
-//! What the paper claims, as comparisons that can come out either way.
+//! The paper's claims, as comparisons that can come out either way.
 
 use rarebit_eval::study::{Bound, Claim, Evidence};
 
-/// How much quality may fall to fall little: a tenth of the baseline's. Said before the runs.
+/// The drop in quality that counts as little: a tenth of the baseline's. Fixed before the runs.
 pub(super) const LITTLE: f64 = 0.1;
 
 type Name = &'static str;
@@ -24,7 +24,7 @@ const fn falls_little(system: Name, baseline: Name) -> Evidence<'static> {
     compared(system, baseline, "quality", Bound::FallsLessThan(LITTLE))
 }
 
-/// The paper's claims, and one that only its missing control can test.
+/// The paper's claims, and one that needs a control the paper lacks.
 pub(super) static CLAIMS: [Claim<'static>; 7] = [
     Claim {
         statement: "Deviation weighting raises the diversity that it weighs",
@@ -106,7 +106,7 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
     },
 ];
 
-/// What only controls can show.
+/// Claims that only controls can test.
 pub(super) static CONTROLS: [Claim<'static>; 2] = [
     Claim {
         statement: "It is deviation that does it, not uneven weights",

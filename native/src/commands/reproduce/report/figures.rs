@@ -28,7 +28,7 @@ pub(super) const ABLATION: [(&str, usize); 7] = [
     ("dpo-4-best", 5),
     ("ddpo-both-4-best", 6),
 ];
-/// Weighing pairs beside choosing them.
+/// Weighting pairs against choosing them.
 pub(super) const AGAINST_DIVPO: [(&str, usize); 5] = [
     ("sft", 5),
     ("dpo", 2),

@@ -8,7 +8,7 @@ use super::figures::{ABLATION, AGAINST_DIVPO, MAIN};
 use super::verdicts::shown;
 use super::{Found, Told};
 
-/// What a quick run finds.
+/// The finding of a quick run.
 const QUICK: &str =
     "A quick run: it shows that everything runs. Its numbers and verdicts mean nothing.";
 
@@ -75,7 +75,7 @@ impl Told<'_> {
                 ],
             });
         }
-        sections.push(behind(found));
+        sections.push(diagnostics_section(found));
         sections.push(self.all_systems(found));
         sections.push(found.truth());
         sections.push(self.by_seed());
@@ -119,8 +119,8 @@ impl Told<'_> {
     }
 }
 
-/// What lies behind the results.
-fn behind(found: &Found) -> Section {
+/// The diagnostics of the results.
+fn diagnostics_section(found: &Found) -> Section {
     let mut blocks = vec![
         Block::Text(
             "What the weights do to the pairs, over all seeds, before any floor: how many weigh nothing; the effective \

@@ -1,4 +1,4 @@
-//! The tables: all systems, measures beside the truth, single seeds.
+//! The tables: all systems, correlations with the truth, single seeds.
 
 use rarebit_eval::evaluation::Interval;
 use rarebit_eval::report::{Block, Section};
