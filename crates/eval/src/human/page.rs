@@ -52,7 +52,7 @@ pub fn page(study: &Study, title: &str) -> String {
                         }
                     } "\n"
                     p id="unkept" class="warning" role="alert" hidden {
-                        "This browser keeps nothing for this page: save your answers before you close it."
+                        "This browser stores nothing for this page: save your answers before you close it."
                     }
                 } "\n"
                 main id="main" { "\n"
@@ -63,7 +63,7 @@ pub fn page(study: &Study, title: &str) -> String {
                 } "\n"
                 p id="spoken" class="unseen" role="status" aria-live="polite" {} "\n"
                 footer {
-                    p { "One file, nothing is sent. Study " (study.study) ", made with rarebit " (version) "." }
+                    p { "One file; nothing is sent. Study " (study.study) ", made with rarebit " (version) "." }
                 } "\n"
                 script type="application/json" id="study-data" { (json_for_script(&data)) } "\n"
             } "\n"
@@ -84,7 +84,7 @@ fn start(items: usize, responses: usize, is_summarised: bool) -> Markup {
         section id="start" aria-labelledby="start-title" {
             h1 id="start-title" tabindex="-1" { "Two sets, two questions" } "\n"
             p {
-                "You will see " (items) " " (prompts) ". Under each stand two sets, A and B, with " (texts)
+                "You will see " (items) " " (prompts) ". Below each are two sets, A and B, with " (texts)
                 ", written for that prompt. You do not know who wrote which, and the sides change."
                 @if is_summarised { " Open the whole text wherever a summary does not tell you enough." }
             } "\n"
@@ -93,8 +93,8 @@ fn start(items: usize, responses: usize, is_summarised: bool) -> Markup {
                 li { b { (Question::Quality.text()) } " " (QUALITY_HELP) }
             } "\n"
             p {
-                "Go by your own impression. If you see no difference, say so; it is an answer. You can go back and change \
-                 answers, and leave one open. They are kept in this browser, so that you can stop and go on later."
+                "Go by your own impression. If you see no difference, say so: that is an answer, too. You can go back, change \
+                 answers and leave some open. They are stored in this browser, so you can stop and continue later."
             } "\n"
             form id="who" {
                 label for="name" { "Your name or number" }
@@ -108,7 +108,7 @@ fn start(items: usize, responses: usize, is_summarised: bool) -> Markup {
     }
 }
 
-const DIVERSITY_HELP: &str = "In which set do the texts differ more from each other, in what they tell and in how they tell it?";
+const DIVERSITY_HELP: &str = "In which set do the texts differ more from each other, in what they tell and how they tell it?";
 const QUALITY_HELP: &str = "Compare the best text of A with the best text of B.";
 
 /// One prompt with both sets and the questions; the script fills it in.

@@ -49,21 +49,21 @@ pub fn render_reward(
                 } "\n"
                 main { "\n"
                     section {
-                        h2 { "What it gets right" } "\n"
+                        h2 { "Accuracy" } "\n"
                         (numbers(evaluation))
                         p.note {
                             "95\u{202f}% bootstrap intervals over prompts (" (count(evaluation.resamples))
                             " resamples, seed " (evaluation.seed) "). Of two responses \
-                             to one prompt with different scores the better one should have the higher reward; equal rewards count half. \
+                             to one prompt with different scores, the better one should have the higher reward; equal rewards count half. \
                              A model that has learned nothing gives every response the median score."
                         }
                     } "\n"
                     section {
-                        h2 { "What its rewards mean" } "\n"
+                        h2 { "Calibration" } "\n"
                         div.planes { (plot(&evaluation.calibration)) } "\n"
                         p.note {
-                            "Responses sorted by reward, a tenth of them to a point: their mean score against their mean reward, \
-                             with 95\u{202f}% intervals by standard error. On the dashed line a reward is the score that it names."
+                            "Responses sorted by reward, a tenth of them per point: their mean score against their mean reward, \
+                             with 95\u{202f}% intervals by standard error. On the dashed line, the mean score equals the reward."
                         }
                     } "\n"
                     section { h2 { "About" } (facts(about)) } "\n"
@@ -92,10 +92,13 @@ fn numbers(evaluation: &RewardEvaluation) -> Markup {
     let pairs = &evaluation.pairs;
     let rows = [
         ("Mean absolute error", cell(Some(&evaluation.mae))),
-        ("The same of the median", fixed(evaluation.mae_of_median, 3)),
+        (
+            "Mean absolute error of the median",
+            fixed(evaluation.mae_of_median, 3),
+        ),
         ("Spearman’s correlation", cell(evaluation.spearman.as_ref())),
         (
-            "The same within a prompt",
+            "Spearman’s correlation within a prompt",
             cell(evaluation.spearman_within_prompt.as_ref()),
         ),
         ("Pair accuracy", cell(evaluation.pair_accuracy.as_ref())),
@@ -106,7 +109,7 @@ fn numbers(evaluation: &RewardEvaluation) -> Markup {
         ("Pairs of equal scores", count(pairs.tied_scores as usize)),
     ];
     section::section(&Section {
-        title: "What it gets right".to_owned(),
+        title: "Accuracy".to_owned(),
         blocks: vec![Block::Table {
             columns: ["", "value"].map(str::to_owned).to_vec(),
             rows: rows

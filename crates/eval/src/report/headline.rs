@@ -69,7 +69,7 @@ fn alone(reading: &Reading<'_>) -> Markup {
     html! {
         p.headline {
             @if sentences.is_empty() {
-                "This evaluation holds no measured system."
+                "This evaluation contains no measured system."
             } @else {
                 (joined(&sentences, &html! { br; }))
             }

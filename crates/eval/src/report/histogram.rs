@@ -35,8 +35,8 @@ pub(super) fn histograms(reading: &Reading<'_>) -> Option<Markup> {
         div.planes { @for figure in &figures { (figure) } } "\n"
         p.note {
             "The share of a prompt’s pairs of responses at each distance, averaged over prompts; bands are \
-             95\u{202f}% bootstrap intervals. Repeats stand in the first bin. One hump: all responses are about equally far \
-             apart. Two: they fall into groups."
+             95\u{202f}% bootstrap intervals. Exact repeats are in the first bin. One peak: all responses are about equally far \
+             apart. Two peaks: they form clusters."
         } "\n"
     })
 }

@@ -125,7 +125,7 @@ fn sections(report: &Report<'_>, reading: &Reading<'_>) -> Vec<PageSection> {
         sections.insert(1, section);
     }
     if let Some(content) = histogram::histograms(reading) {
-        let section = PageSection::new("distances", "How distances are spread", content);
+        let section = PageSection::new("distances", "Distribution of distances", content);
         sections.push(section);
     }
     let extra = report.extra_sections.iter().enumerate();
@@ -181,7 +181,7 @@ fn scatter_plots(reading: &Reading<'_>) -> Markup {
         div.planes { @for kind in kinds.into_iter().flatten() { (scatter_plot(reading, kind, quality)) } } "\n"
         p.note {
             "Crosses are 95\u{202f}% bootstrap intervals over prompts, \
-             each system for itself; the table’s differences are paired by prompt and therefore sharper."
+             for each system by itself; the differences in the table are paired by prompt and therefore more precise."
             @if let Some(baseline) = reading.baseline {
                 " The dashed lines meet at " bdi { (baseline) } ": up is better, right is more diverse."
             }

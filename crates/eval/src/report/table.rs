@@ -150,11 +150,11 @@ fn legend(reading: &Reading<'_>) -> Markup {
             (count(evaluation.resamples)) " resamples of prompts, seed " (evaluation.seed) ")."
             @if let Some(baseline) = reading.baseline {
                 " Second lines: difference to " bdi { (baseline) } " over the same prompts; ▲ better, ▼ worse, ≠ different, \
-                 ≈ the interval holds zero. Intervals and p-values are not corrected for the number of metrics."
+                 ≈ the interval contains zero. Intervals and p-values are not corrected for the number of metrics."
             }
             @if evaluation.mode == Mode::ReferenceCompat {
                 " Compression ratio, ROUGE-L homogenisation and n-gram diversity are computed as the paper’s \
-                 code does, with its faults, for comparison with published numbers."
+                 code does, including its errors, for comparison with published numbers."
             }
         } "\n"
         @for system in reading.systems() { (caveats(system)) }
@@ -168,7 +168,7 @@ fn caveats(system: &System) -> Markup {
         (
             system.alone,
             "prompt",
-            "with one response and so no diversity",
+            "with a single response and hence no diversity",
         ),
         (system.empty, "response", "empty"),
     ]

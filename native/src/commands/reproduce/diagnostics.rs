@@ -96,7 +96,7 @@ pub(super) fn weights_table(all: &[WeightStatistics]) -> Block {
         "effective share",
         "quality, chosen",
         "rejected",
-        "weighed, chosen",
+        "weighted, chosen",
         "rejected",
         "r(weight, quality)",
     ];

@@ -154,7 +154,7 @@ pub(super) static SYSTEMS: [System; 19] = [
     ),
     from_sft(
         "divpo",
-        "pairs chosen by deviation, no weights",
+        "pairs selected by deviation, no weights",
         Data::DivPo,
         Change::NONE,
     ),

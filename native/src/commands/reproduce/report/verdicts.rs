@@ -69,7 +69,7 @@ fn row(finding: &Finding) -> [String; 4] {
     let interval = finding.difference.interval;
     let as_claimed = match finding.verdict {
         Verdict::Holds => "yes",
-        Verdict::Contradicted => "no, the contrary",
+        Verdict::Contradicted => "no, the opposite",
         Verdict::InPart | Verdict::NotEstablished => "not established",
     };
     let limit = match (finding.below, finding.bound) {
