@@ -137,7 +137,10 @@ fn what_cannot_be_read_is_named() {
     let error = sandbox.refused(1, "human prepare dpo.jsonl");
     assert_holds(&error, &["at least two"]);
     let error = sandbox.refused(1, "human prepare dpo.jsonl ddpo.jsonl --responses 9");
-    assert_holds(&error, &["no prompt has 9 responses of every system"]);
+    assert_holds(
+        &error,
+        &["no prompt has 9 non-blank responses of every system"],
+    );
     let error = sandbox.refused(1, "human analyse ann.json");
     assert_holds(
         &error,
@@ -154,13 +157,13 @@ fn what_cannot_be_read_is_named() {
     );
     judge(&sandbox, "ann", "dpo");
     let twice = sandbox.refused(1, "human analyse ann.json ann.json");
-    assert_holds(&twice, &["two files are of annotator `ann`"]);
+    assert_holds(&twice, &["two files have the annotator `ann`"]);
     let other = sandbox
         .read("ann.json")
         .replace("\"study\":\"", "\"study\":\"0");
     sandbox.write("ann.json", other);
     let error = sandbox.refused(1, "human analyse ann.json");
-    assert_holds(&error, &["`ann` are of study 0", "the key is of study"]);
+    assert_holds(&error, &["`ann` belong to study 0", "the key to study"]);
     sandbox.write("human.json", "[]");
     sandbox.succeeds("evaluate dpo.jsonl --semantic builtin:lexical --resamples 100");
     let error = sandbox.refused(1, "report evaluation.json --human human.json");

@@ -220,12 +220,12 @@ fn whatever_passes_is_waited_out() {
     assert_holds(
         &err,
         &[
-            "status 429: slow down; asking again in 1.0 s (1 of 7)",
+            "status 429: slow down; retrying in 1.0 s (1 of 7)",
             "status 500: <html>oops</html>",
-            "no answer in time",
-            "it is no JSON",
-            "no `choices[0].message`",
-            "status 503; asking again in 0.",
+            "no response in time",
+            "it is not JSON",
+            "`choices[0].message` is missing",
+            "status 503; retrying in 0.",
         ],
     );
     let responses: Vec<Value> = sandbox
@@ -251,7 +251,7 @@ fn a_wrong_key_stops_at_once_and_is_not_repeated() {
     assert_holds(
         &error,
         &[
-            "refuses the key in OPENAI_API_KEY (status 401): Incorrect key: Bearer [key]",
+            "rejects the key in OPENAI_API_KEY (status 401): Incorrect key: Bearer [key]",
             "--api-key-env",
         ],
     );
@@ -278,8 +278,8 @@ fn what_does_not_pass_keeps_what_was_answered() {
             ][..],
             5,
         ),
-        (&["wants to be left alone for 120 minutes"], 6),
-        (&["refuses the question (status 400): no top_k here"], 7),
+        (&["asks to wait 120 minutes"], 6),
+        (&["rejects the request (status 400): no top_k here"], 7),
     ] {
         let error = refused(&sandbox, &arguments);
         assert_holds(&error, told);
@@ -483,24 +483,24 @@ fn what_cannot_be_asked_is_told_before_anything_is() {
     for (arguments, told) in [
         (
             format!("{common} --api-key-env ABSENT_KEY"),
-            "put it into the environment variable ABSENT_KEY",
+            "set the environment variable ABSENT_KEY",
         ),
         (
             format!("{common} --base-url http://models.example.org/v1"),
-            "is not encrypted: the key in OPENAI_API_KEY is not sent",
+            "is not encrypted, so the key in OPENAI_API_KEY is not sent",
         ),
         (
             format!("{common} --base-url localhost"),
-            "--base-url is no web address",
+            "--base-url is not an http or https URL",
         ),
         (
             format!("{common} --base-url https://me:pw@models.example.org"),
-            "holds a name, a password or a query",
+            "contains a user name, a password or a query",
         ),
         (format!("{common} --temperature -1"), "temperature"),
         (
             format!("{} --min-p 0.1", common.replace("openai", "anthropic")),
-            "--min-p means nothing to the provider anthropic",
+            "--min-p is not supported by the provider anthropic",
         ),
         (
             format!("{common} --chat-template rag"),

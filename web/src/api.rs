@@ -10,8 +10,8 @@ use rarebit_eval::{Thresholds, catalogue, measure};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
+use crate::mds::classical_mds;
 use crate::overlap::{self, Shared};
-use crate::plane::plane;
 
 const BUILTIN: [(&str, Kind); 2] = [
     ("builtin:lexical", Kind::Semantic),
@@ -102,9 +102,9 @@ impl Distances {
         raw.into_iter().map(|d| d.unwrap_or(f64::NAN)).collect()
     }
 
-    /// A flat map: `[x, y]` of each text, and then the two axes' shares of the spread.
+    /// A two-dimensional map: `[x, y]` of each text, then the share of the variance along each axis.
     pub fn plane(&self) -> Vec<f64> {
-        let map = plane(&self.0);
+        let map = classical_mds(&self.0);
         let numbers = map.points.iter().flatten().chain(&map.shares);
         numbers.copied().collect()
     }

@@ -4,8 +4,8 @@
 //! Vectors come from the built-in embedders or from elsewhere; all that follows from them is the
 //! same code that the command line runs.
 
+pub mod mds;
 pub mod overlap;
-pub mod plane;
 
 #[cfg(target_arch = "wasm32")]
 pub mod api;

@@ -16,7 +16,7 @@ use crate::source::{
     optional_name, optional_number, optional_weight, preference_texts, prompt, reader, stem,
 };
 use crate::steps::given::{Oddity, PairCounts};
-use crate::text::Text;
+use rarebit_text::Text;
 
 /// Reads preference pairs: a `pairs.parquet` or `pairs.jsonl` of `rarebit prepare`, or any file in
 /// TRL's preference format, plain or conversational, with or without a `weight`.

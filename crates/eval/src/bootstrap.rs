@@ -5,18 +5,18 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::evaluation::Interval;
 
-/// A percentile bootstrap: the prompts are drawn anew, with replacement, many times.
+/// A percentile bootstrap: prompts are resampled with replacement many times.
 ///
 /// ("An Introduction to the Bootstrap", Efron and Tibshirani, 1993, chapters 13 and 16.) The same
-/// seed draws the same prompts for every metric of equally many prompts, so that metrics and runs
-/// are comparable. With fewer than some twenty prompts the intervals are too narrow.
+/// seed draws the same prompts for every metric with the same number of prompts, so that metrics and
+/// runs are comparable. With fewer than about twenty prompts the intervals are too narrow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
-    /// How often the prompts are drawn anew.
+    /// The number of resamples.
     pub resamples: usize,
     /// The share of resampled means inside the interval.
     pub confidence: f64,
-    /// Seed of the draws.
+    /// The seed of the resamples.
     pub seed: u64,
 }
 
@@ -27,9 +27,9 @@ impl Bootstrap {
         Some(self.percentiles(mean(values)?, self.means(values), values.len()))
     }
 
-    /// The interval of any statistic of prompts, computed anew on each resample of their indices.
-    /// Resamples on which it does not exist are left out; `None` when it does not exist on the
-    /// prompts themselves.
+    /// The interval of any statistic of prompts, recomputed on each resample of their indices.
+    /// Resamples on which it is undefined are skipped; `None` if it is undefined on the prompts
+    /// themselves.
     #[must_use]
     pub fn interval_of(
         &self,
@@ -49,9 +49,9 @@ impl Bootstrap {
         Some(self.percentiles(found, resampled, prompts))
     }
 
-    /// Intervals of several statistics of prompts at once, as [`Self::interval_of`] gives them, each
-    /// with the two-sided p of its being 0, as [`Self::difference`] gives it. Empty when they do not
-    /// exist on the prompts themselves.
+    /// The intervals of several statistics of prompts at once, as from [`Self::interval_of`], each with
+    /// the two-sided p of being 0, as from [`Self::difference`]. Empty if they are undefined on the
+    /// prompts themselves.
     #[must_use]
     pub fn columns_of(
         &self,
@@ -85,8 +85,8 @@ impl Bootstrap {
         found.into_iter().zip(resampled).map(of_column).collect()
     }
 
-    /// The interval of each column of a table with a row per prompt, as [`Self::interval`] gives
-    /// it for the column alone; empty without rows.
+    /// The interval of each column of a table with a row per prompt, as from [`Self::interval`] for
+    /// the column alone; empty without rows.
     #[must_use]
     pub fn intervals(&self, rows: &[Vec<f64>]) -> Vec<Interval> {
         let columns = rows.first().map_or(0, Vec::len);
@@ -118,7 +118,7 @@ impl Bootstrap {
     /// p = 2 * min((1 + #{mean <= 0}) / (1 + B), (1 + #{mean >= 0}) / (1 + B)), at most 1
     /// ```
     ///
-    /// over the B resampled means. A single prompt shows nothing: its p is 1.
+    /// over the B resampled means. A single prompt is no evidence: its p is 1.
     #[must_use]
     pub fn difference(&self, differences: &[f64]) -> Option<(Interval, f64)> {
         let mean = mean(differences)?;
@@ -131,10 +131,10 @@ impl Bootstrap {
     }
 
     /// The interval and the p of a value (or a difference) per prompt of several runs, such as seeds,
-    /// that do not share their prompts: the runs are drawn anew, and then each one's prompts.
+    /// that do not share their prompts: the runs are resampled, then the prompts of each.
     ///
-    /// The mean is that of the runs' means. Runs without a value are left out; `None` when none is
-    /// left. With a handful of runs the interval is too narrow, as any bootstrap's of so few
+    /// The mean is that of the runs' means. Runs without a value are skipped; `None` if none is left.
+    /// With a handful of runs the interval is too narrow, as with any bootstrap of so few
     /// ("Bootstrap Methods and their Application", Davison and Hinkley, 1997, section 3.8).
     #[must_use]
     pub fn over_runs(&self, runs: &[Vec<f64>]) -> Option<(Interval, f64)> {
@@ -186,7 +186,7 @@ impl Bootstrap {
         (0..self.resamples).map(|_| mean()).collect()
     }
 
-    /// Indices of prompts, one at a time, the same ones whenever there are `n` prompts.
+    /// Indices of prompts, one at a time, the same ones for every set of `n` prompts.
     fn draws(&self, n: usize) -> impl FnMut() -> usize {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         // Drawn as u32, so that 32-bit machines draw the same prompts.
@@ -205,12 +205,12 @@ fn p_of_none(resampled: &[f64]) -> f64 {
     p.min(1.0)
 }
 
-/// The mean; `None` of nothing.
+/// The mean; `None` without values.
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The quantile of sorted values, linear between neighbours.
+/// The quantile of sorted values, with linear interpolation.
 fn quantile(sorted: &[f64], at: f64) -> f64 {
     let position = at * (sorted.len().saturating_sub(1)) as f64;
     let (below, above) = (position.floor() as usize, position.ceil() as usize);

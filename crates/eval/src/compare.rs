@@ -1,4 +1,4 @@
-//! From values per prompt to systems and their differences.
+//! Summaries and differences of systems from their values per prompt.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,16 +11,16 @@ use crate::evaluation::{
 use crate::metrics::histogram::BIN;
 use crate::samples::SystemSamples;
 
-/// One system's samples with the values of each prompt, in the samples' order.
+/// One system's samples with the values of each prompt, in the order of the samples.
 pub(crate) struct Measured<'a> {
     pub(crate) samples: &'a SystemSamples,
     pub(crate) prompts: Vec<PromptSystem>,
-    /// Histograms of distances by kind, of the prompts that have any.
+    /// Histograms of distances by kind, for the prompts that have one.
     pub(crate) histograms: BTreeMap<String, Vec<Vec<f64>>>,
 }
 
 impl Measured<'_> {
-    /// The values of a metric by prompt id, in the samples' order, where they exist.
+    /// The values of a metric by prompt id, in the order of the samples, where they exist.
     fn values(&self, metric: &str) -> impl Iterator<Item = (&str, f64)> {
         let prompts = self.samples.prompts.iter().zip(&self.prompts);
         prompts.filter_map(move |(samples, measured)| {
@@ -79,7 +79,7 @@ pub(crate) fn summarise(
     }
 }
 
-/// Without the empty bins at its end.
+/// The histogram without trailing empty bins.
 fn histogram(mut bins: Vec<Interval>) -> Histogram {
     let last = bins.iter().rposition(|bin| bin.mean > 0.0);
     bins.truncate(last.map_or(0, |last| last + 1));
@@ -124,7 +124,7 @@ pub(crate) fn differences(
     metrics.par_iter().filter_map(difference).collect()
 }
 
-/// Each prompt once, with what every system made of it.
+/// Each prompt once, with the results of every system.
 pub(crate) fn side_by_side(systems: Vec<Measured<'_>>) -> Vec<Prompt> {
     let mut prompts: Vec<Prompt> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();

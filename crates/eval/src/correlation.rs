@@ -1,11 +1,11 @@
-//! How two numbers go together.
+//! Correlation of two quantities.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::Bootstrap;
 use crate::evaluation::Interval;
 
-/// Two coefficients of correlation with their intervals over the points.
+/// Two correlation coefficients with their intervals over the points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Correlation {
     /// Pearson's r: how well a straight line fits.
@@ -17,7 +17,7 @@ pub struct Correlation {
 }
 
 impl Correlation {
-    /// The correlation of points; `None` where one of the two numbers does not vary.
+    /// The correlation of points; `None` where one of the two coordinates is constant.
     #[must_use]
     pub fn of(points: &[(f64, f64)], bootstrap: &Bootstrap) -> Option<Self> {
         let interval = |statistic: fn(&[(f64, f64)]) -> Option<f64>| {
@@ -34,7 +34,7 @@ impl Correlation {
     }
 }
 
-/// Pearson's r; `None` with fewer than two points or where one number does not vary.
+/// Pearson's r; `None` with fewer than two points or where one coordinate is constant.
 #[must_use]
 pub fn pearson(points: &[(f64, f64)]) -> Option<f64> {
     let n = points.len() as f64;
@@ -49,13 +49,13 @@ pub fn pearson(points: &[(f64, f64)]) -> Option<f64> {
         yy += dy * dy;
         xy += dx * dy;
     }
-    // Rounding leaves a little where nothing varies.
+    // Rounding leaves a small remainder where a coordinate is constant.
     let varies = |squares: f64, mean: f64| squares > 1e-24 * n * mean.mul_add(mean, 1e-24);
     (points.len() > 1 && varies(xx, x) && varies(yy, y))
         .then(|| (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Spearman's ρ, ties at their mean rank; `None` as for [`pearson`].
+/// Spearman's ρ, with ties at their mean rank; `None` as for [`pearson`].
 #[must_use]
 pub fn spearman(points: &[(f64, f64)]) -> Option<f64> {
     let x = ranks(points.iter().map(|point| point.0));

@@ -1,19 +1,26 @@
-//! An evaluation as a table.
+//! An evaluation as CSV.
 
-use std::fmt::Write as _;
-
-use crate::Evaluation;
+use crate::evaluation::{Difference, Evaluation};
 
 /// One row per system and metric: the mean with its interval and, for every system but the
-/// baseline, the paired difference to the baseline with its own.
+/// baseline, the paired difference to the baseline with its interval.
 ///
-/// Cells that do not exist are empty. Fields are quoted as in RFC 4180 where they must be.
+/// Cells without a value are empty. Fields are quoted as in RFC 4180 where necessary.
 #[must_use]
 pub fn evaluation_csv(evaluation: &Evaluation) -> String {
-    let mut csv = String::from(
-        "system,metric,mean,low,high,prompts,\
-         baseline,difference,difference_low,difference_high,p\n",
-    );
+    let mut rows = Rows::new(&[
+        "system",
+        "metric",
+        "mean",
+        "low",
+        "high",
+        "prompts",
+        "baseline",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "p",
+    ]);
     for system in &evaluation.systems {
         for metric in &evaluation.metrics {
             let Some(value) = system.metrics.get(&metric.name) else {
@@ -22,68 +29,82 @@ pub fn evaluation_csv(evaluation: &Evaluation) -> String {
             let found = evaluation.differences.iter().find(|difference| {
                 difference.system == system.name && difference.metric == metric.name
             });
-            let difference = found.map_or_else(
-                || ",,,,".to_owned(),
-                |d| {
-                    format!(
-                        "{},{},{},{},{}",
-                        quoted(&d.baseline),
-                        d.mean,
-                        d.low,
-                        d.high,
-                        d.p
-                    )
-                },
-            );
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                csv,
-                "{},{},{},{},{},{},{difference}",
-                quoted(&system.name),
-                quoted(&metric.name),
-                value.mean,
-                value.low,
-                value.high,
-                value.prompts,
-            );
+            let number = |pick: fn(&Difference) -> f64| {
+                found.map_or_else(String::new, |difference| pick(difference).to_string())
+            };
+            rows.push([
+                system.name.clone(),
+                metric.name.clone(),
+                value.mean.to_string(),
+                value.low.to_string(),
+                value.high.to_string(),
+                value.prompts.to_string(),
+                found.map_or_else(String::new, |difference| difference.baseline.clone()),
+                number(|it| it.mean),
+                number(|it| it.low),
+                number(|it| it.high),
+                number(|it| it.p),
+            ]);
         }
     }
-    csv
+    rows.finish()
 }
 
-/// One row per level of quality at which two models are compared; `level` is empty for their mean.
+/// One row per quality level at which two models are compared; `level` is empty for the mean of
+/// all.
 #[must_use]
 pub fn equal_quality_csv(evaluation: &Evaluation) -> String {
-    let mut csv = String::from(
-        "model,baseline,metric,level,quality,diversity,baseline_diversity,\
-         difference,difference_low,difference_high,p\n",
-    );
+    let mut rows = Rows::new(&[
+        "model",
+        "baseline",
+        "metric",
+        "level",
+        "quality",
+        "diversity",
+        "baseline_diversity",
+        "difference",
+        "difference_low",
+        "difference_high",
+        "p",
+    ]);
     for it in &evaluation.equal_quality {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            csv,
-            "{},{},{},{},{},{},{},{},{},{},{}",
-            quoted(&it.family),
-            quoted(&it.baseline),
-            quoted(&it.metric),
+        rows.push([
+            it.family.clone(),
+            it.baseline.clone(),
+            it.metric.clone(),
             it.level.map_or_else(String::new, |level| level.to_string()),
-            it.quality.mean,
-            it.diversity.mean,
-            it.baseline_diversity.mean,
-            it.difference.mean,
-            it.difference.low,
-            it.difference.high,
-            it.p,
-        );
+            it.quality.mean.to_string(),
+            it.diversity.mean.to_string(),
+            it.baseline_diversity.mean.to_string(),
+            it.difference.mean.to_string(),
+            it.difference.low.to_string(),
+            it.difference.high.to_string(),
+            it.p.to_string(),
+        ]);
     }
-    csv
+    rows.finish()
 }
 
-pub(crate) fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\""))
-    } else {
-        field.to_owned()
+/// Rows of CSV under a header, in memory.
+pub(crate) struct Rows(csv::Writer<Vec<u8>>);
+
+impl Rows {
+    pub(crate) fn new(header: &[&str]) -> Self {
+        let mut rows = Self(csv::Writer::from_writer(Vec::new()));
+        rows.push(header);
+        rows
+    }
+
+    /// Adds a row with as many fields as the header.
+    pub(crate) fn push(&mut self, fields: impl IntoIterator<Item: AsRef<[u8]>>) {
+        self.0
+            .write_record(fields)
+            .expect("memory takes every byte, and callers give one field per column");
+    }
+
+    pub(crate) fn finish(self) -> String {
+        let bytes = self.0.into_inner().expect("memory takes every byte");
+        String::from_utf8(bytes).expect("fields are strings")
     }
 }
 
@@ -92,8 +113,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_awkward_fields_are_quoted() {
-        assert_eq!(quoted("dpo"), "dpo");
-        assert_eq!(quoted("a, \"b\""), "\"a, \"\"b\"\"\"");
+    fn only_fields_that_need_quotes_have_them() {
+        let mut rows = Rows::new(&["name", "value"]);
+        rows.push(["dpo", ""]);
+        rows.push(["a, \"b\"\n", "0.5"]);
+        assert_eq!(rows.finish(), "name,value\ndpo,\n\"a, \"\"b\"\"\n\",0.5\n");
     }
 }

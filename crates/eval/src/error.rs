@@ -1,4 +1,4 @@
-//! What can be wrong with samples and settings.
+//! Errors in samples and settings.
 
 use rarebit_deviation::{DeviationError, EmbedError};
 
@@ -9,7 +9,7 @@ pub enum EvalError {
     /// There is nothing to evaluate.
     #[error("no system to evaluate: give at least one file of samples")]
     NoSystems,
-    /// Two systems share a name, so that results could not be told apart.
+    /// Two systems have the same name.
     #[error("two systems are named `{0}`; give each its own name")]
     RepeatedSystem(String),
     /// A prompt occurs twice in one system.
@@ -20,11 +20,10 @@ pub enum EvalError {
         /// The prompt's id.
         prompt_id: String,
     },
-    /// One id stands for two different prompts, so that matching by id would compare the
-    /// incomparable.
+    /// One id has two different prompts, so that matching by id would compare unrelated responses.
     #[error(
-        "prompt `{prompt_id}` of system `{system}` has another text than the same id had before; \
-         samples of different prompts cannot be compared"
+        "prompt `{prompt_id}` of system `{system}` differs from the prompt with the same id in another \
+         system or row; give each prompt its own id"
     )]
     PromptText {
         /// The system with the second text.
@@ -33,7 +32,10 @@ pub enum EvalError {
         prompt_id: String,
     },
     /// A score is NaN or infinite.
-    #[error("system `{system}`, prompt `{prompt_id}`, response {response}: the score is {value}")]
+    #[error(
+        "system `{system}`, prompt `{prompt_id}`, response {response}: the score is {value}; scores \
+         must be finite"
+    )]
     Score {
         /// The system.
         system: String,
@@ -44,7 +46,7 @@ pub enum EvalError {
         /// The score.
         value: f64,
     },
-    /// The baseline is none of the systems.
+    /// The baseline is not among the systems.
     #[error("there is no system named `{name}` to compare with; the systems are {known}")]
     UnknownBaseline {
         /// The baseline that was asked for.
@@ -55,13 +57,13 @@ pub enum EvalError {
     /// No resamples were asked for.
     #[error("a bootstrap needs at least one resample")]
     NoResamples,
-    /// The confidence is no probability.
+    /// The confidence is not between 0 and 1.
     #[error("the confidence of the intervals is {0}; it must lie between 0 and 1, like 0.95")]
     Confidence(f64),
-    /// The distance up to which responses are alike is no cosine distance.
+    /// The threshold of distinct responses is not a cosine distance.
     #[error("the threshold of distinct responses is {0}; a cosine distance lies between 0 and 2")]
     DistinctThreshold(f64),
-    /// The score from which on responses are good is no number.
+    /// The threshold of quality is not finite.
     #[error("the threshold of quality is {0}; give a finite number")]
     QualityThreshold(f64),
     /// The embedder failed.
@@ -71,12 +73,12 @@ pub enum EvalError {
         embedder: String,
         /// The system.
         system: String,
-        /// What it said.
+        /// Its error.
         #[source]
         source: EmbedError,
     },
-    /// The embedder gave more or fewer rows than it got texts.
-    #[error("{embedder} gave {found} rows for {expected} texts")]
+    /// The embedder returned a different number of rows than texts.
+    #[error("{embedder} returned {found} rows for {expected} texts")]
     Rows {
         /// Identity of the embedder.
         embedder: String,
@@ -85,8 +87,8 @@ pub enum EvalError {
         /// Number of rows.
         found: usize,
     },
-    /// The embeddings of a prompt's responses have no distances.
-    #[error("{embedder} gave unusable rows for prompt `{prompt_id}` of `{system}`")]
+    /// The embeddings of a prompt's responses are unusable.
+    #[error("{embedder} returned unusable rows for prompt `{prompt_id}` of `{system}`")]
     Distances {
         /// Identity of the embedder.
         embedder: String,
@@ -98,16 +100,16 @@ pub enum EvalError {
         #[source]
         source: DeviationError,
     },
-    /// One system has nothing to be compared with.
-    #[error("people compare systems: give the files of at least two")]
+    /// There is only one system.
+    #[error("a human evaluation compares systems: give the files of at least two")]
     OneSystem,
     /// No prompts or no responses were asked for.
     #[error("there is nothing to judge: ask for at least one prompt and one response")]
     NothingToJudge,
     /// No prompt has enough responses of every system.
     #[error(
-        "no prompt has {responses} responses of every system that are not blank; ask for fewer \
-         responses, or sample more"
+        "no prompt has {responses} non-blank responses of every system; ask for fewer responses, or \
+         sample more"
     )]
     NoSharedPrompt {
         /// Responses on each side.
@@ -115,8 +117,8 @@ pub enum EvalError {
     },
     /// Some of the responses have no summary.
     #[error(
-        "{missing} of the responses have no summary, the first under prompt_id {first}; write one \
-         for each of the summary prompts that belong to these files and this seed"
+        "{missing} of the responses have no summary, the first with prompt_id {first}; write one for \
+         each summary prompt of these files and this seed"
     )]
     Summaries {
         /// How many.
@@ -125,20 +127,23 @@ pub enum EvalError {
         first: String,
     },
     /// There is nothing to analyse.
-    #[error("the files hold no answer")]
+    #[error("the files contain no answers; give files that the annotation page saved")]
     NoAnswers,
-    /// Judgements in a format of another version.
-    #[error("the judgements of `{annotator}` are of version {version}, which is not read")]
+    /// Judgements in another format version.
+    #[error(
+        "the judgements of `{annotator}` have format version {version}, which this version of \
+         rarebit does not read"
+    )]
     JudgementsVersion {
         /// Whose.
         annotator: String,
         /// The version.
         version: u32,
     },
-    /// Judgements of another study than the key's.
+    /// Judgements of a different study than the key's.
     #[error(
-        "the judgements of `{annotator}` are of study {found}, the key is of study {expected}; \
-         give the key that was written with their page"
+        "the judgements of `{annotator}` belong to study {found}, the key to study {expected}; give \
+         the key that was written with their page"
     )]
     OtherStudy {
         /// Whose.
@@ -148,11 +153,16 @@ pub enum EvalError {
         /// The key's.
         expected: String,
     },
-    /// Two files are of one annotator.
-    #[error("two files are of annotator `{0}`; keep the later one, or give each their own name")]
+    /// Two files have the same annotator.
+    #[error(
+        "two files have the annotator `{0}`; keep the later one, or give each a name of its own"
+    )]
     RepeatedAnnotator(String),
-    /// An answer to no item of the study, or a second one.
-    #[error("`{annotator}` has an answer to item {item}, which does not exist or has one already")]
+    /// An answer to an unknown item, or a second one to the same item.
+    #[error(
+        "`{annotator}` has an answer to item {item}, which does not exist or is answered already; use \
+         the file as the page saved it"
+    )]
     Answer {
         /// Whose.
         annotator: String,

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use rarebit_deviation::{DistanceMatrix, Embedder};
 use rayon::prelude::*;
 
-use crate::EvalError;
 use crate::bootstrap::Bootstrap;
 use crate::compare::{Measured, differences, side_by_side, summarise};
+use crate::error::EvalError;
 use crate::evaluation::{Distances, Evaluation, Mode, PromptSystem, Thresholds, VERSION};
 use crate::frontier::equal_quality;
 use crate::metrics::histogram::distance_histogram;
 use crate::metrics::{catalogue, measure};
 use crate::samples::{PromptSamples, SystemSamples};
 
-/// About how many responses are embedded at once: enough to fill an accelerator's batches, few
-/// enough to hold in memory and to show progress.
+/// Roughly how many responses are embedded at once: enough to fill an accelerator's batches, few
+/// enough to fit into memory and to show progress.
 const RESPONSES_AT_ONCE: usize = 256;
 
 /// The kinds of embedders, as `evaluation.json` names them.
@@ -31,14 +31,14 @@ pub struct EvalOptions {
     pub resamples: usize,
     /// Confidence of the intervals. Default: 0.95.
     pub confidence: f64,
-    /// Correct metrics or the reference code's.
+    /// Whether metrics are correct or the reference code's.
     pub mode: Mode,
     /// The system that the others are compared with. Default: the first.
     pub baseline: Option<String>,
-    /// From where on responses are good, and up to where they are alike. Without a quality, the
-    /// median score of the baseline's responses is taken.
+    /// The score from which responses are good, and the distance up to which they are alike. Without
+    /// a score, the median score of the baseline's responses is used.
     pub thresholds: Thresholds,
-    /// For how many prompts of each system the pairwise distances are kept. Default: 50.
+    /// The number of prompts of each system whose pairwise distances are kept. Default: 50.
     pub distances_for: usize,
 }
 
@@ -56,16 +56,16 @@ impl Default for EvalOptions {
     }
 }
 
-/// What an evaluation is doing.
+/// The progress of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// The system at hand.
+    /// The current system.
     pub system: &'a str,
-    /// What is done to it.
+    /// The current stage.
     pub stage: Stage,
-    /// How many of the system's prompts are done.
+    /// The number of the system's prompts that are done.
     pub done: usize,
-    /// The system's prompts.
+    /// The number of the system's prompts.
     pub total: usize,
 }
 
@@ -81,14 +81,14 @@ pub enum Stage {
 /// Measures every system, its intervals, and its differences to the baseline.
 ///
 /// Prompts are matched between systems by `prompt_id`. A system's means are over all of its
-/// prompts; differences are over the prompts that both systems have, and what a system lacks is
-/// listed in [`System::missing`](crate::evaluation::System::missing). A metric that a prompt does
-/// not have (diversity of a single response, quality without scores) leaves the prompt out of that
-/// metric's mean.
+/// prompts; differences are over the prompts that both systems have, and the prompts that a system
+/// lacks are listed in [`System::missing`](crate::evaluation::System::missing). Where a metric is
+/// undefined (diversity of a single response, quality without scores), the prompt is left out of
+/// that metric's mean.
 ///
 /// # Errors
-/// On systems or prompts that occur twice, one id for two prompts, scores that are not finite,
-/// settings out of range, and an embedder's failure.
+/// On duplicate systems or prompts, one id for two prompts, non-finite scores, settings out of range,
+/// and a failing embedder.
 pub fn evaluate(
     systems: &[SystemSamples],
     semantic: &dyn Embedder,
@@ -224,7 +224,7 @@ pub(crate) fn check_samples(systems: &[SystemSamples]) -> Result<(), EvalError> 
     Ok(())
 }
 
-/// Index of the system of this name; the first without one.
+/// The index of the system with this name; the first without a name.
 pub(crate) fn named(systems: &[SystemSamples], name: Option<&str>) -> Result<usize, EvalError> {
     if systems.is_empty() {
         return Err(EvalError::NoSystems);
@@ -243,7 +243,7 @@ pub(crate) fn named(systems: &[SystemSamples], name: Option<&str>) -> Result<usi
     })
 }
 
-/// The median of all scores; of two in the middle, the greater, so that it is one of them.
+/// The median of all scores; the greater of two middle ones, so that it is an actual score.
 fn median_score(system: &SystemSamples) -> Option<f64> {
     let responses = system.prompts.iter().flat_map(|prompt| &prompt.responses);
     let mut scores: Vec<f64> = responses.filter_map(|response| response.score).collect();
@@ -251,7 +251,7 @@ fn median_score(system: &SystemSamples) -> Option<f64> {
     scores.get(scores.len() / 2).copied()
 }
 
-/// What all systems are measured with.
+/// What all systems are measured with: embedders and settings.
 struct Measuring<'a> {
     semantic: &'a dyn Embedder,
     style: &'a dyn Embedder,
@@ -315,7 +315,7 @@ impl Measuring<'_> {
     }
 }
 
-/// How many prompts, one at least, hold about [`RESPONSES_AT_ONCE`] responses.
+/// How many prompts, at least one, hold about [`RESPONSES_AT_ONCE`] responses.
 fn batch_size(prompts: &[PromptSamples]) -> usize {
     let mut responses = 0;
     let full = prompts.iter().position(|prompt| {

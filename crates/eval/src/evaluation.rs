@@ -1,25 +1,25 @@
-//! The types of `evaluation.json`: what was measured, on whom, with which settings.
+//! The types of `evaluation.json`: what was measured, for which systems, with which settings.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the format that this crate writes.
+/// The format version that this crate writes.
 pub const VERSION: u32 = 1;
 
-/// Everything that [`evaluate`](crate::evaluate) found, as `evaluation.json` holds it.
+/// The results of [`evaluate`](crate::evaluate), as stored in `evaluation.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// The version of the format, [`VERSION`].
+    /// The format version, [`VERSION`].
     pub version: u32,
-    /// Seed of the bootstrap.
+    /// The seed of the bootstrap.
     pub seed: u64,
     /// Bootstrap resamples.
     pub resamples: usize,
-    /// Whether metrics are the correct ones or the reference code's.
+    /// Whether metrics are correct or the reference code's.
     #[serde(default)]
     pub mode: Mode,
-    /// From where on responses are good, and up to where they are alike.
+    /// The score from which responses are good, and the distance up to which they are alike.
     #[serde(default)]
     pub thresholds: Thresholds,
     /// The identity of the embedder of each kind, by the kind's name.
@@ -28,24 +28,24 @@ pub struct Evaluation {
     pub metrics: Vec<MetricInfo>,
     /// The systems, in the order in which they were given.
     pub systems: Vec<System>,
-    /// Paired differences of each further system to the baseline.
+    /// Paired differences of every other system to the baseline.
     #[serde(default)]
     pub differences: Vec<Difference>,
-    /// The best that each model does over its settings, where systems are named `MODEL@SETTING`.
+    /// The Pareto frontier of each model over its settings, where systems are named `MODEL@SETTING`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frontiers: Vec<Frontier>,
-    /// Diversity at equal quality, of each model against the baseline's.
+    /// Diversity at equal quality of each model against the baseline's model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub equal_quality: Vec<EqualQuality>,
     /// The prompts, in the order of the first system that has them.
     pub prompts: Vec<Prompt>,
 }
 
-/// Which form of a metric is computed where the reference code has it wrong.
+/// Which form of a metric is computed where the reference code is wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// The right value.
+    /// The correct value.
     #[default]
     Correct,
     /// The reference code's value, for comparison with published numbers. Affects the compression
@@ -64,9 +64,9 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
-    /// 0.3 is where all-MiniLM-L6-v2 finds as many distinct responses as NoveltyBench's classifier
-    /// does on its curated prompts (arXiv 2504.05228): 1.8 among ten of one model. Other embedders
-    /// need other thresholds.
+    /// At 0.3, all-MiniLM-L6-v2 finds as many distinct responses as NoveltyBench's classifier on its
+    /// curated prompts (arXiv 2504.05228): 1.8 among ten of one model. Other embedders need other
+    /// thresholds.
     fn default() -> Self {
         Self {
             distinct: 0.3,
@@ -75,12 +75,12 @@ impl Default for Thresholds {
     }
 }
 
-/// What a metric is called and how it is read.
+/// The name of a metric and how to read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricInfo {
     /// The key of the metric in every map.
     pub name: String,
-    /// The name for people.
+    /// Its name in reports.
     pub label: String,
     /// Which direction is better.
     pub better: Better,
@@ -92,11 +92,11 @@ pub struct MetricInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Better {
-    /// More is better.
+    /// Higher is better.
     Higher,
-    /// Less is better.
+    /// Lower is better.
     Lower,
-    /// A fact about the texts that explains other metrics.
+    /// Neither: a property of the texts that helps to explain other metrics.
     Neither,
 }
 
@@ -114,20 +114,20 @@ pub struct System {
     /// Prompts with a single response, which have no diversity.
     #[serde(default)]
     pub alone: usize,
-    /// Responses of nothing but white space.
+    /// Responses that are blank.
     #[serde(default)]
     pub empty: usize,
     /// Responses that are not an answer and take no part in any metric, by reason: `empty`, `error`,
     /// `content_filter`, `refusal`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unanswered: BTreeMap<String, usize>,
-    /// Ids of the prompts that some other system has and this one lacks. They take no part in the
+    /// Ids of the prompts that some other system has and this one lacks. They are excluded from the
     /// paired differences.
     #[serde(default)]
     pub missing: Vec<String>,
     /// The mean over prompts of each metric that any prompt has.
     pub metrics: BTreeMap<String, Interval>,
-    /// How the distances between a prompt's responses are spread, by kind of embedder.
+    /// The distribution of distances between a prompt's responses, by kind of embedder.
     #[serde(default)]
     pub histograms: BTreeMap<String, Histogram>,
 }
@@ -195,10 +195,10 @@ pub struct Difference {
     pub prompts: usize,
 }
 
-/// A model's settings in the plane of quality and a diversity.
+/// A model's settings by quality and one diversity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frontier {
-    /// The model: what its systems' names have before the `@`.
+    /// The model: the part of its systems' names before the last `@`.
     pub family: String,
     /// The diversity.
     pub metric: String,
@@ -228,8 +228,8 @@ pub struct EqualQuality {
     pub baseline: String,
     /// The diversity.
     pub metric: String,
-    /// The place in the range of quality that both reach, 0 at its lower end; `None` for the mean
-    /// over all places.
+    /// The level within the quality range that both reach, 0 at its lower end; `None` for the mean
+    /// over all levels.
     #[serde(default)]
     pub level: Option<usize>,
     /// The quality there.
@@ -244,21 +244,21 @@ pub struct EqualQuality {
     pub p: f64,
 }
 
-/// One prompt and what each system made of it.
+/// One prompt and the results of each system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prompt {
     /// The id that matches it between systems.
     pub prompt_id: String,
     /// The text.
     pub prompt: String,
-    /// The systems that answered it, by name.
+    /// The systems that responded to it, by name.
     pub systems: BTreeMap<String, PromptSystem>,
 }
 
 /// One system's responses to one prompt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PromptSystem {
-    /// The metrics that exist for these responses.
+    /// The metrics that are defined for these responses.
     pub metrics: BTreeMap<String, f64>,
     /// The responses, in order of sampling.
     pub responses: Vec<Response>,
@@ -272,7 +272,7 @@ pub struct PromptSystem {
 pub struct Response {
     /// The text.
     pub text: String,
-    /// Its quality, from a reader or a reward model.
+    /// Its quality, from readers or a reward model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
 }

@@ -1,40 +1,40 @@
 //! How diverse systems are at equal quality, whatever their sampling settings.
 //!
-//! Sampling hotter makes any model more diverse and, sooner or later, worse. A gain in diversity is
-//! one only if it is more than that: each model is measured at several settings (temperatures,
-//! min-p), and the models are compared where their quality is the same, along the best that each can
-//! do. Settings of one model are systems named `MODEL@SETTING`.
+//! A higher temperature makes any model more diverse and, eventually, worse. A real gain in diversity
+//! is more than that: each model is measured at several settings (temperatures, min-p), and models
+//! are compared at equal quality, along each one's Pareto frontier. Settings of one model are systems
+//! named `MODEL@SETTING`.
 
 use std::collections::HashMap;
 
 use crate::bootstrap::Bootstrap;
 use crate::evaluation::{EqualQuality, Frontier, FrontierPoint, Interval, Prompt};
 
-/// What parts the name of a model from that of a setting.
-const PARTING: char = '@';
+/// Separates the name of a model from that of a setting.
+const SEPARATOR: char = '@';
 /// The diversities that are compared.
 pub(crate) const DIVERSITIES: [&str; 2] = ["semantic_diversity", "style_diversity"];
 const QUALITY: &str = "quality";
-/// How many qualities are looked at, from the least to the greatest that both models reach.
+/// The number of quality levels, from the lowest to the highest that both models reach.
 const LEVELS: usize = 5;
 
-/// The model of a system: what stands before the last `@`.
+/// The model of a system: the part of its name before the last `@`.
 #[must_use]
 pub fn family(system: &str) -> &str {
     system
-        .rsplit_once(PARTING)
+        .rsplit_once(SEPARATOR)
         .map_or(system, |(family, _)| family)
 }
 
-/// A point of the plane.
+/// The quality and diversity of a setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
     pub(crate) quality: f64,
     pub(crate) diversity: f64,
 }
 
-/// The points that no other point beats in quality and in diversity, from the least quality to the
-/// greatest; along them diversity falls.
+/// The Pareto frontier: the points that no other point beats in both quality and diversity, in order
+/// of increasing quality and thus of decreasing diversity.
 pub(crate) fn frontier(points: impl IntoIterator<Item = Point>) -> Vec<Point> {
     let mut sorted: Vec<Point> = points.into_iter().collect();
     sorted.sort_by(|a, b| {
@@ -55,8 +55,8 @@ pub(crate) fn frontier(points: impl IntoIterator<Item = Point>) -> Vec<Point> {
 }
 
 /// The diversity of a frontier where quality is at least `quality`: linear between its points, and
-/// flat below the least of them, because who is better can always be had for less. `None` above the
-/// greatest quality.
+/// constant below the lowest of them, since quality in excess does not hurt. `None` above the highest
+/// quality.
 pub(crate) fn diversity_at(frontier: &[Point], quality: f64) -> Option<f64> {
     let above = frontier.iter().position(|point| point.quality >= quality)?;
     let high = frontier[above];
@@ -67,8 +67,8 @@ pub(crate) fn diversity_at(frontier: &[Point], quality: f64) -> Option<f64> {
     Some(low.diversity + share * (high.diversity - low.diversity))
 }
 
-/// The qualities at which two frontiers are compared: evenly from where the later of them begins to
-/// where the earlier of them ends; that end alone where they share no range.
+/// The qualities at which two frontiers are compared: evenly spaced over their common range, or only
+/// the lower of their upper ends where they have none.
 fn levels(a: &[Point], b: &[Point]) -> Option<Vec<f64>> {
     let high = a.last()?.quality.min(b.last()?.quality);
     let low = a.first()?.quality.max(b.first()?.quality).min(high);
@@ -76,7 +76,7 @@ fn levels(a: &[Point], b: &[Point]) -> Option<Vec<f64>> {
     Some((0..LEVELS).map(|level| low + step * level as f64).collect())
 }
 
-/// Quality and one diversity of every setting of a model, by prompt.
+/// The quality and one diversity of every setting of a model, by prompt.
 struct Settings<'a> {
     family: &'a str,
     systems: Vec<&'a str>,
@@ -102,20 +102,20 @@ impl Settings<'_> {
     }
 }
 
-/// Frontiers of all models that have settings, and their differences to the baseline's at equal
-/// quality; empty where no system is named as a setting, or nothing has a quality.
+/// The frontiers of all models with settings, and their differences to the baseline's at equal
+/// quality; empty if no system is named as a setting, or quality was not measured.
 ///
-/// All settings that are compared are measured on the prompts that all of them have. Intervals are
-/// bootstrap intervals over prompts: on each resample, points, frontiers and the shared range of
-/// quality are found anew, and a level is a place in that range. `baseline` is a system's name; its
-/// model is what the others are compared with.
+/// All settings are compared on the prompts that all of them have. Intervals are bootstrap intervals
+/// over prompts: each resample has its own points, frontiers and common range of quality, and a level
+/// is a position in that range. `baseline` is a system's name; the others are compared with its
+/// model.
 pub(crate) fn equal_quality(
     systems: &[&str],
     prompts: &[Prompt],
     baseline: &str,
     bootstrap: &Bootstrap,
 ) -> (Vec<Frontier>, Vec<EqualQuality>) {
-    if !systems.iter().any(|system| system.contains(PARTING)) {
+    if !systems.iter().any(|system| system.contains(SEPARATOR)) {
         return (Vec::new(), Vec::new());
     }
     let (mut frontiers, mut compared) = (Vec::new(), Vec::new());
@@ -195,7 +195,7 @@ fn drawn(settings: &Settings<'_>, metric: &str, all: &[usize]) -> Frontier {
     }
 }
 
-/// At every level the quality, both diversities and their difference; at last their means.
+/// The quality, both diversities and their difference at every level, followed by their means.
 fn difference(
     settings: &Settings<'_>,
     base: &Settings<'_>,
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn beaten_points_are_not_on_the_frontier() {
+    fn dominated_points_are_not_on_the_frontier() {
         let found = frontier(points(&[
             (0.2, 0.5),
             (0.8, 0.1),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_span_what_both_reach() {
+    fn levels_span_the_common_range() {
         let (a, b) = (
             points(&[(0.2, 0.5), (0.8, 0.1)]),
             points(&[(0.4, 0.5), (0.6, 0.1)]),
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_what_stands_before_the_last_sign() {
+    fn a_family_is_the_part_before_the_last_separator() {
         assert_eq!(family("ddpo@t0.7"), "ddpo");
         assert_eq!(family("org/model@main@t1"), "org/model@main");
         assert_eq!(family("dpo"), "dpo");

@@ -1,50 +1,52 @@
-//! What pages that fetch nothing have in common: escapes, and a policy that keeps it so.
+//! What self-contained pages share: embedded data, their own style and script, and a content
+//! security policy that admits nothing else.
+//!
+//! Markup is built with [`maud`], which escapes every value where it is inserted.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Text made safe for HTML content and for double- or single-quoted attributes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len() + text.len() / 16);
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            // HTML forbids NUL; parsers disagree on what becomes of it.
-            '\0' => safe.push('\u{fffd}'),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
-/// JSON that cannot end the `<script>` element it is written into.
+/// The finished page as text.
 ///
-/// Inside a string, JSON lets any character be written as `\uXXXX`, and none of these characters
-/// occurs outside one, so replacing them leaves the same document.
-pub(crate) fn json_for_script(value: &Value) -> String {
-    value
-        .to_string()
-        .replace('&', "\\u0026")
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
+/// HTML forbids NUL and parsers disagree on what to make of it, so the replacement character stands
+/// in its place.
+pub(crate) fn finish(page: Markup) -> String {
+    let page = page.into_string();
+    if page.contains('\0') {
+        page.replace('\0', "\u{fffd}")
+    } else {
+        page
+    }
 }
 
-/// A page's own style and script, and the content security policy that lets in nothing else.
-pub(crate) struct Own {
+/// JSON that cannot end the `<script>` element around it.
+///
+/// JSON allows any character of a string to be written as `\uXXXX`, and none of these characters
+/// occurs outside strings, so the document stays the same.
+pub(crate) fn json_for_script(value: &Value) -> Markup {
+    PreEscaped(
+        value
+            .to_string()
+            .replace('&', "\\u0026")
+            .replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+            .replace('\u{2028}', "\\u2028")
+            .replace('\u{2029}', "\\u2029"),
+    )
+}
+
+/// A page's own style and script, and the content security policy that admits nothing else.
+pub(crate) struct Assets {
     style: String,
     script: String,
 }
 
-impl Own {
-    /// A checkout with CRLF line ends must not change the hash that the browser computes.
+impl Assets {
+    /// Line ends become `\n`: a checkout with CRLF must not change the hash that the browser
+    /// computes.
     pub(crate) fn new(style: &str, script: &str) -> Self {
         Self {
             style: style.replace("\r\n", "\n"),
@@ -52,26 +54,26 @@ impl Own {
         }
     }
 
-    /// The policy as a `<meta>` element. It stands before everything it rules.
-    pub(crate) fn policy(&self) -> String {
-        format!(
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{}'; \
-             script-src 'sha256-{}'; base-uri 'none'; form-action 'none'\">",
+    /// The policy as a `<meta>` element; it must precede everything it governs.
+    pub(crate) fn policy(&self) -> Markup {
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
             hash(&self.style),
             hash(&self.script)
-        )
+        );
+        html! { meta http-equiv="Content-Security-Policy" content=(policy); }
     }
 
     /// The `<style>` and `<script>` elements.
-    pub(crate) fn elements(&self) -> String {
-        format!(
-            "<style>{}</style>\n<script>{}</script>",
-            self.style, self.script
-        )
+    pub(crate) fn elements(&self) -> Markup {
+        html! {
+            style { (PreEscaped(&self.style)) } "\n"
+            script { (PreEscaped(&self.script)) }
+        }
     }
 }
 
-/// The name by which a content security policy lets exactly this text through.
+/// The hash by which a content security policy names this exact text.
 fn hash(text: &str) -> String {
     STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
@@ -83,33 +85,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_everything_that_could_leave_its_place() {
+    fn nothing_escapes_the_place_it_is_written_to() {
+        let text = "</script><b a=\"x\" b='y'>&\0";
+        let safe = "&lt;/script&gt;&lt;b a=&quot;x&quot; b='y'&gt;&amp;\u{fffd}";
         assert_eq!(
-            escape("</script><b a=\"x\" b='y'>&\0"),
-            "&lt;/script&gt;&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;\u{fffd}"
+            finish(html! { p title=(text) { (text) } }),
+            format!("<p title=\"{safe}\">{safe}</p>")
         );
-        assert_eq!(escape("שלום 🦔 Zürich"), "שלום 🦔 Zürich");
+        let text = "שלום 🦔 Zürich";
+        assert_eq!(finish(html! { (text) }), text);
     }
 
     #[test]
     fn script_json_is_the_same_document() {
         let value = json!({"text": "</script><!-- & \u{2028} \\ \" 🦔"});
-        let safe = json_for_script(&value);
+        let safe = json_for_script(&value).into_string();
         assert!(!safe.contains('<') && !safe.contains('>') && !safe.contains('&'));
         assert_eq!(serde_json::from_str::<Value>(&safe).unwrap(), value);
     }
 
     #[test]
-    fn the_policy_names_what_is_on_the_page_whatever_the_line_ends() {
-        let (unix, windows) = (Own::new("a\nb", "c\n"), Own::new("a\r\nb", "c\r\n"));
-        assert_eq!(unix.policy(), windows.policy());
-        assert_eq!(unix.elements(), windows.elements());
+    fn the_policy_hashes_what_is_on_the_page_whatever_the_line_ends() {
+        let (unix, windows) = (Assets::new("a\nb", "c\n"), Assets::new("a\r\nb", "c\r\n"));
+        let policy = unix.policy().into_string();
+        assert_eq!(policy, windows.policy().into_string());
+        assert_eq!(
+            unix.elements().into_string(),
+            windows.elements().into_string()
+        );
         // sha256 of "c\n".
         assert!(
-            unix.policy()
-                .contains("script-src 'sha256-o6XnFfDMV0pzw/m+u2vCTzL/1bZ7OHJEwskJ2neaFHg='"),
-            "{}",
-            unix.policy()
+            policy.contains("script-src 'sha256-o6XnFfDMV0pzw/m+u2vCTzL/1bZ7OHJEwskJ2neaFHg='"),
+            "{policy}"
         );
     }
 }

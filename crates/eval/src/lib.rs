@@ -1,8 +1,9 @@
-//! Diversity and quality of a set of responses, with intervals, and the report that shows them.
+//! Diversity and quality of sets of responses with confidence intervals, and the report that shows
+//! them.
 //!
 //! Each metric is a function of one prompt's responses in a file of its own. [`evaluate`] applies
-//! all of them to every prompt of every system, averages over prompts with bootstrap intervals,
-//! and compares the systems prompt by prompt.
+//! all of them to every prompt of every system, averages over prompts with bootstrap intervals, and
+//! compares the systems prompt by prompt.
 //!
 //! # Example
 //! ```
@@ -22,6 +23,7 @@ pub mod bootstrap;
 mod compare;
 pub mod correlation;
 mod csv;
+mod eigen;
 mod error;
 mod evaluate;
 pub mod evaluation;
@@ -38,6 +40,7 @@ mod tests;
 
 pub use bootstrap::Bootstrap;
 pub use csv::{equal_quality_csv, evaluation_csv};
+pub use eigen::{Eigenpair, largest_eigenpairs};
 pub use error::EvalError;
 pub use evaluate::{EvalOptions, Progress, Stage, evaluate};
 pub use evaluation::{Evaluation, Mode, Thresholds};

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::EvalError;
+use crate::error::EvalError;
 use crate::evaluation::Response;
 
 /// One row of a file of samples: one response to one prompt.
@@ -17,12 +17,12 @@ pub struct SampleRow {
     pub prompt_id: String,
     /// The prompt.
     pub prompt: String,
-    /// Which of the prompt's samples this is.
+    /// The number of this sample among those of the prompt.
     #[serde(default)]
     pub sample: u32,
     /// The response.
     pub response: String,
-    /// Its quality, if something has judged it.
+    /// Its quality, if it was judged.
     #[serde(default)]
     pub score: Option<f64>,
 }
@@ -81,8 +81,8 @@ impl SystemSamples {
                     prompt_id: row.prompt_id,
                 });
             }
-            // Behind all samples of the same or a lower number, so that a file without numbers
-            // keeps its order.
+            // After all samples with the same or a lower number, so that a file without numbers keeps
+            // its order.
             let at = numbers[place].partition_point(|&number| number <= row.sample);
             numbers[place].insert(at, row.sample);
             prompt.responses.insert(
@@ -101,10 +101,10 @@ impl SystemSamples {
         })
     }
 
-    /// Keeps `responses` of each prompt, drawn without replacement and in their order, and leaves
-    /// out prompts that have fewer. Measures that grow with the number of responses (Vendi score,
-    /// distinct responses, self-BLEU) can be compared then. What is drawn follows from the seed and
-    /// the prompt's id.
+    /// Keeps `responses` of each prompt, drawn without replacement and in their order, and drops
+    /// prompts that have fewer. This makes metrics that grow with the number of responses (Vendi
+    /// score, distinct responses, self-BLEU) comparable. The draw depends only on the seed and the
+    /// prompt's id.
     pub fn draw(&mut self, responses: usize, seed: u64) {
         self.prompts
             .retain(|prompt| prompt.responses.len() >= responses);

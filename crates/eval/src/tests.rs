@@ -332,16 +332,14 @@ fn bad_samples_are_named() {
             "dpo",
             &[("p", "x", Some(1.0)), ("p", "y", Some(f64::NAN))]
         )]),
-        "system `dpo`, prompt `p`, response 1: the score is NaN"
+        "system `dpo`, prompt `p`, response 1: the score is NaN; scores must be finite"
     );
     let mut twice = alike();
     twice.prompts.push(twice.prompts[0].clone());
     assert_eq!(message(&[twice]), "system `alike` has prompt `p` twice");
     let mut other = varied();
     other.prompts[0].prompt = "Tell something else.".to_owned();
-    assert!(
-        message(&[alike(), other]).starts_with("prompt `q` of system `varied` has another text")
-    );
+    assert!(message(&[alike(), other]).starts_with("prompt `q` of system `varied` differs from"));
 }
 
 #[test]
@@ -390,10 +388,10 @@ fn a_failing_embedder_is_named() {
         message(Err("no")),
         "broken could not embed the responses of `alike`"
     );
-    assert_eq!(message(Ok(vec![])), "broken gave 0 rows for 4 texts");
+    assert_eq!(message(Ok(vec![])), "broken returned 0 rows for 4 texts");
     assert_eq!(
         message(Ok(vec![vec![f32::NAN]; 4])),
-        "broken gave unusable rows for prompt `p` of `alike`"
+        "broken returned unusable rows for prompt `p` of `alike`"
     );
 }
 

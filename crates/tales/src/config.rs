@@ -1,4 +1,4 @@
-//! What determines a world, and which configurations determine none.
+//! The configuration of a world, and its validation.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::prompt::COMBINATIONS;
 use crate::votes::VoteLaw;
 
-/// What determines a world.
+/// The configuration of a world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorldConfig {
-    /// Decides the split, the phrasings and every tale.
+    /// The seed of the split, the phrasings and every tale.
     pub seed: u64,
-    /// How many of the 9,216 prompts are kept from training.
+    /// The number of prompts, of 9,216, held out from training.
     pub held_out: usize,
-    /// Skew of the plots: the r-th most frequent has probability in proportion to `r^-exponent`; 0 is even.
+    /// The skew of the plots: the r-th most frequent has a probability proportional to `r^-exponent`; 0 is uniform.
     pub plot_exponent: f64,
-    /// Skew of the voices, likewise.
+    /// The skew of the voices, likewise.
     pub voice_exponent: f64,
-    /// How tales earn votes.
+    /// The distribution of votes.
     pub votes: VoteLaw,
 }
 
 impl Default for WorldConfig {
-    /// With exponent 1.4 the first plot and the first voice take about half of all tales each, and the mode of
-    /// both a quarter; the rarest of the 48 modes is one in a thousand.
+    /// With exponent 1.4 the first plot and the first voice each account for about half of all tales, and the mode
+    /// of both for a quarter; the rarest of the 48 modes is one in a thousand.
     fn default() -> Self {
         Self {
             seed: 0,
@@ -38,7 +38,7 @@ impl Default for WorldConfig {
 }
 
 impl WorldConfig {
-    /// Whether a world follows.
+    /// Whether the configuration is valid.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let bad_exponent = |value: &f64| !(value.is_finite() && *value >= 0.0);
         if self.held_out >= COMBINATIONS {
@@ -65,19 +65,19 @@ impl WorldConfig {
     }
 }
 
-/// A configuration from which no world follows.
+/// An invalid configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ConfigError {
     /// `held_out` leaves no prompt to train on.
     HeldOut {
-        /// What was asked for.
+        /// The requested number.
         asked: usize,
-        /// How many prompts there are.
+        /// The number of prompts.
         prompts: usize,
     },
-    /// An exponent that is negative, infinite or not a number.
+    /// A negative or non-finite exponent.
     Exponent(f64),
-    /// A vote law with a parameter that is infinite or not a number.
+    /// A vote law with a non-finite parameter.
     Votes(VoteLaw),
 }
 

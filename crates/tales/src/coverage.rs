@@ -1,4 +1,4 @@
-//! How many different modes a set of texts reaches.
+//! The number of different modes in a set of texts.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::oracle::Reading;
 
-/// How many different values occur, and how evenly.
+/// The number of different values, and how evenly they occur.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Number of different values.
     pub distinct: usize,
-    /// `exp(entropy)`: the number of equally frequent values that would be as uncertain; 0 when nothing was read.
+    /// `exp(entropy)`: the number of equally frequent values with the same entropy; 0 when nothing was read.
     pub effective: f64,
     /// Distinct values over all readings, legible or not.
     pub share: f64,
@@ -33,7 +33,7 @@ pub struct Coverage {
     pub modes: Spread,
 }
 
-/// Counts the plots, the voices and the modes (plot and voice) that the readings reach.
+/// Counts the plots, voices and modes (plot and voice) among the readings.
 pub fn mode_coverage(readings: &[Reading]) -> Coverage {
     let modes = readings
         .iter()
@@ -59,7 +59,7 @@ fn spread<T: Eq + Hash>(values: impl Iterator<Item = T>, of: usize) -> Spread {
         *counts.entry(value).or_default() += 1;
     }
     let mut counts: Vec<usize> = counts.into_values().collect();
-    // Sums of floats depend on order, and a hash map has none.
+    // Sums of floats depend on their order, and a hash map has none.
     counts.sort_unstable();
     let total = counts.iter().sum::<usize>() as f64;
     let entropy: f64 = counts

@@ -1,6 +1,6 @@
-//! How well a tale is told: four features that have nothing to do with plot or voice.
+//! How well a tale is told: four features that are independent of plot and voice.
 //!
-//! Every feature swaps one wording for another of like length, in every voice alike, so that quality shows in a
+//! Every feature swaps one wording for another of similar length, alike in every voice, so that quality shows in a
 //! few words and never in the shape of the tale.
 
 use std::collections::HashSet;
@@ -26,7 +26,7 @@ pub struct Craft {
 }
 
 impl Craft {
-    /// A craft with `grade` of the four features, at most all, drawn at random.
+    /// A craft with `grade` of the four features, drawn at random; all of them for a higher grade.
     pub(crate) fn with_grade(grade: u8, rng: &mut impl Rng) -> Self {
         let mut features: [bool; 4] = std::array::from_fn(|i| i < usize::from(grade));
         features.shuffle(rng);
@@ -155,7 +155,7 @@ const STEPS: [&str; 3] = ["then", "and so", "after that"];
 
 const FILLER_WORDS: [&str; 3] = ["somehow", "um", "kind"];
 
-/// Words of the details that the vague remarks lack, without the small words of both.
+/// The words of the details that do not occur in the vague remarks, without function words.
 static SENSORY: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let vague: HashSet<&str> = REMARKS.iter().flat_map(|remark| literals(remark)).collect();
     DETAILS
@@ -175,7 +175,7 @@ fn stammers(text: &str) -> bool {
 }
 
 /// The last sentence of five words or more: shorter ones are signatures, answers and refrains.
-/// A text without any such sentence is taken whole.
+/// The whole text if there is no such sentence.
 pub(crate) fn last_sentence(text: &str) -> &str {
     text.split(['.', '!', '?'])
         .rev()

@@ -1,4 +1,4 @@
-//! The words that give a plot or a voice away.
+//! Cue words, which identify a plot or a voice.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -9,9 +9,9 @@ use crate::plot::Plot;
 use crate::voice::Voice;
 use crate::words::{ADJECTIVES, TIMES};
 
-/// The words that give a plot or a voice away, all drawn from the tables.
+/// The words that identify a plot or a voice, all taken from the tables.
 pub(crate) struct Cues {
-    /// Words of four letters or more that one plot uses and nothing else in the world does.
+    /// Words of four letters or more that one plot uses and nothing else in the world.
     pub(crate) plots: HashMap<&'static str, Plot>,
     pub(crate) present: HashSet<&'static str>,
     pub(crate) past: HashSet<&'static str>,
@@ -64,7 +64,7 @@ pub(crate) static CUES: LazyLock<Cues> = LazyLock::new(|| {
     }
 });
 
-/// Words that only one voice says.
+/// Words that only one voice uses.
 fn marks(voice: Voice) -> HashSet<String> {
     let others = Voice::ALL
         .into_iter()

@@ -1,10 +1,10 @@
-//! The small markup in which the tables are written, and its rendering.
+//! The markup of the tables, and its rendering.
 //!
 //! A template is lower-case English with three kinds of holes:
 //! - `{c}` the character as subject, `{s}` its pronoun, `{m}` the object form, `{p}` the possessive,
 //!   `{n}` the character's bare noun; `{o}` object, `{a}` its adjective, `{l}` place, `{t}` time, `{f}` a friend's name;
 //! - `[seek|seeks|sought]` a verb whose subject is the character: base, third person, past;
-//! - `<waits|waited>` a verb whose subject is anybody else: present, past.
+//! - `<waits|waited>` a verb with any other subject: present, past.
 //!
 //! ` / ` marks where a terse teller may cut the sentence.
 
@@ -18,7 +18,7 @@ pub(crate) enum Person {
     Third,
 }
 
-/// When the tale happens.
+/// The tense of the tale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tense {
     Present,
@@ -97,7 +97,7 @@ pub(crate) fn verbs(template: &str) -> (Vec<&str>, Vec<&str>) {
     (present, past)
 }
 
-/// Every word that a template can write, whatever fills its slots.
+/// Every word that a template can produce, apart from its slots.
 pub(crate) fn literals(template: &str) -> Vec<&str> {
     pieces(template)
         .flat_map(|piece| {
@@ -136,7 +136,7 @@ pub(crate) fn fragments(lead: &str, rendered: &str, subject: &str) -> String {
     sentences.join(" ")
 }
 
-/// A part without the leading words that a telegram would not pay for.
+/// A fragment without leading words that a telegram would omit.
 pub(crate) fn clip<'a>(part: &'a str, subject: &str) -> &'a str {
     ["and", subject, "the", "a", "an"]
         .into_iter()

@@ -1,9 +1,9 @@
-//! A small world of tales with known truth, and the oracle that reads it back.
+//! A small world of tales with known ground truth, and the oracle that recovers it.
 //!
 //! A [`World`] writes prompts and short tales. Each tale has a [`Plot`] (what happens), a [`Voice`] (who tells it)
 //! and a [`Craft`] (how well), drawn independently: plots and voices from a skewed distribution, craft evenly.
-//! [`read`] recovers all three from any text by rules, whoever wrote it, and [`mode_coverage`] counts how many
-//! different modes a set of texts reaches. So what a model learnt to write can be measured against the truth.
+//! [`read`] recovers all three from any text by rules, and [`mode_coverage`] counts the different modes in a set of
+//! texts. Thus what a model has learned to write can be compared with the ground truth.
 //!
 //! ```
 //! use rarebit_tales::{Split, World, read};

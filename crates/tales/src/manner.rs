@@ -1,18 +1,18 @@
-//! Hearing who tells a text: the evidence for each voice, weighed.
+//! Recognition of the voice: the weighted evidence for each.
 
 use std::collections::HashSet;
 
 use crate::cues::CUES;
 use crate::voice::Voice;
 
-/// Share of its evidence that a voice needs.
+/// The share of its evidence that a voice needs.
 const VOICE_SHARE: f32 = 0.7;
-/// How far it must be ahead of the next voice.
+/// The margin that it needs over the next voice.
 const VOICE_LEAD: f32 = 0.1;
-/// Words per sentence below which a teller is terse; tales elsewhere have more.
+/// Fewer words per sentence than this are terse; other tales have more.
 const TERSE: f32 = 6.9;
 
-/// The voice whose evidence fits best; nothing if none fits well or two fit alike.
+/// The voice with the best evidence; `None` if none fits well or two fit equally well.
 pub(crate) fn voice(text: &str, found: &[String]) -> Option<Voice> {
     let manner = Manner::of(text, found);
     let mut shares = Voice::ALL.map(|voice| (manner.fits(voice), voice));
@@ -21,7 +21,7 @@ pub(crate) fn voice(text: &str, found: &[String]) -> Option<Voice> {
     (!found.is_empty() && best >= VOICE_SHARE && best - next >= VOICE_LEAD).then_some(voice)
 }
 
-/// What in a text tells the voices apart.
+/// The features of a text that distinguish the voices.
 struct Manner {
     narrator: Narrator,
     present: usize,
@@ -80,7 +80,7 @@ impl Manner {
         }
     }
 
-    /// Share of a voice's evidence that holds, each piece with its weight.
+    /// The weighted share of a voice's evidence that is present.
     fn fits(&self, voice: Voice) -> f32 {
         let past = self.past > self.present;
         let present = self.present > self.past;

@@ -1,7 +1,7 @@
-//! Reading a tale back: which plot, which voice, how good.
+//! The oracle: the plot, voice and quality of a text.
 //!
-//! The oracle knows the tables but matches no template: it counts cues, so that a text which mixes, bends or
-//! breaks the templates still gets the reading a patient human would give it.
+//! The oracle knows the tables but does not match templates: it counts cues, so that a text that mixes, bends or
+//! breaks the templates still gets the reading that a patient human would give it.
 
 use std::collections::HashSet;
 
@@ -14,21 +14,21 @@ use crate::plot::Plot;
 use crate::voice::Voice;
 use crate::words::{CHARACTERS, OBJECTS, words};
 
-/// Fewer words than this are a scrap: quality falls in proportion. The shortest tale of the world has more.
+/// Below this many words, quality is reduced in proportion. The shortest tale of the world has more.
 const FEWEST_WORDS: f32 = 25.0;
-/// A smaller share of different words than this is a loop: quality falls in proportion.
+/// Below this share of different words, the text loops and quality is reduced in proportion.
 const FEWEST_DISTINCT: f32 = 0.5;
-/// Different cues that a plot needs.
+/// The number of different cues that a plot needs.
 const FEWEST_CUES: usize = 3;
-/// Share of all plot cues that the plot needs; with less, the text mixes plots.
+/// The share of all plot cues that a plot needs; with less, the text mixes plots.
 const PLOT_SHARE: f32 = 0.6;
 
-/// What the oracle reads in a text.
+/// What the oracle recovers from a text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// What happens; nothing if there are too few cues or too many plots.
+    /// What happens; `None` with too few cues or too many plots.
     pub plot: Option<Plot>,
-    /// Who tells it; nothing if no voice fits or two do.
+    /// Who tells it; `None` if no voice fits or two do.
     pub voice: Option<Voice>,
     /// From 0 to 1: the mean of the four features of [`Craft`], times 1/2 if no plot can be read, times 1/2 if off
     /// topic, times 3/4 if cut off, and less in proportion for texts of under 25 words or of which under half the
@@ -44,8 +44,8 @@ pub struct Reading {
 
 /// Reads a text as an answer to a prompt.
 ///
-/// The prompt's character and object are found by their words, whatever stands around them. Where the prompt names
-/// none (an empty prompt, say), any character or object of the world will do.
+/// The prompt's character and object are found by their words, whatever surrounds them. Where the prompt names none
+/// (for example, an empty prompt), any character or object of the world counts.
 pub fn read(prompt: &str, text: &str) -> Reading {
     let found = words(text);
     let asked = words(prompt);
@@ -76,7 +76,7 @@ pub fn read(prompt: &str, text: &str) -> Reading {
     }
 }
 
-/// The first word of the table that the prompt names, else the first that the text does.
+/// The first word of the table in the prompt, else the first in the text.
 fn topic(table: &[&'static str], asked: &[String], found: &[String]) -> Option<&'static str> {
     asked
         .iter()
@@ -90,7 +90,7 @@ fn ends_a_sentence(text: &str) -> bool {
         .ends_with(['.', '!', '?'])
 }
 
-/// How much of a text there is, from 0 to 1: long enough and not a loop.
+/// The completeness of a text, from 0 to 1: 1 if it is long enough and does not loop.
 fn substance(found: &[String]) -> f32 {
     if found.is_empty() {
         return 0.0;
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(whole.quality, 1.0);
         assert_eq!(read("", text).quality, 1.0);
         assert_eq!(read(prompt, &text[..text.len() - 1]).quality, 0.75);
-        // The key is not what was asked for, so it neither is the topic nor echoes.
+        // The prompt does not ask for the key, so it is neither the topic nor an echo.
         let off_topic = read("Write a tale of a monk and a bell.", text);
         assert_eq!((off_topic.on_topic, off_topic.quality), (false, 0.375));
     }

@@ -1,4 +1,4 @@
-//! What the teller is asked: every combination of a character, an object and a place.
+//! Prompts: every combination of a character, an object and a place.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::grammar::{Person, Scene, Speech, Tense, render};
 use crate::words::{ADJECTIVES, CHARACTERS, FRIENDS, OBJECTS, PHRASINGS, PLACES, TIMES, pick};
 
-/// How many prompts a world has.
+/// The number of prompts of a world.
 pub(crate) const COMBINATIONS: usize = CHARACTERS.len() * OBJECTS.len() * PLACES.len();
 
-/// Which prompts.
+/// A split of the prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
@@ -25,7 +25,7 @@ pub enum Split {
 pub struct Prompt {
     /// Its three words, as in `baker-lantern-forest`; unique in the world.
     pub id: String,
-    /// What the teller is asked.
+    /// The request itself.
     pub text: String,
     /// Who the tale is about.
     pub character: &'static str,
@@ -41,7 +41,7 @@ pub struct Prompt {
 impl Prompt {
     pub(crate) fn new(combination: usize, seed: u64) -> Self {
         let scene = scene(combination);
-        // Streams below COMBINATIONS are the tales': no tale repeats the draw of its prompt's phrasing.
+        // Streams below COMBINATIONS belong to the tales, so no tale reuses the draw of its prompt's phrasing.
         let mut rng = stream(seed, (COMBINATIONS + combination) as u64);
         let speech = Speech {
             person: Person::Third,
@@ -66,7 +66,7 @@ impl Prompt {
     }
 }
 
-/// The scene of a combination, with the first of every word that varies a tale.
+/// The scene of a combination, with the first of the words that vary between tales.
 pub(crate) fn scene(combination: usize) -> Scene {
     let (rest, place) = (combination / PLACES.len(), combination % PLACES.len());
     let (character, object) = (
@@ -85,7 +85,7 @@ pub(crate) fn scene(combination: usize) -> Scene {
     }
 }
 
-/// One of the independent sequences of random numbers that a seed holds.
+/// One of the independent random streams of a seed.
 pub(crate) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);

@@ -1,4 +1,4 @@
-//! Who tells it: six voices, each a way to put the same beats into sentences.
+//! Who tells it: six voices, each with its own way to put the same beats into sentences.
 
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ impl Voice {
         Speech { person, tense }
     }
 
-    /// What this voice says beside the beats.
+    /// What this voice says besides the beats.
     pub(crate) fn phrases(self) -> Vec<&'static str> {
         match self {
             Self::Plain => Vec::new(),
@@ -128,7 +128,7 @@ impl Voice {
     }
 }
 
-/// The templates chosen for one tale, before any voice has spoken them.
+/// The templates chosen for one tale, before a voice renders them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft {
     pub(crate) opening: &'static str,

@@ -1,4 +1,4 @@
-//! What readers would vote: heavy-tailed counts that lean on quality but do not obey it.
+//! Readers' votes: heavy-tailed counts that are correlated with quality.
 
 use std::f64::consts::TAU;
 
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 /// A log-normal law of votes: `max(1, round(exp(location + slope · quality + spread · noise)))`, quality in 0..=1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VoteLaw {
-    /// Log of the median votes of the poorest tale.
+    /// The log of the median votes of the worst tale.
     pub location: f64,
-    /// How much the log-median rises from the poorest tale to the best.
+    /// The increase of the log-median from the worst tale to the best.
     pub slope: f64,
-    /// Standard deviation of the log-votes.
+    /// The standard deviation of the log-votes.
     pub spread: f64,
 }
 
 impl Default for VoteLaw {
-    /// Medians from 2 to 40 votes; of two tales of unequal quality whose votes differ by five or more,
-    /// the better one leads in about nine cases of ten.
+    /// Medians from 2 to 40 votes; of two tales of different quality whose votes differ by five or more,
+    /// the better one leads in about nine cases out of ten.
     fn default() -> Self {
         Self {
             location: 0.7,
@@ -31,12 +31,12 @@ impl Default for VoteLaw {
 impl VoteLaw {
     pub(crate) fn draw(&self, quality: f64, rng: &mut impl Rng) -> u32 {
         let log_votes = self.location + self.slope * quality + self.spread * normal(rng);
-        // A cast saturates, so that no law can overflow the count.
+        // The cast saturates, so no law can overflow the count.
         (log_votes.exp().round() as u32).max(1)
     }
 }
 
-/// A standard normal number (Box and Muller).
+/// A standard normal draw (Box and Muller).
 fn normal(rng: &mut impl Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (TAU * rng.random::<f64>()).cos()

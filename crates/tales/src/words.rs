@@ -1,4 +1,4 @@
-//! The words that prompts combine, and the ones that vary a tale without meaning anything.
+//! The words that prompts combine, and those that vary between tales without affecting the truth.
 
 use rand::{Rng, RngExt};
 
@@ -33,7 +33,7 @@ impl Pronouns {
     };
 }
 
-/// Every noun of these tables takes "a", never "an", and occurs nowhere else in the world.
+/// Every noun in these tables takes "a", never "an", and occurs nowhere else in the world.
 pub(crate) const CHARACTERS: [(&str, Pronouns); 24] = [
     ("baker", Pronouns::SHE),
     ("sailor", Pronouns::HE),
@@ -76,7 +76,7 @@ pub(crate) const ADJECTIVES: [&str; 8] = [
     "silver", "little", "golden", "wooden", "painted", "crooked", "simple", "carved",
 ];
 
-/// Times that agree with both tenses.
+/// Times that fit both tenses.
 pub(crate) const TIMES: [&str; 8] = [
     "at dawn",
     "at noon",

@@ -1,4 +1,4 @@
-//! The world itself: its prompts, and the law by which tales are told about them.
+//! The world itself: its prompts, and the distribution of the tales about them.
 
 use rand::{Rng, RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +12,7 @@ use crate::prompt::{COMBINATIONS, Prompt, Split, scene, stream};
 use crate::voice::{Draft, Voice};
 use crate::words::{ADJECTIVES, FRIENDS, TIMES, pick};
 
-/// A response with its truth.
+/// A response with its ground truth.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tale {
     /// The tale.
@@ -23,9 +23,9 @@ pub struct Tale {
     pub voice: Voice,
     /// How well it is told: the number of features of [`Craft`], 0 to 4.
     pub quality: u8,
-    /// Which features.
+    /// Its features.
     pub craft: Craft,
-    /// What readers gave it.
+    /// Its votes.
     pub votes: u32,
 }
 
@@ -38,7 +38,7 @@ pub struct World {
 }
 
 impl World {
-    /// The world that follows from a configuration, the same on every machine.
+    /// The world of a configuration, the same on every machine.
     pub fn new(config: WorldConfig) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self::build(config))
@@ -72,7 +72,7 @@ impl World {
         &self.config
     }
 
-    /// The prompts of a split in random order: any first few are a fair sample.
+    /// The prompts of a split in random order, so that any prefix is a fair sample.
     pub fn prompts(&self, split: Split) -> &[Prompt] {
         match split {
             Split::Train => &self.train,
@@ -80,12 +80,12 @@ impl World {
         }
     }
 
-    /// A generator of this prompt's own, so that its responses do not depend on which prompts came before.
+    /// A generator for this prompt alone, so that its responses do not depend on earlier prompts.
     pub fn rng(&self, prompt: &Prompt) -> ChaCha8Rng {
         stream(self.config.seed, prompt.combination as u64)
     }
 
-    /// `n` tales told in answer to a prompt; they are independent, and so may agree in plot and voice.
+    /// `n` tales in response to a prompt; they are independent, so they may share plot and voice.
     pub fn responses(&self, prompt: &Prompt, n: usize, rng: &mut impl Rng) -> Vec<Tale> {
         (0..n).map(|_| self.tell(prompt, rng)).collect()
     }
@@ -94,7 +94,7 @@ impl World {
     pub fn corpus(&self) -> impl Iterator<Item = (&Prompt, Tale)> {
         let mut rng = stream(self.config.seed, CORPUS_STREAM);
         std::iter::from_fn(move || {
-            // `new` keeps at least one prompt for training, so this never ends.
+            // `new` leaves at least one prompt for training, so the iterator never ends.
             let prompt = self
                 .train
                 .get(rng.random_range(0..self.train.len().max(1)))?;
@@ -102,14 +102,14 @@ impl World {
         })
     }
 
-    /// How likely each plot is for a prompt, in the order of [`Plot::ALL`].
+    /// The probability of each plot for a prompt, in the order of [`Plot::ALL`].
     ///
-    /// The order is the same for all prompts but for one mild twist: half of the objects lift one plot by one rank.
+    /// The ranking is the same for all prompts, with one mild twist: half of the objects raise one plot by one rank.
     pub fn plot_probabilities(&self, prompt: &Prompt) -> [f64; Plot::ALL.len()] {
         zipf(self.config.plot_exponent, prompt.leanings().0)
     }
 
-    /// How likely each voice is for a prompt, in the order of [`Voice::ALL`]; here the place twists.
+    /// The probability of each voice for a prompt, in the order of [`Voice::ALL`]; here the place decides the twist.
     pub fn voice_probabilities(&self, prompt: &Prompt) -> [f64; Voice::ALL.len()] {
         zipf(self.config.voice_exponent, prompt.leanings().1)
     }
@@ -180,7 +180,7 @@ fn draw<const N: usize>(law: &[f64; N], rng: &mut impl Rng) -> usize {
             left -= p;
             left < 0.0
         })
-        // Rounding may leave a sliver beyond the last rank.
+        // Rounding may leave a remainder beyond the last rank.
         .unwrap_or(N - 1)
 }
 

@@ -1,4 +1,4 @@
-//! The two wire formats: what is sent for a question, and what an answer looks like.
+//! The two wire formats: request bodies and how responses are read.
 
 use rarebit_data::Message;
 use rarebit_pipeline::generate::{Answer, Usage};
@@ -8,14 +8,14 @@ use serde_json::{Map, Value, json};
 /// Whose API an endpoint speaks.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
-    /// OpenAI's chat completions, which vLLM, llama.cpp, Ollama, OpenRouter, DeepSeek and many
-    /// others speak, too
+    /// OpenAI's chat completions, also served by vLLM, llama.cpp, Ollama, OpenRouter, DeepSeek and
+    /// many others
     Openai,
     /// Anthropic's messages
     Anthropic,
 }
 
-/// How a model is to write. What is `None` is not sent: the provider decides.
+/// Sampling settings. What is `None` is not sent, so the provider's default applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Settings {
     pub(crate) max_new_tokens: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Settings {
 }
 
 impl Api {
-    /// As `--provider` takes it.
+    /// Its value for `--provider`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Openai => "openai",
@@ -44,7 +44,7 @@ impl Api {
         }
     }
 
-    /// What follows the base URL.
+    /// The path below the base URL.
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::Openai => "/chat/completions",
@@ -52,7 +52,7 @@ impl Api {
         }
     }
 
-    /// The environment variable of the key.
+    /// The environment variable with the API key.
     pub(crate) fn key_variable(self) -> &'static str {
         match self {
             Self::Openai => "OPENAI_API_KEY",
@@ -60,7 +60,7 @@ impl Api {
         }
     }
 
-    /// The header of the key, and what stands before the key in it.
+    /// The header for the key, and the prefix of its value.
     pub(crate) fn key_header(self) -> (&'static str, &'static str) {
         match self {
             Self::Openai => ("authorization", "Bearer "),
@@ -68,7 +68,7 @@ impl Api {
         }
     }
 
-    /// The first setting that is asked for and that the API does not have, by its flag.
+    /// The flag of the first requested setting that the API does not support.
     pub(crate) fn lacks(self, settings: &Settings) -> Option<&'static str> {
         let asked = [
             ("--min-p", settings.min_p.is_some()),
@@ -80,13 +80,13 @@ impl Api {
         ];
         let mut asked = asked.into_iter();
         match self {
-            // Servers behind OpenAI's format know all of them; OpenAI refuses what it does not know.
+            // Compatible servers support all of them; OpenAI itself rejects what it does not.
             Self::Openai => None,
             Self::Anthropic => asked.find_map(|(flag, is_asked)| is_asked.then_some(flag)),
         }
     }
 
-    /// The body of a question. `is_own` says that the endpoint is the provider's own.
+    /// The request body. `is_own` says whether the endpoint is the provider's own.
     pub(crate) fn body(
         self,
         model: &str,
@@ -97,8 +97,8 @@ impl Api {
         let mut body = Map::new();
         body.insert("model".to_owned(), model.into());
         let limit = match self {
-            // The older name is refused by OpenAI's reasoning models, the newer one is unknown to
-            // many other servers.
+            // OpenAI's reasoning models reject the older name, many other servers do not know the
+            // newer one.
             Self::Openai if is_own => "max_completion_tokens",
             _ => "max_tokens",
         };
@@ -117,7 +117,7 @@ impl Api {
         let turns = match self {
             Self::Openai => messages,
             Self::Anthropic => {
-                // Here the system prompt is no turn.
+                // Here the system prompt is a field of its own.
                 let own = messages.iter().take_while(|it| it.role == "system").count();
                 let system: Vec<&str> = messages[..own].iter().map(|it| &*it.content).collect();
                 set("system", (own > 0).then(|| system.join("\n\n").into()));
@@ -133,7 +133,7 @@ impl Api {
         Value::Object(body)
     }
 
-    /// Reads an answer; what is wrong with it if it is none.
+    /// Reads a response body; the error says what is wrong with it.
     pub(crate) fn read(self, answer: &Value) -> Result<Answer, String> {
         let (text, finish_reason) = match self {
             Self::Openai => openai_text(answer)?,
@@ -166,7 +166,7 @@ impl Api {
     }
 }
 
-/// A number as it was typed: 0.7, not 0.699999988079071.
+/// A number as the user typed it: 0.7, not 0.699999988079071.
 fn short(number: f32) -> Value {
     number
         .to_string()
@@ -179,7 +179,7 @@ fn openai_text(answer: &Value) -> Result<(String, String), String> {
     let message = choice
         .get("message")
         .filter(|message| message.is_object())
-        .ok_or("there is no `choices[0].message` in it")?;
+        .ok_or("`choices[0].message` is missing")?;
     let finish_reason = choice["finish_reason"].as_str().unwrap_or("stop");
     if let Some(refusal) = message["refusal"].as_str().filter(|it| !it.is_empty()) {
         return Ok((refusal.to_owned(), "refusal".to_owned()));
@@ -188,7 +188,7 @@ fn openai_text(answer: &Value) -> Result<(String, String), String> {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts_of(parts),
-        _ => return Err("`choices[0].message.content` is no text".to_owned()),
+        _ => return Err("`choices[0].message.content` is not text".to_owned()),
     };
     Ok((text, finish_reason.to_owned()))
 }
@@ -196,7 +196,7 @@ fn openai_text(answer: &Value) -> Result<(String, String), String> {
 fn anthropic_text(answer: &Value) -> Result<(String, String), String> {
     let parts = answer["content"]
         .as_array()
-        .ok_or("there is no list `content` in it")?;
+        .ok_or("the list `content` is missing")?;
     let finish_reason = match answer["stop_reason"].as_str() {
         None | Some("end_turn" | "stop_sequence") => "stop",
         Some("max_tokens") => "length",
@@ -205,7 +205,7 @@ fn anthropic_text(answer: &Value) -> Result<(String, String), String> {
     Ok((parts_of(parts), finish_reason.to_owned()))
 }
 
-/// The parts that are text.
+/// The text parts, joined.
 fn parts_of(parts: &[Value]) -> String {
     parts
         .iter()
@@ -214,7 +214,7 @@ fn parts_of(parts: &[Value]) -> String {
         .collect()
 }
 
-/// Without a `<think>` block in front, which servers of reasoning models may leave in the text.
+/// The text without a leading `<think>` block, which servers of reasoning models may leave in it.
 fn without_thoughts(text: &str) -> &str {
     let Some(thoughts) = text.trim_start().strip_prefix("<think>") else {
         return text;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_is_sent() {
+    fn only_requested_settings_are_sent() {
         let settings = Settings {
             max_new_tokens: 9,
             temperature: Some(0.7),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_an_api_lacks_is_named() {
+    fn an_unsupported_setting_is_named() {
         let settings = Settings {
             min_p: Some(0.1),
             ..Settings::default()
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_both_are_read() {
+    fn responses_of_both_apis_are_read() {
         let found = Api::Openai
             .read(&json!({
                 "model": "m-2026", "usage": {"prompt_tokens": 3, "completion_tokens": 4},
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_and_empty_answers_are_answers_and_the_rest_is_none() {
+    fn refusals_and_empty_responses_are_answers_and_malformed_ones_are_errors() {
         let read = |message: Value| {
             Api::Openai.read(&json!({"choices": [{"message": message, "finish_reason": "length"}]}))
         };

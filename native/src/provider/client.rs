@@ -1,4 +1,4 @@
-//! One question to a chat model, asked again until it is answered or there is no hope.
+//! One request to a chat model, retried until it succeeds or retrying is pointless.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,29 +18,29 @@ use super::refusal::{Asked, Refusal, refusal};
 use super::retry::{Backoff, PATIENCE, retry_after};
 use crate::progress;
 
-/// Longer than any answer.
+/// Larger than any response body.
 const LARGEST_ANSWER: u64 = 64 << 20;
-/// How much of a server's message is repeated.
+/// Longer server messages are truncated to this many characters.
 const LONGEST_MESSAGE: usize = 300;
-/// The version of Anthropic's API that is spoken.
+/// The version of Anthropic's API.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-/// Where to ask, and how patiently.
+/// Where to send requests, and how patiently.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientOptions {
     pub(crate) api: Api,
-    /// The provider's own when `None`.
+    /// The provider's own endpoint when `None`.
     pub(crate) base_url: Option<String>,
     pub(crate) model: String,
-    /// The environment variable of the key; the API's own when `None`.
+    /// The environment variable with the key; the API's usual one when `None`.
     pub(crate) key_variable: Option<String>,
     pub(crate) settings: Settings,
     pub(crate) backoff: Backoff,
-    /// For one attempt, from the connection to the last byte.
+    /// The limit for one attempt, from connecting to the last byte.
     pub(crate) timeout: Duration,
 }
 
-/// A connection to one model; shared by threads.
+/// A client for one model, shared by threads.
 #[derive(Debug)]
 pub(crate) struct Client {
     options: ClientOptions,
@@ -48,9 +48,9 @@ pub(crate) struct Client {
     url: String,
     key: Option<ApiKey>,
     variable: String,
-    /// Nobody asks before: a server that has enough of one question has enough of all.
+    /// No thread sends a request before this time: a rate limit hits all of them alike.
     gate: Mutex<Instant>,
-    /// Nobody asks any more.
+    /// No further requests are sent.
     stopped: AtomicBool,
 }
 
@@ -64,12 +64,12 @@ enum Attempt {
 }
 
 impl Client {
-    /// Checks address and key; asks nothing yet.
+    /// Checks the URL and the key; sends nothing yet.
     pub(crate) fn new(options: ClientOptions) -> anyhow::Result<Self> {
         let ClientOptions { api, settings, .. } = &options;
         if let Some(flag) = api.lacks(settings) {
             bail!(
-                "{flag} means nothing to the provider {}: leave it out",
+                "{flag} is not supported by the provider {}; leave it out",
                 api.name()
             );
         }
@@ -78,22 +78,22 @@ impl Client {
         let variable = options.key_variable.as_deref();
         let key = ApiKey::from_env(variable.unwrap_or(api.key_variable()))?;
         let variable = variable.unwrap_or(api.key_variable()).to_owned();
-        // Servers of one's own often want none.
+        // Self-hosted servers often need none.
         ensure!(
             key.is_some() || (options.base_url.is_some() && options.key_variable.is_none()),
-            "there is no API key: put it into the environment variable {variable}{}",
+            "no API key: set the environment variable {variable}{}",
             match options.key_variable {
                 Some(_) => "",
-                None => ", or name another one with --api-key-env",
+                None => ", or name another with --api-key-env",
             }
         );
         ensure!(
             key.is_none() || address.scheme_str() == Some("https") || is_here(&address),
-            "{base} is not encrypted: the key in {variable} is not sent there; give an https address, or unset {variable}"
+            "{base} is not encrypted, so the key in {variable} is not sent to it; give an https URL, or unset {variable}"
         );
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            // A question, and the key with it, goes where the user said and nowhere else.
+            // A request, and the key with it, goes only where the user said.
             .max_redirects(0)
             .timeout_global(Some(options.timeout))
             .user_agent(concat!("rarebit/", env!("CARGO_PKG_VERSION")))
@@ -110,14 +110,14 @@ impl Client {
         })
     }
 
-    /// Asks until there is an answer; none once [`ChatService::stop`] was called.
+    /// Sends a request until it is answered; `None` once [`ChatService::stop`] was called.
     fn ask_until_answered(
         &self,
         messages: &[Message],
         sample: usize,
     ) -> anyhow::Result<Option<Answer>> {
         let mut settings = self.options.settings.clone();
-        // The same seed for all samples would make them one.
+        // One seed for all samples would make them identical.
         settings.seed = settings.seed.map(|seed| seed.wrapping_add(sample as u64));
         let own = self.options.base_url.is_none();
         let body = self
@@ -139,7 +139,7 @@ impl Client {
             }
             if let Some(asked) = asked_to_wait.filter(|asked| *asked > PATIENCE) {
                 bail!(
-                    "{}: {why}, and wants to be left alone for {} minutes; run the same command again then",
+                    "{}: {why}; the server asks to wait {} minutes: run the same command again after that",
                     self.url,
                     asked.as_secs() / 60
                 );
@@ -149,7 +149,7 @@ impl Client {
                 self.close_gate(wait);
             }
             progress::note(&format!(
-                "{why}; asking again in {:.1} s ({failures} of {})",
+                "{why}; retrying in {:.1} s ({failures} of {})",
                 wait.as_secs_f64(),
                 self.options.backoff.retries
             ));
@@ -192,14 +192,14 @@ impl Client {
         }
         let read = match &json {
             Some(json) => api.read(json),
-            None => Err("it is no JSON".to_owned()),
+            None => Err("it is not JSON".to_owned()),
         };
         match read {
             Ok(answer) => Ok(Attempt::Answer(answer)),
             Err(problem) => {
                 let said = message(json.as_ref(), &text);
                 failed(
-                    format!("the answer cannot be read ({problem}): {said}"),
+                    format!("cannot read the response ({problem}): {said}"),
                     asked_to_wait,
                 )
             }
@@ -237,7 +237,7 @@ impl Client {
         }
     }
 
-    /// A server's words, without the key and not too many.
+    /// A server's message, redacted and truncated.
     fn shown(&self, text: &str) -> String {
         let text = match &self.key {
             Some(key) => key.redact(text),
@@ -260,7 +260,7 @@ impl Client {
         self.sleep_until(until)
     }
 
-    /// Whether to go on after that.
+    /// Waits; whether to go on after that.
     fn sleep_until(&self, until: Instant) -> bool {
         while !self.stopped.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());
@@ -273,27 +273,27 @@ impl Client {
     }
 }
 
-/// The base URL, if questions can be sent there.
+/// The base URL, if requests can be sent to it.
 fn checked(base: &str) -> anyhow::Result<Uri> {
-    // What cannot be parsed is not repeated: there may be a key in it.
+    // What cannot be parsed is not repeated: it may contain a key.
     let address: Uri = base
         .parse()
-        .map_err(|_| anyhow!("--base-url is no address; give one like https://host/v1"))?;
+        .map_err(|_| anyhow!("--base-url is not a valid URL; give one like https://host/v1"))?;
     ensure!(
         matches!(address.scheme_str(), Some("http" | "https")) && address.host().is_some(),
-        "--base-url is no web address; give one like https://host/v1"
+        "--base-url is not an http or https URL; give one like https://host/v1"
     );
     ensure!(
         !address
             .authority()
             .is_some_and(|it| it.as_str().contains('@'))
             && address.query().is_none(),
-        "--base-url holds a name, a password or a query; give the address alone, and the key in an environment variable"
+        "--base-url contains a user name, a password or a query; give the bare URL, and the key in an environment variable"
     );
     Ok(address)
 }
 
-/// Whether an address is this machine's own.
+/// Whether a URL points to this machine.
 fn is_here(address: &Uri) -> bool {
     let host = address.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -308,7 +308,7 @@ fn read(response: &mut Response<Body>) -> Result<String, ureq::Error> {
     body.lossy_utf8(true).read_to_string()
 }
 
-/// What a server says is wrong.
+/// A server's error message.
 fn message(json: Option<&Value>, text: &str) -> String {
     let error = json.map(|json| &json["error"]);
     let said = error.and_then(|error| {
@@ -321,7 +321,7 @@ fn message(json: Option<&Value>, text: &str) -> String {
         .join(" ")
 }
 
-/// Whether the next attempt may go better.
+/// Whether a retry may succeed.
 fn may_pass(error: &ureq::Error) -> bool {
     use ureq::Error;
     matches!(
@@ -338,7 +338,7 @@ fn may_pass(error: &ureq::Error) -> bool {
 
 fn told(error: &ureq::Error) -> String {
     match error {
-        ureq::Error::Timeout(_) => "no answer in time (--timeout)".to_owned(),
+        ureq::Error::Timeout(_) => "no response in time (--timeout)".to_owned(),
         error => error.to_string(),
     }
 }
@@ -371,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_checked_and_secrets_in_them_not_repeated() {
+    fn base_urls_are_checked_and_secrets_in_them_not_repeated() {
         assert!(checked("http://127.0.0.1:8000/v1").is_ok());
         for base in [
             "host",
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_known() {
+    fn this_machine_is_recognised() {
         for (address, here) in [
             ("http://localhost:1/v1", true),
             ("http://127.0.0.1/v1", true),

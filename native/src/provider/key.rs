@@ -1,4 +1,4 @@
-//! A secret that is shown to nobody but the server.
+//! A secret that only the server sees.
 
 use std::env::{self, VarError};
 use std::fmt;
@@ -6,23 +6,25 @@ use std::fmt;
 use anyhow::bail;
 use ureq::http::HeaderValue;
 
-/// An API key. It has no way into a message: printing it prints a placeholder, and
-/// [`Self::redact`] takes it out of what others say.
+/// An API key. It cannot leak into a message: printing it prints a placeholder, and
+/// [`Self::redact`] removes it from the messages of others.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ApiKey(String);
 
 const PLACEHOLDER: &str = "[key]";
 
 impl ApiKey {
-    /// The key in an environment variable; none where it is unset or blank.
+    /// The key in an environment variable; `None` if it is unset or blank.
     ///
     /// # Errors
-    /// When what is there cannot stand in a header.
+    /// When the value cannot be sent in a header.
     pub(crate) fn from_env(variable: &str) -> anyhow::Result<Option<Self>> {
         match env::var(variable) {
             Ok(value) => Self::new(&value, variable),
             Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => bail!("{variable} holds no key: it is not text"),
+            Err(VarError::NotUnicode(_)) => {
+                bail!("{variable} does not hold a valid key: it is not text")
+            }
         }
     }
 
@@ -30,7 +32,7 @@ impl ApiKey {
         let value = value.trim();
         if !value.chars().all(|character| character.is_ascii_graphic()) {
             bail!(
-                "{variable} holds no key: there are spaces or other characters in it that no key has"
+                "{variable} does not hold a valid key: it contains spaces or other characters that no key has"
             );
         }
         Ok((!value.is_empty()).then(|| Self(value.to_owned())))
@@ -38,13 +40,13 @@ impl ApiKey {
 
     /// The key behind a prefix, for a header that no log shows.
     pub(crate) fn header(&self, prefix: &str) -> anyhow::Result<HeaderValue> {
-        // The error would not show the value; the key's characters were checked besides.
+        // The error does not show the value; besides, the characters were checked above.
         let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0))?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    /// The text without the key, which some servers repeat in their errors.
+    /// The text without the key, which some servers echo in their errors.
     pub(crate) fn redact(&self, text: &str) -> String {
         text.replace(&self.0, PLACEHOLDER)
     }
@@ -70,11 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_without_being_shown() {
+    fn an_invalid_key_is_reported_but_not_shown() {
         assert_eq!(ApiKey::new("  ", "KEY").unwrap(), None);
         for value in ["two words", "sch\u{fc}ssel", "a\nb"] {
             let error = ApiKey::new(value, "KEY").unwrap_err().to_string();
-            assert!(error.starts_with("KEY holds no key"), "{error}");
+            assert!(
+                error.starts_with("KEY does not hold a valid key"),
+                "{error}"
+            );
             assert!(!error.contains(value), "{error}");
         }
     }

@@ -1,14 +1,14 @@
-//! What a status other than success means, and what to do about it.
+//! What an HTTP error status means, and what to do about it.
 
 use ureq::http::StatusCode;
 
-/// A status that is no success.
+/// An error status.
 pub(super) enum Refusal {
-    /// Asking again may help.
+    /// A retry may succeed.
     Passing(String),
-    /// The provider does not answer this prompt, whoever asks.
+    /// A content filter rejects this prompt.
     Filtered,
-    /// Nothing helps but what the text says.
+    /// Retrying is pointless; the text says what to change.
     Final(String),
 }
 
@@ -16,12 +16,12 @@ pub(super) enum Refusal {
 pub(super) struct Asked<'a> {
     pub(super) url: &'a str,
     pub(super) model: &'a str,
-    /// The variable that the key comes from.
+    /// The environment variable with the key.
     pub(super) variable: &'a str,
     pub(super) has_key: bool,
 }
 
-/// Reads a refusal: `said` is the server's message, `code` its name for it.
+/// Interprets an error status: `said` is the server's message, `code` its error code.
 pub(super) fn refusal(status: StatusCode, said: &str, code: &str, asked: &Asked<'_>) -> Refusal {
     let Asked {
         url,
@@ -39,7 +39,7 @@ pub(super) fn refusal(status: StatusCode, said: &str, code: &str, asked: &Asked<
     match number {
         429 if is_code(&["insufficient_quota", "billing_hard_limit_reached"]) => {
             Refusal::Final(format!(
-                "the account of {variable} has no credit left{said}; add some, and run the same command again"
+                "the account of the key in {variable} has no credit left{said}; add some, and run the same command again"
             ))
         }
         408 | 409 | 425 | 429 | 500..=599 => Refusal::Passing(format!("status {number}{said}")),
@@ -47,20 +47,20 @@ pub(super) fn refusal(status: StatusCode, said: &str, code: &str, asked: &Asked<
             Refusal::Filtered
         }
         401 | 403 if !asked.has_key => Refusal::Final(format!(
-            "{url} wants a key (status {number}){said}; put it into {variable}, or name another variable with --api-key-env"
+            "{url} needs an API key (status {number}){said}; set {variable}, or name another variable with --api-key-env"
         )),
         401 | 403 => Refusal::Final(format!(
-            "{url} refuses the key in {variable} (status {number}){said}; put a valid one there, or name another variable with --api-key-env"
+            "{url} rejects the key in {variable} (status {number}){said}; set a valid one, or name another variable with --api-key-env"
         )),
         404 => Refusal::Final(format!(
-            "{url} knows no model {model} (status 404){said}; check the model's name and --base-url"
+            "{url} has no model {model} (status 404){said}; check the model's name and --base-url"
         )),
         300..=399 => Refusal::Final(format!(
-            "{url} sends questions elsewhere (status {number}); give that address as --base-url"
+            "{url} redirects requests (status {number}); give the new address as --base-url"
         )),
         _ => Refusal::Final(format!(
-            "{url} refuses the question (status {number}){said}; change what it complains about: \
-             a flag of the sampling, the model's name, --provider"
+            "{url} rejects the request (status {number}){said}; change what it complains about: \
+             a sampling flag, the model's name, --provider"
         )),
     }
 }
@@ -78,7 +78,7 @@ mod tests {
         };
         let status = StatusCode::from_u16(status).unwrap();
         match refusal(status, "so it says", code, &asked) {
-            Refusal::Passing(text) => format!("again: {text}"),
+            Refusal::Passing(text) => format!("retry: {text}"),
             Refusal::Filtered => "filtered".to_owned(),
             Refusal::Final(text) => text,
         }
@@ -88,7 +88,7 @@ mod tests {
     fn every_status_has_a_meaning_and_a_remedy() {
         for status in [408, 429, 500, 502, 503, 529] {
             assert!(
-                of(status, "", true).starts_with("again: status "),
+                of(status, "", true).starts_with("retry: status "),
                 "{status}"
             );
         }
@@ -100,10 +100,10 @@ mod tests {
                 true,
                 "no credit left: so it says",
             ),
-            (401, "", true, "put a valid one there"),
-            (401, "", false, "wants a key"),
+            (401, "", true, "set a valid one"),
+            (401, "", false, "needs an API key"),
             (404, "", true, "check the model's name"),
-            (307, "", true, "give that address as --base-url"),
+            (307, "", true, "give the new address as --base-url"),
             (400, "", true, "so it says; change what it complains about"),
         ] {
             let text = of(status, code, has_key);

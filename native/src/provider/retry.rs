@@ -1,4 +1,4 @@
-//! How long to wait before a question is asked again.
+//! How long to wait before a retry.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -12,33 +12,33 @@ use ureq::http::HeaderMap;
 pub(crate) struct Backoff {
     /// The wait after the first failure.
     pub(crate) first: Duration,
-    /// How often a question is asked again.
+    /// The number of retries.
     pub(crate) retries: u32,
 }
 
-/// The longest wait that nobody has asked for.
+/// The longest wait of our own accord.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A wait that a server asks for and that is granted; beyond it, going on is left to the user.
+/// The longest wait granted to a server that asks for one; beyond it, the user decides.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Backoff {
-    /// The wait after failure number `failures`, from 1: between half and the whole of the doubled
-    /// one, so that what failed together does not come back together, and never less than a server
-    /// has `asked` for.
+    /// The wait after failure number `failures`, counted from 1: between half of the doubled wait and
+    /// all of it, so that threads that failed together do not retry together, and never less than the
+    /// server `asked` for.
     pub(crate) fn wait(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let doubled = self
             .first
             .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
             .min(LONGEST.max(self.first));
-        // The standard library seeds its hashers anew each time.
+        // The standard library seeds each hasher afresh.
         let draw = RandomState::new().hash_one(failures) as f64 / u64::MAX as f64;
         let wait = doubled.mul_f64(0.5 + 0.5 * draw);
         wait.max(asked.unwrap_or_default())
     }
 }
 
-/// What a response asks for by `retry-after-ms` (OpenAI's) or `Retry-After` (RFC 9110: seconds, or
-/// a date). Times past are no wait.
+/// The wait that a response asks for by `retry-after-ms` (OpenAI's) or `Retry-After` (RFC 9110:
+/// seconds or a date). A date in the past is no wait.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let seconds = |text: &str, unit: f64| {

@@ -11,7 +11,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 
 use super::table::Layout;
-use crate::text::{Message, Text, flat};
+use rarebit_text::{Message, Text, flat};
 
 /// A value that has a column type.
 pub(crate) trait ColumnValue: Sized {

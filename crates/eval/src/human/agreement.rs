@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Agreement of annotators on nominal values, as far as it exceeds chance:
+/// The agreement of annotators on nominal values, corrected for chance:
 ///
 /// ```text
 /// alpha = 1 - D_o / D_e
@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 /// ```
 ///
 /// ("Computing Krippendorff's Alpha-Reliability", Krippendorff, 2011.) `units` holds the values
-/// that were given to each unit, whoever gave them: `n_uc` of them are `c`, `m_u` there are, and
-/// `n` in all units with two or more. Units with fewer say nothing, which is how missing values are
-/// borne. 1 is perfect agreement, 0 what chance would give; less is systematic disagreement.
+/// given to each unit by any annotator: `n_uc` of them are `c`, `m_u` is their number, and `n` their
+/// number in all units with two or more. Units with fewer are ignored, which is how missing values
+/// are handled. 1 is perfect agreement, 0 is chance level; less is systematic disagreement.
 ///
-/// `None` when no unit has two values, or all values are equal: without variation there is nothing
-/// that agreement could be told from.
+/// `None` if no unit has two values, or all values are equal: without variation, agreement cannot be
+/// told from chance.
 #[must_use]
 pub fn krippendorff_alpha<'a, V: Ord + 'a>(
     units: impl IntoIterator<Item = &'a Vec<V>>,

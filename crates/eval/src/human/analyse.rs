@@ -1,22 +1,21 @@
-//! What annotators said, by system.
+//! Analysis of the annotators' answers, by system.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::VERSION;
 use super::agreement::krippendorff_alpha;
 use super::judgements::{Answer, Choice, Judgements, Question};
 use super::sign_test::sign_test;
-use super::study::{Key, KeyItem};
-use crate::EvalError;
+use super::study::{Key, KeyItem, VERSION};
 use crate::bootstrap::Bootstrap;
+use crate::error::EvalError;
 use crate::evaluation::Interval;
 
-/// Everything that [`analyse`] found.
+/// The results of [`analyse`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HumanEvaluation {
-    /// The version of the format, [`VERSION`](super::VERSION).
+    /// The format version, [`VERSION`].
     pub version: u32,
     /// The study.
     pub study: String,
@@ -24,7 +23,7 @@ pub struct HumanEvaluation {
     pub resamples: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
-    /// Who judged, in the order of their files.
+    /// The annotators, in the order of their files.
     pub annotators: Vec<Annotator>,
     /// Each system against the baseline, by question.
     pub comparisons: Vec<Comparison>,
@@ -37,7 +36,7 @@ pub struct Annotator {
     pub name: String,
     /// Items with an answer.
     pub items: usize,
-    /// The share of the left set among their choices of a set. Far from a half, they chose by side.
+    /// The share of the left set among their choices of a set. Far from one half, they chose by side.
     pub left: Option<f64>,
     /// Median time per item.
     pub seconds: Option<f64>,
@@ -46,7 +45,7 @@ pub struct Annotator {
 /// One system against the baseline in one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// What was asked.
+    /// The question.
     pub question: Question,
     /// The system.
     pub system: String,
@@ -60,16 +59,16 @@ pub struct Comparison {
     pub ties: Option<Interval>,
     /// The share who chose the baseline.
     pub losses: Option<Interval>,
-    /// Over prompts: who has more annotators behind them. As many on either side are a tie.
+    /// By prompt, which of the two a majority of annotators chose; equal numbers are a tie.
     pub prompts: Counts,
     /// Two-sided p of the sign test over prompts.
     pub p: f64,
-    /// Krippendorff's alpha of the annotators, with wins, ties and losses as nominal values. `None`
-    /// when no prompt has two annotators, or all say the same everywhere.
+    /// Krippendorff's alpha of the annotators, with wins, ties and losses as nominal values. `None` if
+    /// no prompt has two annotators, or all answers are the same.
     pub alpha: Option<Interval>,
 }
 
-/// How often the system won, and how often not.
+/// The counts of wins, ties and losses of the system.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// For the system.
@@ -106,12 +105,12 @@ enum Outcome {
 /// Win rates with intervals, sign tests and agreement.
 ///
 /// Judgements of one prompt by several annotators are not independent: intervals resample prompts
-/// with all that was said about them, and the sign test counts each prompt once, for whom more
-/// annotators chose.
+/// together with all their answers, and the sign test counts each prompt once, by the majority of its
+/// annotators.
 ///
 /// # Errors
-/// When there are no answers, a file is of another study or format, an annotator occurs twice, or
-/// an answer is to no item of the study or to one that has an answer.
+/// When there are no answers, a file belongs to another study or format version, an annotator occurs
+/// twice, or an answer refers to no item of the study or to one that is answered already.
 pub fn analyse(
     key: &Key,
     files: &[Judgements],
@@ -119,7 +118,7 @@ pub fn analyse(
 ) -> Result<HumanEvaluation, EvalError> {
     let items: HashMap<&str, &KeyItem> = key.items.iter().map(|it| (it.id.as_str(), it)).collect();
     check(key, &items, files)?;
-    // By system and question: what was said about each item.
+    // The outcomes of each item by system and question.
     let mut said: BTreeMap<(&str, Question), BTreeMap<&str, Vec<Outcome>>> = BTreeMap::new();
     for answer in files.iter().flat_map(|file| &file.answers) {
         let item = items[answer.item.as_str()];
@@ -200,7 +199,7 @@ fn is_answered(answer: &Answer) -> bool {
         .any(|&question| answer.to(question).is_some())
 }
 
-/// The systems that are compared with the baseline, in the order of their names.
+/// The systems that are compared with the baseline, ordered by name.
 fn systems(key: &Key) -> Vec<&str> {
     let sets = key.items.iter().flat_map(|item| &item.sets);
     let mut systems: Vec<&str> = sets
@@ -256,7 +255,7 @@ fn compare(
     }
 }
 
-/// Who has more annotators behind them.
+/// The choice of the majority.
 fn majority(unit: &[Outcome]) -> Outcome {
     let counts = Counts::of(unit.iter().copied());
     match counts.wins.cmp(&counts.losses) {

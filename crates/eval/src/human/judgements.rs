@@ -1,34 +1,34 @@
-//! What one annotator said, as the page saves it.
+//! One annotator's answers, as the page saves them.
 
 use serde::{Deserialize, Serialize};
 
 /// The file that an annotator saves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judgements {
-    /// The version of the format, [`VERSION`](super::VERSION).
+    /// The format version, [`VERSION`](super::VERSION).
     pub version: u32,
     /// The study that was judged.
     pub study: String,
     /// The name that the annotator gave.
     pub annotator: String,
-    /// One for each item that was looked at and judged, in the order shown.
+    /// One for each judged item, in the order shown.
     pub answers: Vec<Answer>,
 }
 
-/// What was said about one item.
+/// The answers about one item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The item's number.
     pub item: String,
-    /// The set that stood on the left.
+    /// The set that was shown on the left.
     pub left: Choice,
-    /// Which set is more diverse; `None` if that was left open.
+    /// Which set is more diverse; `None` if left open.
     #[serde(default)]
     pub diversity: Option<Choice>,
     /// Which set holds the best writing.
     #[serde(default)]
     pub quality: Option<Choice>,
-    /// How long the item was on show.
+    /// How long the item was shown.
     #[serde(default)]
     pub seconds: f64,
 }
@@ -48,11 +48,11 @@ impl Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
-    /// The first set of the item, wherever it stood.
+    /// The first set of the item, whichever side it was on.
     First,
     /// The second.
     Second,
-    /// Both alike.
+    /// No difference.
     Tie,
 }
 
@@ -70,7 +70,7 @@ impl Question {
     /// Both, in the order in which they are asked.
     pub const ALL: [Self; 2] = [Self::Diversity, Self::Quality];
 
-    /// As it is asked.
+    /// Its wording.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {

@@ -1,14 +1,14 @@
-//! Which of two systems people find more diverse, and better: the annotation page, and what its
-//! results say.
+//! Which of two systems people find more diverse, and better: the annotation page and the analysis
+//! of its results.
 //!
 //! The protocol is that of "Modifying Large Language Model Post-Training for Diverse Creative
-//! Writing" (arXiv 2503.17126): for a prompt, several responses of one system beside
-//! as many of another, sides shuffled; which set is more diverse, and which holds the best writing?
+//! Writing" (arXiv 2503.17126): for a prompt, several responses of one system beside as many of
+//! another, with shuffled sides; which set is more diverse, and which holds the best writing?
 //!
 //! 1. [`Selection::draw`] picks prompts and responses,
-//! 2. [`Selection::study`] puts them on two sides and keeps what is where in a [`Key`],
-//! 3. [`page`] is the annotation page: one file, which fetches nothing and names no system,
-//! 4. annotators save [`Judgements`], a file each,
+//! 2. [`Selection::study`] puts them on two sides and records what is where in a [`Key`],
+//! 3. [`page`] is the annotation page: one file that fetches nothing and names no system,
+//! 4. annotators save their [`Judgements`], one file each,
 //! 5. [`analyse`] reads them with the key.
 
 mod agreement;
@@ -27,7 +27,4 @@ pub use judgements::{Answer, Choice, Judgements, Question};
 pub use page::page;
 pub use selection::{Selection, SelectionOptions, SummaryPrompt, summary_id};
 pub use sign_test::sign_test;
-pub use study::{Item, Key, KeyItem, KeySet, Study, Text};
-
-/// The version of the key's, the judgements' and the result's format.
-pub const VERSION: u32 = 1;
+pub use study::{Item, Key, KeyItem, KeySet, Study, Text, VERSION};

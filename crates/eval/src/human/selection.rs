@@ -1,4 +1,4 @@
-//! Which prompts and which responses people are shown.
+//! The selection of prompts and responses that people are shown.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,13 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::VERSION;
-use super::study::{Item, Key, KeyItem, KeySet, Study, Text};
-use crate::EvalError;
+use super::study::{Item, Key, KeyItem, KeySet, Study, Text, VERSION};
+use crate::error::EvalError;
 use crate::evaluate::{check_samples, named};
 use crate::samples::{PromptSamples, SystemSamples};
 
-/// What is drawn.
+/// The settings of a selection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SelectionOptions {
     /// Prompts, the same for every comparison. Default: 20.
@@ -22,7 +21,7 @@ pub struct SelectionOptions {
     pub responses: usize,
     /// The system that every other is compared with. Default: the first.
     pub baseline: Option<String>,
-    /// Decides what is drawn and what stands where.
+    /// The seed of the selection, the sides and the order.
     pub seed: u64,
 }
 
@@ -37,14 +36,14 @@ impl Default for SelectionOptions {
     }
 }
 
-/// Prompts that all systems answered often enough, and the responses drawn from each.
+/// Prompts to which all systems have enough responses, and the responses drawn from each.
 #[derive(Debug, Clone)]
 pub struct Selection<'a> {
     systems: &'a [SystemSamples],
     baseline: usize,
     seed: u64,
     prompts: Vec<Drawn<'a>>,
-    /// How many prompts there were to draw from.
+    /// The number of prompts to draw from.
     pub available: usize,
 }
 
@@ -71,14 +70,14 @@ pub fn summary_id(response: &str) -> String {
 }
 
 impl<'a> Selection<'a> {
-    /// Draws prompts and responses; fewer prompts when there are no more.
+    /// Draws prompts and responses; fewer prompts than asked for if there are no more.
     ///
-    /// Responses are drawn at random, not taken from the front, where a file may have its best
-    /// ones; blank ones are passed over.
+    /// Responses are drawn at random rather than taken from the front, where a file may have its best
+    /// ones; blank ones are skipped.
     ///
     /// # Errors
-    /// On systems or prompts that occur twice, one id for two prompts, an unknown baseline, fewer
-    /// than two systems, and when no prompt has enough responses of every system.
+    /// On duplicate systems or prompts, one id for two prompts, an unknown baseline, fewer than two
+    /// systems, and when no prompt has enough responses of every system.
     pub fn draw(
         systems: &'a [SystemSamples],
         options: &SelectionOptions,
@@ -103,7 +102,7 @@ impl<'a> Selection<'a> {
             .iter()
             .filter_map(|prompt| {
                 let of_system = |by_id: &HashMap<&str, &'a PromptSamples>| {
-                    let told = told(by_id.get(prompt.prompt_id.as_str())?);
+                    let told = non_blank(by_id.get(prompt.prompt_id.as_str())?);
                     (told.len() >= options.responses).then_some(told)
                 };
                 Some((
@@ -146,8 +145,8 @@ impl<'a> Selection<'a> {
         self.prompts.len()
     }
 
-    /// What to ask a model for, once for each text that was drawn, so that people read `words`
-    /// words instead of a whole response. Prompts name no system.
+    /// Prompts for a model, one for each drawn text, so that people read `words` words instead of a
+    /// whole response. They name no system.
     #[must_use]
     pub fn summary_prompts(&self, words: usize) -> Vec<SummaryPrompt> {
         let mut seen = HashSet::new();
@@ -163,13 +162,13 @@ impl<'a> Selection<'a> {
             .collect()
     }
 
-    /// Puts every system's responses beside the baseline's. `summaries` are by [`summary_id`].
+    /// Pairs every system's responses with the baseline's. `summaries` are by [`summary_id`].
     ///
     /// In each comparison the baseline comes first for half of the prompts. The items of all
     /// comparisons are shuffled.
     ///
     /// # Errors
-    /// When summaries are given, but not of every response.
+    /// When summaries are given, but not for every response.
     pub fn study(&self, summaries: Option<&HashMap<String, String>>) -> Result<Study, EvalError> {
         self.check_summaries(summaries)?;
         let text = |response: &str| Text {
@@ -182,7 +181,7 @@ impl<'a> Selection<'a> {
         for system in others {
             let mut order: Vec<&Drawn<'_>> = self.prompts.iter().collect();
             shuffle(&mut order, &mut rng);
-            // An odd prompt out falls on either side.
+            // With an odd number of prompts, the last goes to either side.
             let start = rng.random_range(0..2_u32) as usize;
             placed.extend(order.into_iter().enumerate().map(|(i, drawn)| {
                 match (i + start).is_multiple_of(2) {
@@ -253,8 +252,8 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The responses that are not blank, each with its place among all.
-fn told(prompt: &PromptSamples) -> Vec<(usize, &str)> {
+/// The responses that are not blank, each with its index among all.
+fn non_blank(prompt: &PromptSamples) -> Vec<(usize, &str)> {
     let responses = prompt.responses.iter().map(|it| it.text.as_str());
     let told = responses.enumerate();
     told.filter(|(_, text)| !text.trim().is_empty()).collect()

@@ -1,7 +1,7 @@
 //! The sign test.
 
-/// The two-sided p of the sign test: how likely wins and losses are to be at least as uneven when
-/// each is as likely as the other. Ties are left out.
+/// The two-sided p of the sign test: the probability that wins and losses are at least this uneven
+/// if both are equally likely. Ties are left out.
 ///
 /// ```text
 /// p = 2 sum_{i <= min(wins, losses)} C(n, i) / 2^n, at most 1,    n = wins + losses
@@ -11,7 +11,7 @@
 #[must_use]
 pub fn sign_test(wins: usize, losses: usize) -> f64 {
     let n = (wins + losses) as f64;
-    // As logarithms, because 2^-n soon is no number.
+    // As logarithms, because 2^-n soon underflows.
     let mut term = -n * std::f64::consts::LN_2;
     let mut tail = 0.0;
     for i in 0..=wins.min(losses) {

@@ -1,8 +1,11 @@
-//! What annotators see, and the key to it.
+//! What annotators see, and its key.
 
 use serde::{Deserialize, Serialize};
 
-/// A study: the items as they are shown and, apart from them, what is where.
+/// The format version of keys, judgements and results.
+pub const VERSION: u32 = 1;
+
+/// A study: the items as shown and, apart from them, which system is where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Study {
     /// Its identity: a hash of the items.
@@ -13,7 +16,7 @@ pub struct Study {
     pub key: Key,
 }
 
-/// One prompt and two sets of responses. Nothing in it says whose they are.
+/// One prompt and two sets of responses. Nothing in it identifies a system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
     /// Its number on the page.
@@ -29,17 +32,17 @@ pub struct Item {
 pub struct Text {
     /// All of it.
     pub text: String,
-    /// A summary to read in its place.
+    /// A summary to read instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
 }
 
-/// The key of a study: without it nobody can tell which system a set is of.
+/// The key of a study: only with it can sets be attributed to systems.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// The version of the format, [`VERSION`](super::VERSION).
+    /// The format version, [`VERSION`].
     pub version: u32,
-    /// The study it opens.
+    /// The study it belongs to.
     pub study: String,
     /// The seed that drew it.
     pub seed: u64,
@@ -60,11 +63,11 @@ pub struct KeyItem {
     pub sets: [KeySet; 2],
 }
 
-/// Whose responses a set holds, and which.
+/// The system whose responses a set holds, and which ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
     /// The system.
     pub system: String,
-    /// Their places among the system's responses to the prompt, from 0, in the order shown.
+    /// Their indices among the system's responses to the prompt, in the order shown.
     pub responses: Vec<usize>,
 }

@@ -133,7 +133,9 @@ fn what_cannot_be_compared_is_named() {
         responses: 5,
         ..options(1)
     };
-    assert!(message(&systems, &many).contains("no prompt has 5 responses of every system"));
+    assert!(
+        message(&systems, &many).contains("no prompt has 5 non-blank responses of every system")
+    );
     let none = SelectionOptions {
         responses: 0,
         ..options(1)
@@ -344,17 +346,15 @@ fn wrong_files_are_named() {
         let files = [judge(&key, "Bo", "ddpo", 3), file];
         analyse(&key, &files, &BOOTSTRAP).unwrap_err().to_string()
     };
-    assert!(message(|file| file.version = 9).contains("`Ann` are of version 9"));
-    assert!(
-        message(|file| file.study = "x".to_owned()).contains("of study x, the key is of study")
-    );
+    assert!(message(|file| file.version = 9).contains("`Ann` have format version 9"));
+    assert!(message(|file| file.study = "x".to_owned()).contains("to study x, the key to study"));
     assert!(
         message(|file| file.annotator = "Bo".to_owned())
-            .contains("two files are of annotator `Bo`")
+            .contains("two files have the annotator `Bo`")
     );
     assert!(message(|file| file.answers[2].item = "99".to_owned()).contains("item 99"));
     let twice = message(|file| file.answers[2].item = file.answers[1].item.clone());
-    assert!(twice.contains("has one already"));
+    assert!(twice.contains("is answered already"));
     let none = analyse(&key, &[], &BOOTSTRAP).unwrap_err();
     assert!(matches!(none, EvalError::NoAnswers));
 }

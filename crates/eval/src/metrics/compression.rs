@@ -1,4 +1,4 @@
-//! How well a prompt's responses compress together.
+//! The compression ratio of a prompt's responses.
 
 use std::io::Read;
 
@@ -7,18 +7,19 @@ use flate2::bufread::GzEncoder;
 
 use crate::evaluation::Mode;
 
-/// Bytes of the name `compressed` and its terminator, which the reference code's file carries.
+/// The bytes of the name `compressed` and its terminator, which the reference code's file contains.
 const REFERENCE_NAME: usize = 11;
 
 /// Size of the responses, joined by a space, over their size after gzip at level 9.
 ///
 /// ("Standardizing the Measurement of Text Diversity", Shaib et al., arXiv 2403.00553, section 3.)
-/// Repetition compresses: higher is less diverse. The 18 bytes around a gzip stream weigh on short
-/// texts, and longer sets compress better: compare only equally many responses of similar length.
+/// Repetition compresses well: higher is less diverse. The 18 bytes around a gzip stream matter for
+/// short texts, and longer sets compress better: compare only equal numbers of responses of similar
+/// length.
 /// `None` when there is nothing to compress.
 ///
-/// Compressors differ by a few per cent in size at the same level; all ratios of one evaluation
-/// come from the same one.
+/// Compressors differ by a few per cent in size at the same level; all ratios of an evaluation come
+/// from the same one.
 ///
 /// # Departures
 /// The reference (PyPI `diversity`) compresses twice by mistake, and its file carries a name.
@@ -37,7 +38,7 @@ pub fn compression_ratio(texts: &[&str], mode: Mode) -> Option<f64> {
     Some(raw.len() as f64 / size as f64)
 }
 
-/// Reading from memory into memory does not fail; should it ever, there is no ratio.
+/// Compression in memory does not fail; if it ever should, there is no ratio.
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut compressed = Vec::new();
     GzEncoder::new(bytes, Compression::best())

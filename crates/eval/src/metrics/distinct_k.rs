@@ -1,16 +1,16 @@
-//! NoveltyBench's two numbers: how many of the responses are distinct, and what they are worth.
+//! NoveltyBench's two metrics: the number of distinct responses, and their utility.
 
 use rarebit_deviation::DistanceMatrix;
 
-/// How much of the attention paid to one response is left for the next one: NoveltyBench's
+/// The share of the attention to one response that is left for the next one: NoveltyBench's
 /// patience.
 pub const PATIENCE: f64 = 0.8;
 
 /// The class of each response, numbered in the order in which classes appear.
 ///
-/// The first response without a class founds one, and takes in every later response without a
-/// class that is at most `threshold` away from it ("NoveltyBench", Zhang et al., arXiv 2504.05228).
-/// Each class is known by its founder, so the order of the responses matters.
+/// The first response without a class founds one, which every later response without a class joins
+/// that is at most `threshold` away from it ("NoveltyBench", Zhang et al., arXiv 2504.05228). Each
+/// class is represented by its founder, so the order of the responses matters.
 ///
 /// # Departures
 /// NoveltyBench asks a trained classifier whether two responses are equivalent; here the cosine
@@ -35,23 +35,23 @@ pub fn classes(matrix: &DistanceMatrix, threshold: f64) -> Vec<usize> {
 }
 
 /// The number of classes, NoveltyBench's `distinct_k` for `k` responses; `None` for fewer than two
-/// responses. It grows with their number: compare only equally many.
+/// responses. It grows with their number: compare only equal numbers.
 #[must_use]
 pub fn distinct_k(classes: &[usize]) -> Option<f64> {
     let founded = classes.iter().max().map(|last| (last + 1) as f64);
     founded.filter(|_| classes.len() > 1)
 }
 
-/// NoveltyBench's utility: the scores as a reader sees them who grows tired and gains nothing from
-/// what was already said,
+/// NoveltyBench's utility: the scores as valued by a reader who loses patience and gains nothing from
+/// repetition,
 ///
 /// ```text
 /// sum_i p^i u_i / sum_i p^i,    u_i = score of response i, 0 when its class was seen before
 /// ```
 ///
 /// with patience `p` = [`PATIENCE`] and `i` from 0 (arXiv 2504.05228). NoveltyBench's
-/// scores run from 1 to 10. Because a repeat counts 0, 0 must be the least: there is no utility
-/// with a negative score, nor when a response has none.
+/// scores range from 1 to 10. Because a repeat counts 0, 0 must be the minimum: `None` with a negative
+/// score, and if a response has no score.
 #[must_use]
 pub fn utility(classes: &[usize], scores: &[Option<f64>]) -> Option<f64> {
     let scores: Vec<f64> = scores.iter().copied().collect::<Option<_>>()?;

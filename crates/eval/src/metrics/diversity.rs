@@ -1,5 +1,5 @@
-//! Semantic and style diversity: the mean raw deviation among a prompt's responses, and how near
-//! each has its nearest.
+//! Semantic and style diversity: the mean raw deviation among a prompt's responses, and the mean
+//! distance to the nearest neighbour.
 
 use rarebit_deviation::{DistanceMatrix, deviations};
 
@@ -20,8 +20,8 @@ pub fn diversity(matrix: &DistanceMatrix) -> Option<f64> {
 /// The mean over the responses of the distance to the nearest other one, the Chamfer distance.
 ///
 /// ("Directed Diversity", Cox et al., CHI 2021, arXiv 2101.06030.) One near copy of each response
-/// makes it 0, where the mean distance barely moves. More responses are nearer to each other:
-/// compare only equally many. `None` for fewer than two responses.
+/// makes it 0, while the mean distance barely changes. More responses are closer to each other:
+/// compare only equal numbers. `None` for fewer than two responses.
 #[must_use]
 pub fn nearest_distance(matrix: &DistanceMatrix) -> Option<f64> {
     let n = matrix.len();

@@ -1,4 +1,4 @@
-//! Responses that say what another one said.
+//! Exact repeats among the responses.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Diversity among the responses that are good enough.
+//! Diversity among the responses of sufficient quality.
 
 use rarebit_deviation::DistanceMatrix;
 
@@ -11,12 +11,12 @@ use rarebit_deviation::DistanceMatrix;
 ///
 /// ("Evaluating the Diversity and Quality of LLM Generated Content", Shypula et al., arXiv
 /// 2504.12522: diversity among outputs that meet a quality threshold.) Dividing by all pairs, not
-/// by the good ones, makes a system pay for every bad response, and keeps one that is good twice in
-/// ten from passing for diverse. `None` for fewer than two responses or when one has no score.
+/// by the good ones, penalises every bad response, so that a system with two good responses in ten
+/// does not pass for diverse. `None` for fewer than two responses or if one has no score.
 ///
 /// # Departures
-/// The paper's distance says of two programs that they do the same or not; here it is the cosine
-/// distance of two embeddings.
+/// The paper's distance says whether two programs behave the same; here it is the cosine distance of
+/// two embeddings.
 #[must_use]
 pub fn effective_diversity(
     matrix: &DistanceMatrix,
@@ -29,7 +29,7 @@ pub fn effective_diversity(
         return None;
     }
     let kept = matrix.select(&good);
-    // Every pair stands in the matrix twice, as it does in n (n - 1).
+    // Every pair occurs twice in the matrix, as it does in n (n - 1).
     let sum: f64 = kept.rows().flatten().copied().map(f64::from).sum();
     Some(sum / (n * (n - 1)) as f64)
 }

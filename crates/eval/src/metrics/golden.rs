@@ -16,8 +16,8 @@ use super::self_bleu::self_bleu;
 use super::vendi::vendi_score;
 use crate::evaluation::Mode;
 
-/// Another deflate at the same level may make so much more or less of a text: a share of its size,
-/// or some bytes of a short one.
+/// Tolerated difference to another deflate implementation at the same level: a share of the size, or
+/// some bytes of a short text.
 const COMPRESSOR: (f64, f64) = (0.03, 5.0);
 
 /// `tests/parity/rouge.py` writes it.
@@ -189,7 +189,7 @@ fn distinct_ngrams_are_nltks() {
     }
 }
 
-/// Distances are f32, and so is what follows from them: 1e-6 each, and some of it by the entropy.
+/// Distances are f32, accurate to 1e-6, and the entropy adds a little.
 #[test]
 fn values_of_embeddings() {
     let close = |found: Option<f64>, expected: f64, tolerance: f64| {

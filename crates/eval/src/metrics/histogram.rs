@@ -1,4 +1,4 @@
-//! How the distances between a prompt's responses are spread.
+//! The distribution of distances between a prompt's responses.
 
 use rarebit_deviation::DistanceMatrix;
 
@@ -8,10 +8,10 @@ pub const BIN: f64 = 0.05;
 pub const BINS: usize = 40;
 
 /// The share of the pairs of responses whose distance falls in each bin `[k BIN, (k + 1) BIN)`; the
-/// last bin includes 2. Repeats stand in the first. `None` for fewer than two responses.
+/// last bin includes 2. Repeats are in the first. `None` for fewer than two responses.
 ///
-/// A mean hides whether all responses are equally far apart or fall into a few tight groups: two
-/// humps say the latter.
+/// A mean hides whether all responses are equally far apart or form a few tight clusters; two modes
+/// indicate the latter.
 #[must_use]
 pub fn distance_histogram(matrix: &DistanceMatrix) -> Option<Vec<f64>> {
     let n = matrix.len();

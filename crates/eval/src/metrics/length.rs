@@ -1,6 +1,6 @@
-//! How long the responses are.
+//! The length of the responses.
 
-/// Mean number of words, which white space separates; `None` without responses.
+/// The mean number of words, separated by white space; `None` without responses.
 ///
 /// A confounder: longer responses repeat more n-grams and compress better.
 #[must_use]

@@ -5,7 +5,6 @@ pub mod distinct_k;
 pub mod diversity;
 pub mod duplicates;
 pub mod effective;
-mod eigenvalues;
 #[cfg(test)]
 mod golden;
 pub mod histogram;
@@ -130,13 +129,14 @@ pub fn catalogue(thresholds: &Thresholds) -> Vec<MetricInfo> {
     ]
 }
 
-/// A threshold to three decimals, without zeros at the end.
+/// A threshold to three decimals, without trailing zeros.
 fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The metrics that exist for one system's responses to one prompt, by the names of [`catalogue`].
+/// The metrics that are defined for one system's responses to one prompt, by the names of
+/// [`catalogue`].
 #[must_use]
 pub fn measure(
     responses: &[Response],

@@ -11,12 +11,12 @@ pub const LONGEST: usize = 4;
 /// `n` words.
 ///
 /// ("A Diversity-Promoting Objective Function for Neural Conversation Models", Li et al., arXiv
-/// 1510.03055.) Words are what white space separates. More responses, or longer ones, repeat more
-/// n-grams: compare only equally many responses per prompt, with an eye on their length.
+/// 1510.03055.) Words are separated by white space. More responses, or longer ones, repeat more
+/// n-grams: compare only equal numbers of responses per prompt, with an eye on their length.
 ///
 /// # Departures
-/// The reference (PyPI `diversity`) joins the responses to one text, so that n-grams run across
-/// their borders, and splits it at single spaces, so that line breaks stay inside words.
+/// The reference (PyPI `diversity`) joins the responses into one text, so that n-grams cross their
+/// borders, and splits it at single spaces, so that line breaks end up inside words.
 /// [`Mode::ReferenceCompat`] does the same.
 #[must_use]
 pub fn distinct_ngrams(texts: &[&str], mode: Mode) -> [Option<f64>; LONGEST] {
@@ -34,7 +34,7 @@ pub fn distinct_ngrams(texts: &[&str], mode: Mode) -> [Option<f64>; LONGEST] {
     std::array::from_fn(|i| distinct(&documents, i + 1))
 }
 
-/// The sum of the shares that exist, between 0 and 4.
+/// The sum of the shares that are defined, between 0 and 4.
 ///
 /// ("Locally Typical Sampling", Meister et al., arXiv 2202.00666, section 5.)
 #[must_use]

@@ -1,10 +1,10 @@
-//! How good the responses are, by their scores.
+//! The quality of the responses, by their scores.
 
 use crate::evaluation::Response;
 
-/// The mean of the scores that there are; `None` when no response has one.
+/// The mean of the scores; `None` if no response has one.
 ///
-/// A score is whatever the samples carry: a reward model's output, or readers' votes.
+/// A score is whatever the samples contain: a reward model's output, or readers' votes.
 #[must_use]
 pub fn mean_score(responses: &[Response]) -> Option<f64> {
     let scores: Vec<f64> = responses

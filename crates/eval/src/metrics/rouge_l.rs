@@ -1,4 +1,4 @@
-//! ROUGE-L homogenisation: how much of each response's wording the others share.
+//! ROUGE-L homogenisation: the share of each response's wording found in the others.
 
 use std::collections::HashMap;
 
@@ -17,9 +17,9 @@ use crate::evaluation::Mode;
 /// # Departures
 /// The reference (PyPI `rouge-score`) knows only the letters a to z; accented ones separate words,
 /// and a text in another script has no words at all. The reference code's homogenisation (PyPI
-/// `diversity` 0.2.0) leaves the last text's score out of the sum while dividing by the number of
-/// texts, takes equal neighbours for one text, and rounds to three decimals.
-/// [`Mode::ReferenceCompat`] does the same but for the rounding.
+/// `diversity` 0.2.0) omits the last text's score from the sum while dividing by the number of texts,
+/// treats equal neighbours as one text, and rounds to three decimals. [`Mode::ReferenceCompat`] does
+/// the same except for the rounding.
 #[must_use]
 pub fn homogenisation(texts: &[&str], mode: Mode) -> Option<f64> {
     let n = texts.len();
@@ -66,8 +66,8 @@ fn words(text: &str, mode: Mode) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// The mean as `diversity` 0.2.0 takes it: a text's sum is added when the next text begins, which
-/// never happens to the last one.
+/// The mean as `diversity` 0.2.0 computes it: a text's sum is added when the next text begins, which
+/// never happens for the last one.
 fn reference_mean(texts: &[&str], f1: &[f64]) -> f64 {
     let n = texts.len();
     let (mut total, mut sum) = (0.0, 0.0);
@@ -78,16 +78,16 @@ fn reference_mean(texts: &[&str], f1: &[f64]) -> f64 {
         }
         sum += f1[i * n..(i + 1) * n].iter().sum::<f64>();
     }
-    // Only with equal texts, or none that share a word, is the total 0 here.
+    // The total is 0 only if all texts are equal or none share a word.
     if total == 0.0 {
         total = sum;
     }
     total / n as f64
 }
 
-/// Where each word of a text stands, one bit per position, in blocks of 64 positions.
+/// The positions of each word of a text, one bit per position, in blocks of 64.
 struct Positions<'a> {
-    /// The blocks that hold a word, in order: a text of many different words has few for each.
+    /// The blocks that contain a word, in order: a text of many different words has few for each.
     bits: HashMap<&'a str, Vec<(usize, u64)>>,
     length: usize,
 }
@@ -113,7 +113,7 @@ impl<'a> Positions<'a> {
     ///
     /// The bit-parallel recurrence of Hyyrö, "Bit-Parallel LCS-length Computation Revisited"
     /// (2004): 64 cells of the usual table per step. A zero bit of `row` is a step of the row.
-    /// Blocks without the word change only while a carry runs through them.
+    /// Blocks without the word change only while a carry propagates through them.
     fn common_subsequence(&self, other: &[String]) -> usize {
         let mut row = vec![u64::MAX; self.length.div_ceil(64)];
         for word in other {
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// The table of the textbook.
+    /// The textbook table.
     fn table(a: &[String], b: &[String]) -> usize {
         let mut row = vec![0; b.len() + 1];
         for x in a {

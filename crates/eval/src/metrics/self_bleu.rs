@@ -1,4 +1,4 @@
-//! Self-BLEU: how far each response's n-grams are those of the others.
+//! Self-BLEU: the overlap of each response's n-grams with those of the others.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ const LONGEST: usize = 4;
 ///
 /// ("Texygen", Zhu et al., arXiv 1802.01886; BLEU by Papineni et al., 2002.) Higher is less
 /// diverse. BLEU is sacrebleu's for single sentences, `sentence_bleu(response, others) / 100`: its
-/// `13a` tokens, case and all, n-grams up to four, the closest reference's length, `exp` smoothing
+/// case-sensitive `13a` tokens, n-grams up to four, the closest reference's length, `exp` smoothing
 /// and effective order, so that short texts have a value. A response without words has BLEU 0.
 ///
-/// More responses offer more references: compare only equally many.
+/// More responses mean more references: compare only equal numbers.
 #[must_use]
 pub fn self_bleu(texts: &[&str]) -> Option<f64> {
     if texts.len() < 2 {
@@ -34,7 +34,7 @@ pub fn self_bleu(texts: &[&str]) -> Option<f64> {
     Some(total / texts.len() as f64)
 }
 
-/// How often each n-gram of one text occurs in it.
+/// The count of each n-gram of one text.
 type Counts<'a> = HashMap<&'a [String], u32>;
 
 fn count(tokens: &[String]) -> Counts<'_> {
@@ -45,7 +45,7 @@ fn count(tokens: &[String]) -> Counts<'_> {
     counts
 }
 
-/// The most often an n-gram occurs in one text, in which text, and in any other.
+/// The highest count of an n-gram in any text, that text, and the highest count in any other.
 #[derive(Clone, Copy, Default)]
 struct Most {
     count: u32,
@@ -54,7 +54,7 @@ struct Most {
 }
 
 impl Most {
-    /// The most often it occurs in a text that is not this one.
+    /// Its highest count in the other texts.
     fn outside(&self, text: usize) -> u32 {
         if self.text == text {
             self.elsewhere
@@ -64,7 +64,7 @@ impl Most {
     }
 }
 
-/// With the two highest counts of each n-gram, every text's references are known at once.
+/// The two highest counts of each n-gram yield the clipped counts of every text at once.
 fn most_among_texts<'a>(counts: &[Counts<'a>]) -> HashMap<&'a [String], Most> {
     let mut most: HashMap<&[String], Most> = HashMap::new();
     for (text, counts) in counts.iter().enumerate() {
@@ -84,7 +84,7 @@ fn most_among_texts<'a>(counts: &[Counts<'a>]) -> HashMap<&'a [String], Most> {
     most
 }
 
-/// The n-grams of a text that its references have, too, and all of them, by length.
+/// The n-grams of a text that match its references, and all of them, by length.
 fn matches(
     text: usize,
     counts: &Counts<'_>,
@@ -142,8 +142,8 @@ fn bleu(
     brevity * (logs / orders).exp()
 }
 
-/// The tokens of mteval-v13a, as sacrebleu makes them: punctuation stands alone, but for periods
-/// and commas between digits and for hyphens that follow no digit.
+/// The tokens of mteval-v13a as in sacrebleu: punctuation is separated, except periods and commas
+/// between digits and hyphens that do not follow a digit.
 fn tokens_13a(text: &str) -> Vec<String> {
     let line = text
         .trim_end()
@@ -179,8 +179,8 @@ fn tokens_13a(text: &str) -> Vec<String> {
     spaced.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Replaces pairs of neighbours from left to right, as a regular expression of two characters does:
-/// no character belongs to two pairs.
+/// Replaces pairs of neighbours from left to right like a regular expression of two characters: no
+/// character belongs to two pairs.
 fn pairs(
     text: &[char],
     replacement: impl Fn(char, char) -> Option<[Option<char>; 4]>,

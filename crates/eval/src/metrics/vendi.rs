@@ -1,8 +1,8 @@
-//! The Vendi score: how many wholly different responses the responses are worth.
+//! The Vendi score: the effective number of different responses.
 
 use rarebit_deviation::DistanceMatrix;
 
-use super::eigenvalues::symmetric_eigenvalues;
+use crate::eigen::symmetric_eigenvalues;
 
 /// The exponential of the entropy of the eigenvalues of the similarities,
 ///
@@ -12,8 +12,8 @@ use super::eigenvalues::symmetric_eigenvalues;
 ///
 /// ("The Vendi Score", Friedman and Dieng, arXiv 2210.02410, definition 3.1). With the cosine
 /// kernel of the embeddings: 1 when all responses point one way (or its opposite), `n` when each is
-/// at a right angle to all others. It grows with the number of responses: compare only equally many. `None` for
-/// fewer than two responses.
+/// orthogonal to all others. It grows with the number of responses: compare only equal numbers.
+/// `None` for fewer than two responses.
 #[must_use]
 pub fn vendi_score(matrix: &DistanceMatrix) -> Option<f64> {
     let n = matrix.len();
@@ -25,7 +25,7 @@ pub fn vendi_score(matrix: &DistanceMatrix) -> Option<f64> {
         .flatten()
         .map(|&distance| (1.0 - f64::from(distance)) / n as f64)
         .collect();
-    // What rounding leaves of eigenvalues that are 0 may be below it.
+    // Rounding may leave eigenvalues of 0 slightly negative.
     let entropy: f64 = symmetric_eigenvalues(similarities, n)
         .into_iter()
         .filter(|value| *value > 0.0)

@@ -1,10 +1,14 @@
-//! The page of a reward model: what it gets right, and what its rewards mean.
+//! The page of a reward model: its accuracy and the calibration of its rewards.
 
+use maud::{DOCTYPE, Markup, html};
+
+use super::document::{Block, Section};
 use super::format::{coordinate as at, count, fixed, interval};
+use super::page::facts;
 use super::scale::Axis;
-use super::{Block, Section, section};
+use super::section;
 use crate::evaluation::Interval;
-use crate::html::{Own, escape};
+use crate::html::{Assets, finish};
 use crate::reward::{CalibrationBin, RewardEvaluation};
 
 const STYLE: &str = include_str!("assets/report.css");
@@ -14,55 +18,65 @@ const TOP: f64 = 14.0;
 const RIGHT: f64 = SIZE - 14.0;
 const BOTTOM: f64 = SIZE - 48.0;
 
-/// How well a reward model judges, as one HTML document that fetches nothing. `about` says what made
-/// it.
+/// The accuracy of a reward model as one self-contained HTML document. `about` is its provenance.
+#[must_use]
 pub fn render_reward(
     title: &str,
     evaluation: &RewardEvaluation,
     about: &[(String, String)],
 ) -> String {
-    let own = Own::new(STYLE, "");
-    let title = escape(title);
-    let about: String = about
-        .iter()
-        .map(|(key, value)| {
-            format!(
-                "<dt>{}</dt><dd dir=\"auto\">{}</dd>\n",
-                escape(key),
-                escape(value)
-            )
-        })
-        .collect();
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{policy}\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>{title}</title>\n{elements}\n</head>\n<body>\n\
-         <header>\n<div class=\"bar\"><span class=\"brand\">rarebit reward</span></div>\n\
-         <h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{prompts} prompts, {responses} responses with a score</p>\n</header>\n\
-         <main>\n<section><h2>What it gets right</h2>\n{numbers}\
-         <p class=\"note\">95\u{202f}% bootstrap intervals over prompts ({resamples} resamples, seed {seed}). Of two responses \
-         to one prompt with different scores the better one should have the higher reward; equal rewards count half. \
-         A model that has learned nothing gives every response the median score.</p></section>\n\
-         <section><h2>What its rewards mean</h2>\n<div class=\"planes\">{plot}</div>\n\
-         <p class=\"note\">Responses sorted by reward, a tenth of them to a point: their mean score against their mean reward, \
-         with 95\u{202f}% intervals by standard error. On the dashed line a reward is the score that it names.</p></section>\n\
-         <section><h2>About</h2><dl class=\"about\">\n{about}</dl></section>\n</main>\n\
-         <footer><p>One file, nothing fetched. Made with rarebit {version}.</p></footer>\n</body>\n</html>\n",
-        policy = own.policy(),
-        elements = own.elements(),
-        prompts = count(evaluation.prompts),
-        responses = count(evaluation.responses),
-        numbers = numbers(evaluation),
-        resamples = count(evaluation.resamples),
-        seed = evaluation.seed,
-        plot = plot(&evaluation.calibration),
-        version = env!("CARGO_PKG_VERSION"),
-    )
+    let assets = Assets::new(STYLE, "");
+    finish(html! {
+        (DOCTYPE) "\n"
+        html lang="en" { "\n"
+            head { "\n"
+                meta charset="utf-8"; "\n"
+                (assets.policy()) "\n"
+                meta name="viewport" content="width=device-width, initial-scale=1"; "\n"
+                meta name="color-scheme" content="light dark"; "\n"
+                meta name="referrer" content="no-referrer"; "\n"
+                title { (title) } "\n"
+                (assets.elements()) "\n"
+            } "\n"
+            body { "\n"
+                header { "\n"
+                    div.bar { span.brand { "rarebit reward" } } "\n"
+                    h1 dir="auto" { (title) } "\n"
+                    p.scope {
+                        (count(evaluation.prompts)) " prompts, "
+                        (count(evaluation.responses)) " responses with a score"
+                    } "\n"
+                } "\n"
+                main { "\n"
+                    section {
+                        h2 { "Accuracy" } "\n"
+                        (numbers(evaluation))
+                        p.note {
+                            "95\u{202f}% bootstrap intervals over prompts (" (count(evaluation.resamples))
+                            " resamples, seed " (evaluation.seed) "). Of two responses \
+                             to one prompt with different scores, the better one should have the higher reward; equal rewards count half. \
+                             A model that has learned nothing gives every response the median score."
+                        }
+                    } "\n"
+                    section {
+                        h2 { "Calibration" } "\n"
+                        div.planes { (plot(&evaluation.calibration)) } "\n"
+                        p.note {
+                            "Responses sorted by reward, a tenth of them per point: their mean score against their mean reward, \
+                             with 95\u{202f}% intervals by standard error. On the dashed line, the mean score equals the reward."
+                        }
+                    } "\n"
+                    section { h2 { "About" } (facts(about)) } "\n"
+                } "\n"
+                footer {
+                    p { "One file, nothing fetched. Made with rarebit " (env!("CARGO_PKG_VERSION")) "." }
+                } "\n"
+            } "\n"
+        } "\n"
+    })
 }
 
-fn numbers(evaluation: &RewardEvaluation) -> String {
+fn numbers(evaluation: &RewardEvaluation) -> Markup {
     let cell = |found: Option<&Interval>| {
         found.map_or_else(
             || "–".to_owned(),
@@ -78,10 +92,13 @@ fn numbers(evaluation: &RewardEvaluation) -> String {
     let pairs = &evaluation.pairs;
     let rows = [
         ("Mean absolute error", cell(Some(&evaluation.mae))),
-        ("The same of the median", fixed(evaluation.mae_of_median, 3)),
+        (
+            "Mean absolute error of the median",
+            fixed(evaluation.mae_of_median, 3),
+        ),
         ("Spearman’s correlation", cell(evaluation.spearman.as_ref())),
         (
-            "The same within a prompt",
+            "Spearman’s correlation within a prompt",
             cell(evaluation.spearman_within_prompt.as_ref()),
         ),
         ("Pair accuracy", cell(evaluation.pair_accuracy.as_ref())),
@@ -92,7 +109,7 @@ fn numbers(evaluation: &RewardEvaluation) -> String {
         ("Pairs of equal scores", count(pairs.tied_scores as usize)),
     ];
     section::section(&Section {
-        title: "What it gets right".to_owned(),
+        title: "Accuracy".to_owned(),
         blocks: vec![Block::Table {
             columns: ["", "value"].map(str::to_owned).to_vec(),
             rows: rows
@@ -104,52 +121,15 @@ fn numbers(evaluation: &RewardEvaluation) -> String {
 }
 
 /// Mean score against mean reward, on one scale for both.
-fn plot(bins: &[CalibrationBin]) -> String {
+fn plot(bins: &[CalibrationBin]) -> Markup {
     let ends = bins
         .iter()
         .flat_map(|bin| [bin.mean_reward, bin.low, bin.mean_score, bin.high]);
     let Some(axis) = Axis::covering(ends, 5) else {
-        return "<p class=\"absent\">No response has a score.</p>\n".to_owned();
+        return html! { p.absent { "No response has a score." } "\n" };
     };
     let x = |value: f64| at(axis.place(value, LEFT, RIGHT));
     let y = |value: f64| at(axis.place(value, BOTTOM, TOP));
-    let mut svg = String::new();
-    for &tick in &axis.ticks {
-        svg += &format!(
-            "<path class=\"grid\" d=\"M{x} {top}V{bottom}M{left} {y}H{right}\"/>\
-             <text class=\"tick\" x=\"{x}\" y=\"{under}\" text-anchor=\"middle\">{label}</text>\
-             <text class=\"tick\" x=\"{beside}\" y=\"{y}\" dy=\"4\" text-anchor=\"end\">{label}</text>",
-            x = x(tick),
-            y = y(tick),
-            top = at(TOP),
-            bottom = at(BOTTOM),
-            left = at(LEFT),
-            right = at(RIGHT),
-            under = at(BOTTOM + 17.0),
-            beside = at(LEFT - 7.0),
-            label = axis.label(tick)
-        );
-    }
-    svg += &format!(
-        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"end\">mean reward →</text>\
-         <text class=\"axis\" transform=\"translate(13 {}) rotate(-90)\" text-anchor=\"end\">mean score →</text>\
-         <path class=\"sight\" d=\"M{} {}L{} {}\"/><g class=\"s1\">",
-        at(RIGHT),
-        at(SIZE - 8.0),
-        at(TOP),
-        x(axis.low),
-        y(axis.low),
-        x(axis.high),
-        y(axis.high)
-    );
-    for bin in bins {
-        let (cx, cy) = (x(bin.mean_reward), y(bin.mean_score));
-        svg += &format!(
-            "<path class=\"cross\" d=\"M{cx} {}V{}\"/><circle cx=\"{cx}\" cy=\"{cy}\" r=\"5\"/>",
-            y(bin.low),
-            y(bin.high)
-        );
-    }
     let spoken: Vec<String> = bins
         .iter()
         .map(|bin| {
@@ -161,11 +141,33 @@ fn plot(bins: &[CalibrationBin]) -> String {
             )
         })
         .collect();
-    format!(
-        "<figure><figcaption>Calibration</figcaption>\
-         <svg viewBox=\"0 0 {SIZE} {SIZE}\" role=\"img\" aria-label=\"{}\">{svg}</g></svg></figure>\n",
-        escape(&spoken.join(". "))
-    )
+    html! {
+        figure {
+            figcaption { "Calibration" }
+            svg viewBox={ "0 0 " (SIZE) " " (SIZE) } role="img" aria-label=(spoken.join(". ")) {
+                @for &tick in &axis.ticks {
+                    path class="grid" d={
+                        "M" (x(tick)) " " (at(TOP)) "V" (at(BOTTOM)) "M" (at(LEFT)) " " (y(tick)) "H" (at(RIGHT))
+                    } {}
+                    text class="tick" x=(x(tick)) y=(at(BOTTOM + 17.0)) text-anchor="middle" { (axis.label(tick)) }
+                    text class="tick" x=(at(LEFT - 7.0)) y=(y(tick)) dy="4" text-anchor="end" { (axis.label(tick)) }
+                }
+                text class="axis" x=(at(RIGHT)) y=(at(SIZE - 8.0)) text-anchor="end" { "mean reward →" }
+                text class="axis" transform={ "translate(13 " (at(TOP)) ") rotate(-90)" } text-anchor="end" {
+                    "mean score →"
+                }
+                path class="sight" d={
+                    "M" (x(axis.low)) " " (y(axis.low)) "L" (x(axis.high)) " " (y(axis.high))
+                } {}
+                g class="s1" {
+                    @for bin in bins {
+                        path class="cross" d={ "M" (x(bin.mean_reward)) " " (y(bin.low)) "V" (y(bin.high)) } {}
+                        circle cx=(x(bin.mean_reward)) cy=(y(bin.mean_score)) r="5" {}
+                    }
+                }
+            }
+        } "\n"
+    }
 }
 
 #[cfg(test)]

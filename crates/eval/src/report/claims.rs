@@ -1,28 +1,31 @@
-//! Claims with their verdicts and what was found about each.
+//! Claims with their verdicts and the comparisons behind them.
 
-use super::ClaimShown;
+use maud::{Markup, html};
+
+use super::document::ClaimShown;
 use super::table;
-use crate::html::escape;
 use crate::study::Verdict;
 
-/// The claims as articles, each with the table of its comparisons.
-pub(super) fn claims(claims: &[ClaimShown]) -> String {
-    claims.iter().map(claim).collect()
+/// The claims as articles, each with a table of its comparisons.
+pub(super) fn claims(claims: &[ClaimShown]) -> Markup {
+    html! { @for claim in claims { (article(claim)) } }
 }
 
-fn claim(claim: &ClaimShown) -> String {
+fn article(claim: &ClaimShown) -> Markup {
     let rows: Vec<Vec<String>> = claim.findings.iter().map(|row| row.to_vec()).collect();
-    format!(
-        "<article class=\"claim\"><h3><span class=\"verdict {}\">{}</span> {}</h3>\n<p class=\"note\">{}</p>\n{}</article>\n",
-        class(claim.verdict),
-        claim.verdict.as_str(),
-        escape(&claim.statement),
-        escape(&claim.criterion),
-        table::plain(&claim.statement, &COLUMNS.map(str::to_owned), &rows)
-    )
+    html! {
+        article.claim {
+            h3 {
+                span class={ "verdict " (class(claim.verdict)) } { (claim.verdict.as_str()) }
+                " " (claim.statement)
+            } "\n"
+            p.note { (claim.criterion) } "\n"
+            (table::plain(&claim.statement, &COLUMNS.map(str::to_owned), &rows))
+        } "\n"
+    }
 }
 
-/// What stands above the findings of a claim.
+/// The headings over the findings of a claim.
 pub(super) const COLUMNS: [&str; 4] = ["comparison", "in", "difference", "as claimed?"];
 
 const fn class(verdict: Verdict) -> &'static str {
@@ -44,7 +47,8 @@ mod tests {
             verdict: Verdict::Contradicted,
             criterion: "always".to_owned(),
             findings: vec![["b - a", "quality", "−1.0 [−2.0, −0.5]", "no"].map(str::to_owned)],
-        }]);
+        }])
+        .into_string();
         assert!(
             html.contains("<span class=\"verdict worse\">does not hold</span> a &lt; b"),
             "{html}"

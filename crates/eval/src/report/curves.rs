@@ -1,14 +1,14 @@
-//! Training curves: one small drawing per logged quantity, all runs overlaid.
+//! Training curves: one small figure per logged quantity, all runs overlaid.
 
 use std::collections::BTreeSet;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::RunCurve;
+use super::document::RunCurve;
 use super::format::{coordinate as at, significant};
 use super::reading::{COLOURS, Reading};
 use super::scale::Axis;
-use crate::html::escape;
 
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 230.0;
@@ -18,9 +18,11 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
 /// Points per drawn line: more cannot be told apart at this width.
 const POINTS: usize = 240;
-/// From this many points on a line is noisy enough to want a smooth one over it.
+/// From this many points on, a line is noisy enough to need a smoothed one over it.
 const SMOOTHED: usize = 40;
-/// Panels behind the fold; a row may carry any number of keys.
+/// Up to this many evaluations each have a dot.
+const DOTTED: usize = 40;
+/// Panels behind the fold; a row may hold any number of keys.
 const FURTHER: usize = 24;
 
 /// The quantities shown first, with their titles. A key's `eval_` twin is drawn into its panel.
@@ -30,11 +32,11 @@ const SHOWN: [(&str, &str); 4] = [
     ("rewards/accuracies", "Reward accuracy"),
     ("rewards/chosen", "Reward of the chosen"),
 ];
-/// Row numbers rather than quantities.
+/// Positions of rows rather than quantities.
 const POSITIONS: [&str; 2] = ["step", "epoch"];
 
 /// The section: a legend, the panels, and the remaining keys behind a fold.
-pub(super) fn curves(runs: &[RunCurve], reading: &Reading<'_>) -> String {
+pub(super) fn curves(runs: &[RunCurve], reading: &Reading<'_>) -> Markup {
     let runs = coloured(runs, reading);
     let keys: BTreeSet<&str> = runs
         .iter()
@@ -48,45 +50,44 @@ pub(super) fn curves(runs: &[RunCurve], reading: &Reading<'_>) -> String {
         .filter(|key| !POSITIONS.contains(key))
         .collect();
     if keys.is_empty() {
-        return "<p class=\"absent\">No training run was given, or none has logged a number.</p>\n"
-            .to_owned();
-    }
-    let mut first = String::new();
-    for (key, title) in SHOWN.iter().filter(|(key, _)| keys.contains(key)) {
-        first += &if *key == "loss" {
-            losses(&runs)
-        } else {
-            panel(&runs, key, title)
+        return html! {
+            p.absent { "No training run was given, or none has logged a number." } "\n"
         };
     }
+    let first = SHOWN.iter().filter(|(key, _)| keys.contains(key));
     let rest: Vec<&str> = keys
         .iter()
         .copied()
         .filter(|key| !SHOWN.iter().any(|(shown, _)| shown == key))
         .take(FURTHER)
         .collect();
-    let further: String = rest.iter().map(|key| panel(&runs, key, key)).collect();
-    let fold = if further.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "<details><summary>All logged quantities ({} more)</summary><div class=\"curves\">{further}</div></details>\n",
-            rest.len()
-        )
-    };
-    format!(
-        "{}<div class=\"curves\">{first}</div>\n{fold}",
-        legend(&runs)
-    )
+    let further: Vec<Markup> = rest
+        .iter()
+        .filter_map(|key| panel(&runs, key, key))
+        .collect();
+    html! {
+        (legend(&runs))
+        div.curves {
+            @for (key, title) in first {
+                @if *key == "loss" { (losses(&runs)) } @else { (panel(&runs, key, title).unwrap_or_default()) }
+            }
+        } "\n"
+        @if !further.is_empty() {
+            details {
+                summary { "All logged quantities (" (rest.len()) " more)" }
+                div.curves { @for panel in &further { (panel) } }
+            } "\n"
+        }
+    }
 }
 
-struct Run<'a> {
+struct ColouredRun<'a> {
     curve: &'a RunCurve,
     colour: usize,
 }
 
-/// A run takes the colour of the system of its name, any other a colour not yet in use.
-fn coloured<'a>(runs: &'a [RunCurve], reading: &Reading<'_>) -> Vec<Run<'a>> {
+/// A run takes the colour of the system with its name; any other run, a colour not yet in use.
+fn coloured<'a>(runs: &'a [RunCurve], reading: &Reading<'_>) -> Vec<ColouredRun<'a>> {
     let of_system = |run: &RunCurve| {
         reading
             .systems()
@@ -100,7 +101,7 @@ fn coloured<'a>(runs: &'a [RunCurve], reading: &Reading<'_>) -> Vec<Run<'a>> {
         .collect::<Vec<_>>();
     runs.iter()
         .enumerate()
-        .map(|(index, curve)| Run {
+        .map(|(index, curve)| ColouredRun {
             curve,
             colour: of_system(curve)
                 .or_else(|| free.pop())
@@ -113,35 +114,32 @@ fn training_key(key: &str) -> &str {
     key.strip_prefix("eval_").unwrap_or(key)
 }
 
-fn legend(runs: &[Run<'_>]) -> String {
-    let names: String = runs
-        .iter()
-        .map(|run| {
-            format!(
-                "<li class=\"s{}\"><span class=\"dot\"></span><bdi>{}</bdi></li>",
-                run.colour,
-                escape(&run.curve.name)
-            )
-        })
-        .collect();
-    format!(
-        "<ul class=\"legend\">{names}<li><span class=\"stroke\"></span>training</li>\
-         <li><span class=\"stroke dotted\"></span>evaluation</li></ul>\n"
-    )
+fn legend(runs: &[ColouredRun<'_>]) -> Markup {
+    html! {
+        ul.legend {
+            @for run in runs {
+                li class={ "s" (run.colour) } { span.dot {} bdi { (run.curve.name) } }
+            }
+            li { span.stroke {} "training" }
+            li { span class="stroke dotted" {} "evaluation" }
+        } "\n"
+    }
 }
 
-/// Losses of different kinds share no scale: language modelling apart from preferences, which are
-/// told by their margins.
-fn losses(runs: &[Run<'_>]) -> String {
-    let (preference, language): (Vec<&Run<'_>>, Vec<&Run<'_>>) =
+/// Losses of different kinds share no scale, so language modelling and preferences, recognisable by
+/// their margins, are plotted apart.
+fn losses(runs: &[ColouredRun<'_>]) -> Markup {
+    let (preference, language): (Vec<&ColouredRun<'_>>, Vec<&ColouredRun<'_>>) =
         runs.iter().partition(|run| has_margins(run.curve));
-    match (language.is_empty(), preference.is_empty()) {
-        (false, false) => {
-            panel_of(&language, "loss", "Loss, language modelling")
-                + &panel_of(&preference, "loss", "Loss, preferences")
-        }
-        _ => panel(runs, "loss", "Loss"),
-    }
+    let panels = if language.is_empty() || preference.is_empty() {
+        [panel(runs, "loss", "Loss"), None]
+    } else {
+        [
+            panel_of(&language, "loss", "Loss, language modelling"),
+            panel_of(&preference, "loss", "Loss, preferences"),
+        ]
+    };
+    html! { @for panel in panels.iter().flatten() { (panel) } }
 }
 
 fn has_margins(run: &RunCurve) -> bool {
@@ -150,11 +148,12 @@ fn has_margins(run: &RunCurve) -> bool {
     })
 }
 
-fn panel(runs: &[Run<'_>], key: &str, title: &str) -> String {
+/// A quantity's figure; `None` where no run has logged it.
+fn panel(runs: &[ColouredRun<'_>], key: &str, title: &str) -> Option<Markup> {
     panel_of(&runs.iter().collect::<Vec<_>>(), key, title)
 }
 
-fn panel_of(runs: &[&Run<'_>], key: &str, title: &str) -> String {
+fn panel_of(runs: &[&ColouredRun<'_>], key: &str, title: &str) -> Option<Markup> {
     let evaluation = format!("eval_{key}");
     let lines: Vec<(usize, &str, Series, Series)> = runs
         .iter()
@@ -173,32 +172,10 @@ fn panel_of(runs: &[&Run<'_>], key: &str, title: &str) -> String {
             .iter()
             .flat_map(|(_, _, trained, evaluated)| trained.iter().chain(evaluated))
     };
-    let (Some(x_axis), Some(y_axis)) = (
-        Axis::covering(points().map(|point| point.0), 4),
-        Axis::covering(points().map(|point| point.1), 4),
-    ) else {
-        return String::new();
+    let frame = Frame {
+        x_axis: Axis::covering(points().map(|point| point.0), 4)?,
+        y_axis: Axis::covering(points().map(|point| point.1), 4)?,
     };
-    let frame = Frame { x_axis, y_axis };
-    let mut svg = frame.grid();
-    for (colour, _, trained, evaluated) in &lines {
-        svg += &format!("<g class=\"s{colour}\">");
-        if trained.len() >= SMOOTHED {
-            svg += &frame.line("raw", trained);
-            svg += &frame.line("line", &smoothed(trained));
-        } else {
-            svg += &frame.line("line", trained);
-        }
-        svg += &frame.line("line dotted", evaluated);
-        for &(step, value) in evaluated.iter().filter(|_| evaluated.len() <= 40) {
-            svg += &format!(
-                "<circle cx=\"{}\" cy=\"{}\" r=\"2.5\"/>",
-                at(frame.x(step)),
-                at(frame.y(value))
-            );
-        }
-        svg += "</g>";
-    }
     let spoken: Vec<String> = lines
         .iter()
         .filter_map(|(_, name, trained, evaluated)| {
@@ -215,11 +192,28 @@ fn panel_of(runs: &[&Run<'_>], key: &str, title: &str) -> String {
             ))
         })
         .collect();
-    format!(
-        "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{svg}</svg></figure>\n",
-        escape(title),
-        escape(&format!("{title} over steps. {}", spoken.join("; ")))
-    )
+    let label = format!("{title} over steps. {}", spoken.join("; "));
+    Some(html! {
+        figure {
+            figcaption { (title) }
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
+                (frame.grid())
+                @for (colour, _, trained, evaluated) in &lines {
+                    g class={ "s" (colour) } {
+                        @if trained.len() >= SMOOTHED {
+                            (frame.line("raw", trained)) (frame.line("line", &smoothed(trained)))
+                        } @else {
+                            (frame.line("line", trained))
+                        }
+                        (frame.line("line dotted", evaluated))
+                        @for &(step, value) in evaluated.iter().filter(|_| evaluated.len() <= DOTTED) {
+                            circle cx=(at(frame.x(step))) cy=(at(frame.y(value))) r="2.5" {}
+                        }
+                    }
+                }
+            }
+        } "\n"
+    })
 }
 
 struct Frame {
@@ -236,47 +230,34 @@ impl Frame {
         self.y_axis.place(value, BOTTOM, TOP)
     }
 
-    fn grid(&self) -> String {
-        let mut svg = String::new();
-        for &tick in &self.y_axis.ticks {
-            let y = self.y(tick);
-            svg += &format!(
-                "<path class=\"grid\" d=\"M{LEFT} {}H{RIGHT}\"/><text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-                at(y),
-                LEFT - 6.0,
-                at(y + 4.0),
-                self.y_axis.label(tick)
-            );
+    fn grid(&self) -> Markup {
+        html! {
+            @for &tick in &self.y_axis.ticks {
+                @let y = self.y(tick);
+                path class="grid" d={ "M" (LEFT) " " (at(y)) "H" (RIGHT) } {}
+                text class="tick" x=(LEFT - 6.0) y=(at(y + 4.0)) text-anchor="end" { (self.y_axis.label(tick)) }
+            }
+            @for &tick in &self.x_axis.ticks {
+                text class="tick" x=(at(self.x(tick))) y=(BOTTOM + 16.0) text-anchor="middle" {
+                    (self.x_axis.label(tick))
+                }
+            }
+            text class="axis" x=(RIGHT) y=(HEIGHT - 4.0) text-anchor="end" { "step →" }
         }
-        for &tick in &self.x_axis.ticks {
-            svg += &format!(
-                "<text class=\"tick\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                at(self.x(tick)),
-                BOTTOM + 16.0,
-                self.x_axis.label(tick)
-            );
-        }
-        svg + &format!(
-            "<text class=\"axis\" x=\"{RIGHT}\" y=\"{}\" text-anchor=\"end\">step →</text>",
-            HEIGHT - 4.0
-        )
     }
 
-    fn line(&self, class: &str, points: &[(f64, f64)]) -> String {
-        if points.is_empty() {
-            return String::new();
-        }
+    fn line(&self, class: &str, points: &[(f64, f64)]) -> Markup {
         let path: Vec<String> = points
             .iter()
             .map(|&(step, value)| format!("{} {}", at(self.x(step)), at(self.y(value))))
             .collect();
-        format!("<path class=\"{class}\" d=\"M{}\"/>", path.join("L"))
+        html! { @if !path.is_empty() { path class=(class) d={ "M" (path.join("L")) } {} } }
     }
 }
 
 type Series = Vec<(f64, f64)>;
 
-/// A key's values by step, thinned to what the drawing can show by averaging neighbours.
+/// A key's values by step, thinned by averaging neighbours to what the figure can show.
 fn series(run: &RunCurve, key: &str) -> Series {
     let mut points = Series::new();
     for (index, row) in run.rows.iter().enumerate() {
@@ -289,7 +270,7 @@ fn series(run: &RunCurve, key: &str) -> Series {
         };
         let next = points.last().map_or(index as f64, |last| last.0 + 1.0);
         let step = row.get("step").and_then(Value::as_f64).unwrap_or(next);
-        // A resumed run logs again what came after its last checkpoint: the later rows count.
+        // A resumed run repeats the steps after its last checkpoint: the later rows count.
         while points.last().is_some_and(|last| last.0 >= step) {
             points.pop();
         }
@@ -313,7 +294,7 @@ fn smoothed(points: &[(f64, f64)]) -> Series {
     let reach = (points.len() / 20).max(2);
     (0..points.len())
         .map(|index| {
-            // Cut off at the ends rather than narrowed: a narrow window there would be all noise.
+            // Truncated at the ends rather than narrowed: a narrow window would be all noise.
             let window =
                 &points[index.saturating_sub(reach)..(index + reach + 1).min(points.len())];
             (
@@ -345,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_numbers_are_passed_over() {
+    fn non_numeric_values_are_skipped() {
         let rows = vec![
             json!({"step": 1, "loss": "NaN"}),
             json!({"step": 2, "loss": null}),

@@ -1,23 +1,25 @@
 //! Diversity at equal quality: whether a gain is more than hotter sampling.
 
+use maud::Markup;
+
+use super::document::{Block, Section};
 use super::format::{fixed, p_value, signed, signed_interval};
 use super::reading::Reading;
 use super::section;
-use super::{Block, Section};
 use crate::evaluation::EqualQuality;
 
 const COLUMNS: [&str; 7] = [
     "model",
     "diversity",
     "at quality",
-    "its own",
-    "of the other",
+    "its diversity",
+    "the other’s",
     "difference",
     "p",
 ];
 
-/// A table of the differences; nothing where no settings were compared.
-pub(super) fn section(reading: &Reading<'_>) -> Option<String> {
+/// A table of the differences; `None` where no settings were compared.
+pub(super) fn section(reading: &Reading<'_>) -> Option<Markup> {
     let evaluation = reading.evaluation;
     let first = evaluation.equal_quality.first()?;
     let label = |name: &str| {
@@ -44,9 +46,9 @@ pub(super) fn section(reading: &Reading<'_>) -> Option<String> {
         ]
     };
     let text = format!(
-        "Each model was measured at several sampling settings. Hotter sampling moves a model along its own line in the planes \
-         above; a better model has another line. The table compares the lines with that of {} at five qualities that both reach, \
-         and on average: linear between settings, with 95 % bootstrap intervals over prompts.",
+        "Each model was measured at several sampling settings. A higher temperature moves a model along its own line in the \
+         plots above; a better model has a different line. The table compares each line with that of {} at five qualities that \
+         both reach, and on average: interpolated between settings, with 95 % bootstrap intervals over prompts.",
         first.baseline
     );
     let section = Section {

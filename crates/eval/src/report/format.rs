@@ -1,10 +1,10 @@
-//! Numbers and text as the report writes them: one place decides on digits, signs and escapes.
+//! Numbers and text as the report writes them: digits, signs and spacing are decided here.
 
-/// What stands where a number is missing or not finite.
+/// Stands in for a number that is missing or not finite.
 pub(super) const MISSING: &str = "–";
 
-/// How many decimals show a quantity whose interval is `spread` wide: two digits of the half width,
-/// one where that digit says enough (from 35 on).
+/// The decimals for a quantity whose interval is `spread` wide: two significant digits of the half
+/// width, one where it starts with 35 or more.
 pub(super) fn decimals_for(spread: f64) -> usize {
     let half = spread.abs() / 2.0;
     if !half.is_finite() || half < 1e-9 {
@@ -13,7 +13,7 @@ pub(super) fn decimals_for(spread: f64) -> usize {
     (-(half / 3.5).log10().floor()).clamp(0.0, 4.0) as usize
 }
 
-/// A number with a fixed count of decimals, a true minus sign and no negative zero.
+/// A number with fixed decimals, a true minus sign and no negative zero.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return MISSING.to_owned();
@@ -27,7 +27,7 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A difference: always with its sign, except for zero.
+/// A difference: always signed, except for zero.
 pub(super) fn signed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     let is_positive =
@@ -59,7 +59,7 @@ pub(super) fn signed_interval(low: f64, high: f64, decimals: usize) -> String {
     format!("[{}, {}]", signed(low, decimals), signed(high, decimals))
 }
 
-/// A p-value; three decimals are all that a bootstrap supports.
+/// A p-value; a bootstrap supports no more than three decimals.
 pub(super) fn p_value(p: f64) -> String {
     if !p.is_finite() {
         return format!("p {MISSING}");
@@ -93,7 +93,8 @@ pub(super) fn counted(number: usize, one: &str) -> String {
     )
 }
 
-/// A logged value of unknown size: four significant digits, powers of ten where they read better.
+/// A logged value of unknown magnitude: four significant digits, powers of ten where they read
+/// better.
 pub(super) fn significant(value: f64) -> String {
     if !value.is_finite() {
         return MISSING.to_owned();
@@ -120,7 +121,7 @@ pub(super) fn significant(value: f64) -> String {
     trimmed(fixed(value, decimals))
 }
 
-/// A coordinate in a drawing: a tenth of a unit is below what the eye sees.
+/// A coordinate in a drawing: a tenth of a unit is finer than the eye can see.
 pub(super) fn coordinate(value: f64) -> String {
     if !value.is_finite() {
         return "0".to_owned();
@@ -129,7 +130,7 @@ pub(super) fn coordinate(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text }
 }
 
-/// A text cut to at most `limit` characters at a word's end, and whether it was cut.
+/// A text cut to at most `limit` characters at the end of a word, and whether it was cut.
 pub(super) fn clipped(text: &str, limit: usize) -> (&str, bool) {
     let Some((end, _)) = text.char_indices().nth(limit) else {
         return (text, false);

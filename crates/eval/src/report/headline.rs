@@ -1,96 +1,104 @@
-//! The finding in one sentence per system, written from the numbers and no surer than they are.
+//! The finding in one sentence per system, derived from the numbers and no more certain than they
+//! are.
+
+use maud::{Markup, html};
 
 use super::format::{
     decimals_for, fixed, interval as bracket, percent, signed, signed_interval, signed_percent,
 };
-use super::reading::{self, Reading};
+use super::reading::{self, Reading, certain};
 use crate::evaluation::{Better, Difference, MetricInfo, System};
-use crate::html::escape;
 
-/// Sentences under the first; more would be a table without columns.
+/// Sentences below the first; more would be a table without columns.
 const FURTHER: usize = 4;
 
-/// The headline's HTML: a sentence about the last system, and smaller ones about the others.
+/// A large sentence about the last system, and smaller ones about the others.
 ///
-/// The last, because systems are given in the order of the story: where it began, what it is
-/// compared with, what it is about.
-pub(super) fn headline(reading: &Reading<'_>) -> String {
-    claims(reading) + &left_out(reading.systems())
+/// The last, because systems are given in the order of the story: the starting point, what is
+/// compared against, and the system of interest.
+pub(super) fn headline(reading: &Reading<'_>) -> Markup {
+    html! {
+        (claims(reading))
+        @for system in reading.systems() {
+            @if let Some(note) = system.left_out() {
+                p.further { b { (name(&system.name)) } ": " (note) "." } "\n"
+            }
+        }
+    }
 }
 
-/// What was left out of the numbers above.
-fn left_out(systems: &[System]) -> String {
-    let notes = systems.iter().filter_map(|system| {
-        let note = system.left_out()?;
-        Some(format!(
-            "<p class=\"further\"><b>{}</b>: {}.</p>\n",
-            name(&system.name),
-            escape(&note)
-        ))
-    });
-    notes.collect()
-}
-
-fn claims(reading: &Reading<'_>) -> String {
+fn claims(reading: &Reading<'_>) -> Markup {
     let Some(baseline) = reading
         .baseline
         .and_then(|name| reading.systems().iter().find(|s| s.name == name))
     else {
         return alone(reading);
     };
-    let mut claims: Vec<String> = reading
+    let claims: Vec<Markup> = reading
         .systems()
         .iter()
         .rev()
         .filter(|system| system.name != baseline.name)
         .filter_map(|system| claim(reading, system, baseline))
         .collect();
-    if claims.is_empty() {
+    let Some((first, others)) = claims.split_first() else {
         return alone(reading);
+    };
+    html! {
+        p.headline { (first) } "\n"
+        @for other in others.iter().take(FURTHER) { p.further { (other) } "\n" }
+        @if others.len() > FURTHER {
+            p.further { "The other systems are in the table." } "\n"
+        }
     }
-    let first = claims.remove(0);
-    let mut html = format!("<p class=\"headline\">{first}</p>\n");
-    for other in claims.iter().take(FURTHER) {
-        html += &format!("<p class=\"further\">{other}</p>\n");
-    }
-    if claims.len() > FURTHER {
-        html += "<p class=\"further\">The other systems are in the table.</p>\n";
-    }
-    html
 }
 
 /// With nothing to compare with, the numbers themselves.
-fn alone(reading: &Reading<'_>) -> String {
+fn alone(reading: &Reading<'_>) -> Markup {
     let known = [reading.semantic(), reading.style(), reading.quality()];
-    let sentences: Vec<String> = reading
+    let sentences: Vec<Markup> = reading
         .systems()
         .iter()
         .filter_map(|system| {
-            let parts: Vec<String> = known
+            let values: Vec<Markup> = known
                 .iter()
                 .flatten()
                 .filter_map(|metric| {
                     let value = reading::interval(system, &metric.name)?;
                     let decimals = decimals_for(value.high - value.low);
-                    Some(format!(
-                        "{} {} {}",
-                        escape(&metric.label.to_lowercase()),
-                        fixed(value.mean, decimals),
-                        light(&bracket(value.low, value.high, decimals))
-                    ))
+                    Some(html! {
+                        (metric.label.to_lowercase()) " " (fixed(value.mean, decimals)) " "
+                        (light(&bracket(value.low, value.high, decimals)))
+                    })
                 })
                 .collect();
-            (!parts.is_empty())
-                .then(|| format!("<b>{}</b>: {}.", name(&system.name), parts.join(", ")))
+            (!values.is_empty()).then(|| {
+                html! { b { (name(&system.name)) } ": " (joined(&values, &html! { ", " })) "." }
+            })
         })
         .collect();
-    if sentences.is_empty() {
-        return "<p class=\"headline\">This evaluation holds no measured system.</p>\n".to_owned();
+    html! {
+        p.headline {
+            @if sentences.is_empty() {
+                "This evaluation contains no measured system."
+            } @else {
+                (joined(&sentences, &html! { br; }))
+            }
+        } "\n"
     }
-    format!("<p class=\"headline\">{}</p>\n", sentences.join("<br>"))
 }
 
-fn claim(reading: &Reading<'_>, system: &System, baseline: &System) -> Option<String> {
+/// The items with `separator` between them.
+fn joined(items: &[Markup], separator: &Markup) -> Markup {
+    html! {
+        @for (index, item) in items.iter().enumerate() {
+            @if index > 0 { (separator) }
+            (item)
+        }
+    }
+}
+
+fn claim(reading: &Reading<'_>, system: &System, baseline: &System) -> Option<Markup> {
     let found = |metric: Option<&MetricInfo>| {
         metric.and_then(|metric| reading.difference(&system.name, &metric.name))
     };
@@ -100,19 +108,21 @@ fn claim(reading: &Reading<'_>, system: &System, baseline: &System) -> Option<St
         .zip(reading.quality())
         .map(|(difference, metric)| quality(difference, metric));
     let diverse = match (semantic, style) {
-        (Some(semantic), Some(style)) => Some(both(semantic, style)),
+        (Some(semantic), Some(style)) => Some(both(&semantic, &style)),
         (Some(one), None) | (None, Some(one)) => Some(one.sentence()),
         (None, None) => None,
     };
     let (system, baseline) = (possessive(&system.name), possessive(&baseline.name));
     match (diverse, quality) {
-        (Some(diverse), Some(quality)) => Some(format!(
-            "{system} responses are {diverse} than {baseline}; {quality}."
-        )),
-        (Some(diverse), None) => Some(format!(
-            "{system} responses are {diverse} than {baseline}. Quality was not measured."
-        )),
-        (None, Some(quality)) => Some(format!("{system} responses against {baseline}: {quality}.")),
+        (Some(diverse), Some(quality)) => Some(html! {
+            (system) " responses are " (diverse) " than " (baseline) "; " (quality) "."
+        }),
+        (Some(diverse), None) => Some(html! {
+            (system) " responses are " (diverse) " than " (baseline) ". Quality was not measured."
+        }),
+        (None, Some(quality)) => Some(html! {
+            (system) " responses against " (baseline) ": " (quality) "."
+        }),
         (None, None) => None,
     }
 }
@@ -127,52 +137,47 @@ struct Diversity {
 }
 
 impl Diversity {
-    fn sentence(&self) -> String {
+    fn sentence(&self) -> Markup {
         match self.direction {
-            Some(direction) => {
-                format!(
-                    "<b>{} {direction} diverse in {}</b> {}",
-                    self.size,
-                    self.kind,
-                    light(&self.between)
-                )
-            }
-            None => format!(
-                "not measurably more or less diverse in {} {}",
-                self.kind,
-                light(&format!("({} {})", self.size, self.between))
-            ),
+            Some(direction) => html! {
+                b { (self.size) " " (direction) " diverse in " (self.kind) } " " (light(&self.between))
+            },
+            None => html! {
+                "not measurably more or less diverse in " (self.kind) " " (self.unsure())
+            },
         }
     }
-}
 
-fn both(semantic: Diversity, style: Diversity) -> String {
-    match (semantic.direction, style.direction) {
-        (None, None) => format!(
-            "not measurably more or less diverse in meaning {} or in style {}",
-            light(&format!("({} {})", semantic.size, semantic.between)),
-            light(&format!("({} {})", style.size, style.between))
-        ),
-        (Some(one), Some(other)) if one == other => format!(
-            "<b>{} {one} diverse in meaning</b> {} <b>and {} {one} diverse in style</b> {}",
-            semantic.size,
-            light(&semantic.between),
-            style.size,
-            light(&style.between)
-        ),
-        (Some(_), Some(_)) => format!("{} but {}", semantic.sentence(), style.sentence()),
-        _ => format!("{} and {}", semantic.sentence(), style.sentence()),
+    /// The numbers of a difference that is not established.
+    fn unsure(&self) -> Markup {
+        light(&format!("({} {})", self.size, self.between))
     }
 }
 
-/// The difference as a share of the baseline's mean, or as it is when that mean is no measure.
+fn both(semantic: &Diversity, style: &Diversity) -> Markup {
+    match (semantic.direction, style.direction) {
+        (None, None) => html! {
+            "not measurably more or less diverse in meaning " (semantic.unsure())
+            " or in style " (style.unsure())
+        },
+        (Some(one), Some(other)) if one == other => html! {
+            b { (semantic.size) " " (one) " diverse in meaning" } " " (light(&semantic.between)) " "
+            b { "and " (style.size) " " (one) " diverse in style" } " " (light(&style.between))
+        },
+        (Some(_), Some(_)) => html! { (semantic.sentence()) " but " (style.sentence()) },
+        _ => html! { (semantic.sentence()) " and " (style.sentence()) },
+    }
+}
+
+/// The difference as a share of the baseline's mean, or as it is where that mean is too small to
+/// divide by.
 fn diversity(difference: &Difference, baseline: &System, kind: &'static str) -> Diversity {
     let direction = certain(difference).map(|positive| if positive { "more" } else { "less" });
     let scale =
         reading::interval(baseline, &difference.metric).map_or(0.0, |interval| interval.mean);
     if scale > 1e-6 {
         let share = |value: f64| value / scale;
-        // A certain difference must not show an end that is rounded to nothing.
+        // The interval of an established difference must not show an end rounded to zero.
         let nearest = share(difference.low.abs().min(difference.high.abs()));
         let decimals = usize::from(
             share(difference.high - difference.low) < 0.02
@@ -183,7 +188,7 @@ fn diversity(difference: &Difference, baseline: &System, kind: &'static str) -> 
         } else {
             signed_percent(share(difference.mean), decimals)
         };
-        // A system that is less diverse is said to be "X % less", so its interval is turned too.
+        // A less diverse system is "X % less diverse", so the signs of its interval flip too.
         let (low, high) = if direction == Some("less") {
             (-difference.high, -difference.low)
         } else {
@@ -214,53 +219,38 @@ fn diversity(difference: &Difference, baseline: &System, kind: &'static str) -> 
     }
 }
 
-fn quality(difference: &Difference, metric: &MetricInfo) -> String {
+fn quality(difference: &Difference, metric: &MetricInfo) -> Markup {
     let decimals = decimals_for(difference.high - difference.low);
     let between = light(&signed_interval(difference.low, difference.high, decimals));
     let size = signed(difference.mean, decimals);
-    match certain(difference) {
-        None => format!("no difference in quality is established, {size} {between}"),
-        Some(positive) => {
-            let better = match metric.better {
-                Better::Higher => positive,
-                Better::Lower => !positive,
-                Better::Neither => return format!("quality differs by {size} {between}"),
-            };
-            let word = if better { "better" } else { "worse" };
-            // "Worse by 0.2" has already said the sign.
-            let (low, high) = if positive {
-                (difference.low, difference.high)
-            } else {
-                (-difference.high, -difference.low)
-            };
-            let between = light(&bracket(low, high, decimals));
-            format!(
-                "<b>quality is {word}</b> by {} {between}",
-                fixed(difference.mean.abs(), decimals)
-            )
-        }
-    }
-}
-
-/// The difference's sign when its interval leaves zero out.
-pub(super) fn certain(difference: &Difference) -> Option<bool> {
-    if difference.low > 0.0 {
-        Some(true)
-    } else if difference.high < 0.0 {
-        Some(false)
+    let Some(positive) = certain(difference) else {
+        return html! { "no difference in quality is established, " (size) " " (between) };
+    };
+    let better = match metric.better {
+        Better::Higher => positive,
+        Better::Lower => !positive,
+        Better::Neither => return html! { "quality differs by " (size) " " (between) },
+    };
+    // "Worse by 0.2" already states the sign.
+    let (low, high) = if positive {
+        (difference.low, difference.high)
     } else {
-        None
+        (-difference.high, -difference.low)
+    };
+    html! {
+        b { "quality is " @if better { "better" } @else { "worse" } }
+        " by " (fixed(difference.mean.abs(), decimals)) " " (light(&bracket(low, high, decimals)))
     }
 }
 
-fn name(name: &str) -> String {
-    format!("<bdi>{}</bdi>", escape(name))
+fn name(name: &str) -> Markup {
+    html! { bdi { (name) } }
 }
 
-fn possessive(system: &str) -> String {
-    format!("{}’s", name(system))
+fn possessive(system: &str) -> Markup {
+    html! { (name(system)) "’s" }
 }
 
-fn light(text: &str) -> String {
-    format!("<span class=\"interval\">{text}</span>")
+fn light(text: &str) -> Markup {
+    html! { span.interval { (text) } }
 }

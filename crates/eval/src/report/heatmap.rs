@@ -1,24 +1,26 @@
 //! The pairwise distances among one system's responses to one prompt, as a heat map.
 
-use super::format::{coordinate, fixed};
-use crate::html::escape;
+use maud::{Markup, html};
 
-/// Side of a cell in drawing units; the script draws with the same number.
+use super::format::{coordinate, fixed};
+
+/// Side of a cell in drawing units; the script uses the same.
 const CELL: usize = 20;
-/// Room for the responses' numbers above and beside the cells; the same in the script.
+/// Room for the responses' numbers above and beside the cells; the script uses the same.
 const MARGIN: usize = 12;
-/// Up to this many responses each cell shows its number; the script keeps to it too.
+/// Up to this many responses each cell shows its number; the script uses the same.
 const NUMBERED: usize = 6;
 
-/// Distances as they travel to the page: the upper triangle, row by row, in thousandths. The
-/// matrix is symmetric, its diagonal zero, and nobody sees a ten-thousandth of a shade.
+/// Distances as the page holds them: the upper triangle, row by row, in thousandths. The matrix is
+/// symmetric with a zero diagonal, and finer shades cannot be told apart.
 pub(super) struct Triangle {
     size: usize,
     pub(super) thousandths: Vec<u32>,
 }
 
 impl Triangle {
-    /// The triangle of the first `limit` responses; `None` when there is no pair, or no square.
+    /// The triangle of the first `limit` responses; `None` without a pair, or if the matrix is not
+    /// square.
     pub(super) fn new<T: Copy + Into<f64>>(matrix: &[Vec<T>], limit: usize) -> Option<Self> {
         if matrix.iter().any(|row| row.len() != matrix.len()) {
             return None;
@@ -75,8 +77,8 @@ fn written(thousandths: u32) -> String {
     fixed(f64::from(thousandths) / 1000.0, 2)
 }
 
-/// The scale's dark end for a kind: the largest distance on the page, rounded up, so that maps of
-/// different systems and prompts can be compared by eye.
+/// The dark end of a kind's scale: the largest distance on the page, rounded up, so that maps of
+/// different systems and prompts are comparable by eye.
 pub(super) fn darkest<'a>(triangles: impl Iterator<Item = &'a Triangle>) -> u32 {
     let largest = triangles
         .flat_map(|triangle| &triangle.thousandths)
@@ -86,72 +88,57 @@ pub(super) fn darkest<'a>(triangles: impl Iterator<Item = &'a Triangle>) -> u32 
     largest.div_ceil(100).max(1) * 100
 }
 
-/// The map as HTML. The script replaces it by one that can be walked with the arrow keys.
-pub(super) fn map(triangle: &Triangle, system: &str, kind: &str, darkest: u32) -> String {
-    let mut cells = String::new();
-    let mut numbers = String::new();
-    for row in 0..triangle.size {
-        let middle = coordinate((row as f64 + 0.5) * CELL as f64);
-        let below = coordinate((row as f64 + 0.62) * CELL as f64);
-        numbers += &format!(
-            "<text class=\"index\" x=\"{middle}\" y=\"-4\">{index}</text><text class=\"index\" x=\"-7\" y=\"{below}\">{index}</text>",
-            index = row + 1
-        );
-        for column in 0..triangle.size {
-            let (x, y) = (column * CELL, row * CELL);
-            let place = format!("x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\"");
-            let Some(distance) = triangle.get(row, column) else {
-                cells += &format!("<rect class=\"self\" {place}/>");
-                continue;
-            };
-            let shade = (f64::from(distance) / f64::from(darkest.max(1))).min(1.0);
-            cells += &format!("<rect {place} fill-opacity=\"{shade:.2}\"/>");
-            if triangle.size <= NUMBERED {
-                numbers += &format!(
-                    "<text x=\"{}\" y=\"{}\"{}>{}</text>",
-                    x + CELL / 2,
-                    coordinate(y as f64 + CELL as f64 * 0.6),
-                    if shade > 0.5 {
-                        " class=\"on-dark\""
-                    } else {
-                        ""
-                    },
-                    written(distance)
-                );
-            }
-        }
-    }
+/// The map as HTML. The script replaces it by one that is navigable with the arrow keys.
+pub(super) fn map(triangle: &Triangle, system: &str, kind: &str, darkest: u32) -> Markup {
+    let rows = 0..triangle.size;
+    let shade = |distance: u32| (f64::from(distance) / f64::from(darkest.max(1))).min(1.0);
     let side = triangle.size * CELL + MARGIN;
     let label = format!(
         "{kind} distances among {system}’s {} responses",
         triangle.size
     );
-    format!(
-        "<div class=\"heat\" role=\"group\" aria-label=\"{}\">\
-         <svg viewBox=\"-{MARGIN} -{MARGIN} {side} {side}\" aria-hidden=\"true\">{cells}{numbers}</svg></div>\
-         <p class=\"readout\">{}</p>",
-        escape(&label),
-        triangle.summary()
-    )
+    html! {
+        div.heat role="group" aria-label=(label) {
+            svg viewBox={ "-" (MARGIN) " -" (MARGIN) " " (side) " " (side) } aria-hidden="true" {
+                @for row in rows.clone() {
+                    @for column in rows.clone() {
+                        @let distance = triangle.get(row, column);
+                        rect class=[distance.is_none().then_some("self")]
+                            x=(column * CELL) y=(row * CELL) width=(CELL) height=(CELL)
+                            fill-opacity=[distance.map(|it| format!("{:.2}", shade(it)))] {}
+                    }
+                }
+                @for row in rows.clone() {
+                    text class="index" x=(coordinate((row as f64 + 0.5) * CELL as f64)) y="-4" { (row + 1) }
+                    text class="index" x="-7" y=(coordinate((row as f64 + 0.62) * CELL as f64)) { (row + 1) }
+                    @for column in rows.clone().filter(|_| triangle.size <= NUMBERED) {
+                        @if let Some(distance) = triangle.get(row, column) {
+                            text x=(column * CELL + CELL / 2)
+                                y=(coordinate((row * CELL) as f64 + CELL as f64 * 0.6))
+                                class=[(shade(distance) > 0.5).then_some("on-dark")] { (written(distance)) }
+                        }
+                    }
+                }
+            }
+        }
+        p.readout { (triangle.summary()) }
+    }
 }
 
-/// The legend: the shades from the same to the farthest apart.
-pub(super) fn legend(darkest: u32) -> String {
-    let steps: String = (0..=10)
-        .map(|step| {
-            let opacity = f64::from(step) / 10.0;
-            format!(
-                "<rect x=\"{}\" y=\"0\" width=\"12\" height=\"10\" fill-opacity=\"{opacity:.1}\"/>",
-                step * 12
-            )
-        })
-        .collect();
-    format!(
-        "<p class=\"shades\"><span>Distance between two responses: 0, the same</span> \
-         <svg viewBox=\"0 0 132 10\" width=\"132\" height=\"10\" aria-hidden=\"true\">{steps}</svg> \
-         <span><span id=\"darkest\">{}</span>, far apart</span></p>",
-        fixed(f64::from(darkest) / 1000.0, 1)
-    )
+/// The legend: the shades from identical to farthest apart.
+pub(super) fn legend(darkest: u32) -> Markup {
+    html! {
+        p.shades {
+            span { "Distance between two responses: 0, the same" } " "
+            svg viewBox="0 0 132 10" width="132" height="10" aria-hidden="true" {
+                @for step in 0..=10 {
+                    rect x=(step * 12) y="0" width="12" height="10"
+                        fill-opacity=(format!("{:.1}", f64::from(step) / 10.0)) {}
+                }
+            } " "
+            span { span id="darkest" { (fixed(f64::from(darkest) / 1000.0, 1)) } ", far apart" }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -178,12 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn odd_matrices_are_passed_over() {
+    fn malformed_matrices_are_skipped() {
         assert!(Triangle::new(&[vec![0.0]], 16).is_none());
         assert!(Triangle::new(&[vec![0.0, 1.0], vec![1.0]], 16).is_none());
         assert!(Triangle::new::<f64>(&[], 16).is_none());
         let hole = Triangle::new(&[vec![0.0, f64::NAN], vec![f64::NAN, 0.0]], 16).unwrap();
-        assert!(!map(&hole, "a", "semantic", 0).contains("NaN"));
+        let drawn = map(&hole, "a", "semantic", 0).into_string();
+        assert!(!drawn.contains("NaN"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! How the distances between a prompt's responses are spread: a stepped outline per system over its
-//! interval.
+//! The distribution of distances between a prompt's responses: a stepped outline per system over
+//! its interval.
+
+use maud::{Markup, html};
 
 use super::format::{coordinate as at, fixed, percent};
 use super::reading::Reading;
 use super::scale::Axis;
 use crate::evaluation::{Histogram, Interval};
-use crate::html::escape;
 
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 260.0;
@@ -14,32 +15,30 @@ const RIGHT: f64 = WIDTH - 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = HEIGHT - 46.0;
 
-/// One figure per kind of embedder; `None` when the evaluation keeps no histogram.
-pub(super) fn histograms(reading: &Reading<'_>) -> Option<String> {
-    let figures: String = ["semantic", "style"]
+/// One figure per kind of embedder; `None` where the evaluation holds no histogram.
+pub(super) fn histograms(reading: &Reading<'_>) -> Option<Markup> {
+    let figures: Vec<Markup> = ["semantic", "style"]
         .iter()
         .filter_map(|kind| figure(reading, kind))
         .collect();
     if figures.is_empty() {
         return None;
     }
-    let legend: String = reading
-        .systems()
-        .iter()
-        .map(|system| {
-            format!(
-                "<li class=\"s{}\"><span class=\"dot\"></span><bdi>{}</bdi></li>",
-                reading.colour(&system.name),
-                escape(&system.name)
-            )
-        })
-        .collect();
-    Some(format!(
-        "<ul class=\"legend\">{legend}</ul>\n<div class=\"planes\">{figures}</div>\n\
-         <p class=\"note\">The share of a prompt’s pairs of responses at each distance, averaged over prompts; bands are \
-         95\u{202f}% bootstrap intervals. Repeats stand in the first bin. One hump: all responses are about equally far \
-         apart. Two: they fall into groups.</p>\n"
-    ))
+    Some(html! {
+        ul.legend {
+            @for system in reading.systems() {
+                li class={ "s" (reading.colour(&system.name)) } {
+                    span.dot {} bdi { (system.name) }
+                }
+            }
+        } "\n"
+        div.planes { @for figure in &figures { (figure) } } "\n"
+        p.note {
+            "The share of a prompt’s pairs of responses at each distance, averaged over prompts; bands are \
+             95\u{202f}% bootstrap intervals. Exact repeats are in the first bin. One peak: all responses are about equally far \
+             apart. Two peaks: they form clusters."
+        } "\n"
+    })
 }
 
 /// A system's histogram with its name and colour.
@@ -49,7 +48,7 @@ struct Outline<'a> {
     histogram: &'a Histogram,
 }
 
-fn figure(reading: &Reading<'_>, kind: &str) -> Option<String> {
+fn figure(reading: &Reading<'_>, kind: &str) -> Option<Markup> {
     let outlines: Vec<Outline<'_>> = reading
         .systems()
         .iter()
@@ -72,25 +71,32 @@ fn figure(reading: &Reading<'_>, kind: &str) -> Option<String> {
         Axis::between(0.0, last, 6),
         Axis::between(0.0, highest * 1.04, 4),
     );
-    let mut svg = grid(&x_axis, &y_axis, kind);
-    for outline in &outlines {
-        let path = |pick: fn(&Interval) -> f64| steps(outline.histogram, &x_axis, &y_axis, pick);
-        let (low, high) = (path(|bin| bin.low), path(|bin| bin.high));
-        svg += &format!(
-            "<g class=\"s{}\"><path class=\"band\" fill-rule=\"evenodd\" d=\"{high}Z{low}Z\"/><path class=\"line\" d=\"{}\"/></g>",
-            outline.colour,
-            path(|bin| bin.mean)
-        );
-    }
+    let path = |outline: &Outline<'_>, pick: fn(&Interval) -> f64| {
+        steps(outline.histogram, &x_axis, &y_axis, pick)
+    };
+    let band = |outline: &Outline<'_>| {
+        let (low, high) = (path(outline, |bin| bin.low), path(outline, |bin| bin.high));
+        format!("{high}Z{low}Z")
+    };
     let spoken: Vec<String> = outlines.iter().filter_map(summary).collect();
-    Some(format!(
-        "<figure><figcaption>{} distances</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{svg}</svg></figure>\n",
-        if kind == "style" { "Style" } else { "Semantic" },
-        escape(&spoken.join(". "))
-    ))
+    Some(html! {
+        figure {
+            figcaption { @if kind == "style" { "Style" } @else { "Semantic" } " distances" }
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(spoken.join(". ")) {
+                (grid(&x_axis, &y_axis, kind))
+                @for outline in &outlines {
+                    g class={ "s" (outline.colour) } {
+                        path class="band" fill-rule="evenodd" d=(band(outline)) {}
+                        path class="line" d=(path(outline, |bin| bin.mean)) {}
+                    }
+                }
+            }
+        } "\n"
+    })
 }
 
-/// Files come from anywhere: a width of nothing, or shares that are no numbers, are not drawn.
+/// Evaluations are files from anywhere: a histogram without width, or with values that are not
+/// shares, is not drawn.
 fn is_drawable(histogram: &Histogram) -> bool {
     let is_share = |value: f64| (0.0..=1.0).contains(&value);
     histogram.width > 0.0
@@ -118,36 +124,25 @@ fn steps(
     path + &format!("V{}", at(BOTTOM))
 }
 
-fn grid(x_axis: &Axis, y_axis: &Axis, kind: &str) -> String {
-    let mut svg = String::new();
-    for &tick in &x_axis.ticks {
-        let x = at(x_axis.place(tick, LEFT, RIGHT));
-        svg += &format!(
-            "<text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            at(BOTTOM + 17.0),
-            x_axis.label(tick)
-        );
+fn grid(x_axis: &Axis, y_axis: &Axis, kind: &str) -> Markup {
+    html! {
+        @for &tick in &x_axis.ticks {
+            text x=(at(x_axis.place(tick, LEFT, RIGHT))) y=(at(BOTTOM + 17.0)) text-anchor="middle" {
+                (x_axis.label(tick))
+            }
+        }
+        @for &tick in &y_axis.ticks {
+            @let y = y_axis.place(tick, BOTTOM, TOP);
+            path class="grid" d={ "M" (at(LEFT)) " " (at(y)) "H" (at(RIGHT)) } {}
+            text x=(at(LEFT - 7.0)) y=(at(y + 4.0)) text-anchor="end" { (percent(tick, 0)) }
+        }
+        text x=(at((LEFT + RIGHT) / 2.0)) y=(at(HEIGHT - 8.0)) text-anchor="middle" {
+            (kind) " distance of two responses"
+        }
     }
-    for &tick in &y_axis.ticks {
-        let y = y_axis.place(tick, BOTTOM, TOP);
-        svg += &format!(
-            "<path class=\"grid\" d=\"M{} {y}H{}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-            at(LEFT),
-            at(RIGHT),
-            at(LEFT - 7.0),
-            at(y + 4.0),
-            percent(tick, 0),
-            y = at(y)
-        );
-    }
-    svg + &format!(
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{kind} distance of two responses</text>",
-        at((LEFT + RIGHT) / 2.0),
-        at(HEIGHT - 8.0)
-    )
 }
 
-/// Where most pairs are, for those who hear the page.
+/// Where most pairs lie, for screen readers.
 fn summary(outline: &Outline<'_>) -> Option<String> {
     let bins = &outline.histogram.bins;
     let (at, most) = bins

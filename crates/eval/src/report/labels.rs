@@ -1,6 +1,6 @@
-//! Where the names of points go on a plane, so that none covers another or a cross.
+//! Label placement on a scatter plot, so that no name covers another or a cross.
 
-/// An upright box in drawing units.
+/// An axis-aligned box in drawing units.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Area {
     pub(super) left: f64,
@@ -21,7 +21,7 @@ impl Area {
     }
 }
 
-/// A point that wants a name: its place and its cross, as thin boxes that a name should not cover.
+/// A point to label: its position and its cross, as thin boxes that a name should not cover.
 pub(super) struct Anchor {
     pub(super) x: f64,
     pub(super) y: f64,
@@ -29,17 +29,17 @@ pub(super) struct Anchor {
     pub(super) width: f64,
 }
 
-/// A name's place: its box, the edge of the box that the text keeps to whatever its true width,
-/// and whether it is so far off that it asks for a leader line.
+/// A placed name: its box, the edge of the box that the text is aligned to whatever its true width,
+/// and whether it is far enough away to need a leader line.
 #[derive(Clone, Copy)]
-pub(super) struct Placed {
+pub(super) struct PlacedLabel {
     pub(super) area: Area,
     pub(super) text_anchor: &'static str,
     pub(super) far: bool,
 }
 
-impl Placed {
-    /// Where the text is anchored from left to right.
+impl PlacedLabel {
+    /// The horizontal position of the text anchor.
     pub(super) fn x(&self) -> f64 {
         match self.text_anchor {
             "start" => self.area.left,
@@ -65,7 +65,7 @@ const DIRECTIONS: [(f64, f64); 8] = [
     (0.0, 1.0),
 ];
 
-/// The width that a text of `size` takes, estimated: a drawing has no font to ask.
+/// The estimated width of a text of `size`: no font metrics are at hand here.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     let ems: f64 = text
         .chars()
@@ -80,10 +80,10 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
     ems * size
 }
 
-/// A place for each anchor's name inside `frame` and, where possible, off the `lines`: each takes its cheapest place in turn, and then
-/// all choose again, knowing the others, until two rounds have passed.
-pub(super) fn place(anchors: &[Anchor], lines: &[Area], frame: Area) -> Vec<Placed> {
-    let mut chosen: Vec<Option<Placed>> = vec![None; anchors.len()];
+/// A place for each anchor's name inside `frame` and, where possible, off the `lines`: each takes its
+/// cheapest place in turn, then all choose again given the others' places, twice.
+pub(super) fn place(anchors: &[Anchor], lines: &[Area], frame: Area) -> Vec<PlacedLabel> {
+    let mut chosen: Vec<Option<PlacedLabel>> = vec![None; anchors.len()];
     for _ in 0..3 {
         for index in 0..anchors.len() {
             let others: Vec<Area> = chosen
@@ -110,7 +110,7 @@ fn best(
     others: &[Area],
     lines: &[Area],
     frame: Area,
-) -> Option<Placed> {
+) -> Option<PlacedLabel> {
     REACHES
         .iter()
         .flat_map(|&reach| {
@@ -155,7 +155,7 @@ fn marker(anchor: &Anchor) -> Area {
     }
 }
 
-fn candidate(anchor: &Anchor, (across, down): (f64, f64), reach: f64) -> Placed {
+fn candidate(anchor: &Anchor, (across, down): (f64, f64), reach: f64) -> PlacedLabel {
     let x = anchor.x + across * reach;
     let (left, text_anchor) = if across > 0.0 {
         (x, "start")
@@ -171,7 +171,7 @@ fn candidate(anchor: &Anchor, (across, down): (f64, f64), reach: f64) -> Placed 
         right: left + anchor.width,
         bottom: middle + LINE / 2.0,
     };
-    Placed {
+    PlacedLabel {
         area,
         text_anchor,
         far: reach > 20.0,
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_scripts_take_more_room() {
+    fn wide_scripts_are_estimated_wider() {
         assert!(text_width("物語の森", 13.0) > text_width("ilit", 13.0));
     }
 }

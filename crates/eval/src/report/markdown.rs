@@ -1,11 +1,13 @@
-//! A page as Markdown, for places where HTML is not shown.
+//! A page as Markdown, for places that do not render HTML.
 
+use super::claims;
+use super::document::{Block, ClaimShown, Page, ScatterPlot};
 use super::format::{fixed, interval};
-use super::{Block, Page, Plane, claims};
 use crate::evaluation::Interval;
 
-/// The whole page.
-pub(super) fn markdown(page: &Page) -> String {
+/// The page as Markdown. Scatter plots become tables.
+#[must_use]
+pub fn render_markdown(page: &Page) -> String {
     let mut text = format!("# {}\n\n{}\n", plain(&page.title), plain(&page.scope));
     for sentence in &page.finding {
         text += &format!("\n{}\n", plain(sentence));
@@ -17,10 +19,10 @@ pub(super) fn markdown(page: &Page) -> String {
             text += &match block {
                 Block::Text(paragraph) => format!("{}\n", plain(paragraph)),
                 Block::Table { columns, rows } => table(columns, rows),
-                Block::Planes(planes) => planes.iter().map(plane).collect(),
+                Block::ScatterPlots(plots) => plots.iter().map(scatter_plot).collect(),
                 Block::Claims(shown) => {
                     let columns = claims::COLUMNS.map(str::to_owned);
-                    let claim = |claim: &super::ClaimShown| {
+                    let claim = |claim: &ClaimShown| {
                         let rows: Vec<Vec<String>> =
                             claim.findings.iter().map(|row| row.to_vec()).collect();
                         format!(
@@ -38,7 +40,7 @@ pub(super) fn markdown(page: &Page) -> String {
     }
     text += "\n## How to reproduce\n";
     if !page.reproduce.is_empty() {
-        // A code block takes its text as it is.
+        // Nothing is escaped in a code block.
         text += &format!("\n```sh\n{}\n```\n", page.reproduce.join("\n"));
     }
     if !page.about.is_empty() {
@@ -53,7 +55,7 @@ pub(super) fn markdown(page: &Page) -> String {
     text
 }
 
-fn plane(plane: &Plane) -> String {
+fn scatter_plot(plot: &ScatterPlot) -> String {
     let cell = |value: &Interval| {
         format!(
             "{} {}",
@@ -61,17 +63,17 @@ fn plane(plane: &Plane) -> String {
             interval(value.low, value.high, 3)
         )
     };
-    let rows: Vec<Vec<String>> = plane
+    let rows: Vec<Vec<String>> = plot
         .points
         .iter()
         .map(|point| vec![point.name.clone(), cell(&point.x), cell(&point.y)])
         .collect();
     let columns = [
         "system".to_owned(),
-        plane.x_label.clone(),
-        plane.y_label.clone(),
+        plot.x_label.clone(),
+        plot.y_label.clone(),
     ];
-    format!("{}\n\n{}\n", plain(&plane.title), table(&columns, &rows))
+    format!("{}\n\n{}\n", plain(&plot.title), table(&columns, &rows))
 }
 
 fn table(columns: &[String], rows: &[Vec<String>]) -> String {
@@ -90,7 +92,7 @@ fn table(columns: &[String], rows: &[Vec<String>]) -> String {
     text + &rows.iter().map(|row| line(row)).collect::<String>()
 }
 
-/// A text in a line of its own that Markdown shows as it is.
+/// A text on one line, escaped so that Markdown shows it verbatim.
 fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut before = ' ';
@@ -101,7 +103,7 @@ fn plain(text: &str) -> String {
                 safe.push('\\');
                 safe.push(character);
             }
-            // Brackets alone are brackets; followed so they are links.
+            // Brackets alone are literal; followed by one of these they form a link.
             '(' | '[' | ':' if before == ']' => {
                 safe.push('\\');
                 safe.push(character);
@@ -115,7 +117,7 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PlanePoint, Section};
+    use super::super::document::{ScatterPoint, Section};
     use super::*;
 
     #[test]
@@ -136,11 +138,11 @@ mod tests {
                         columns: vec!["a".to_owned(), "b".to_owned()],
                         rows: vec![vec!["x|y\nz".to_owned()]],
                     },
-                    Block::Planes(vec![Plane {
+                    Block::ScatterPlots(vec![ScatterPlot {
                         title: "P".to_owned(),
                         x_label: "x".to_owned(),
                         y_label: "y".to_owned(),
-                        points: vec![PlanePoint {
+                        points: vec![ScatterPoint {
                             name: "dpo".to_owned(),
                             colour: 0,
                             x: value,
@@ -153,7 +155,7 @@ mod tests {
             reproduce: vec!["rarebit demo".to_owned()],
             ..Page::default()
         };
-        let text = markdown(&page);
+        let text = render_markdown(&page);
         for part in [
             "# T\n",
             "It \\*is\\* [a]\\(b).",

@@ -1,158 +1,156 @@
-//! The page around the sections: head, policy, contents, and how to make it all again.
+//! The page around the sections: head, policy, contents, and how to reproduce it.
 
+use maud::{DOCTYPE, Markup, html};
+
+use super::document::{Page, Report, Section};
 use super::format::{count, counted};
-use super::plane::{Line, Point, plane};
 use super::reading::{self, Reading};
-use super::{
-    Page, Report, Section, curves, equal_quality, headline, histogram, samples, section, table,
-};
-use crate::evaluation::MetricInfo;
-use crate::html::{Own, escape};
+use super::scatter::{Line, Point, scatter};
+use super::{curves, equal_quality, headline, histogram, samples, section, table};
+use crate::evaluation::{MetricInfo, System};
+use crate::html::{Assets, finish};
 
 const STYLE: &str = include_str!("assets/report.css");
 const SCRIPT: &str = include_str!("assets/report.js");
 
-/// A part of the page with an entry in its contents.
-struct Part {
+/// A section of the page with an entry in its contents.
+struct PageSection {
     id: String,
     title: String,
-    html: String,
+    content: Markup,
 }
 
-impl Part {
-    fn new(id: &str, title: &str, html: String) -> Self {
+impl PageSection {
+    fn new(id: &str, title: &str, content: Markup) -> Self {
         Self {
             id: id.to_owned(),
             title: title.to_owned(),
-            html,
+            content,
         }
+    }
+
+    /// The section of a caller.
+    fn extra(index: usize, section: &Section) -> Self {
+        let id = format!("more-{}", index + 1);
+        Self::new(&id, &section.title, section::section(section))
     }
 }
 
-/// The whole document.
-pub(super) fn page(report: &Report<'_>) -> String {
+/// The report as one HTML document.
+#[must_use]
+pub fn render(report: &Report<'_>) -> String {
     let reading = Reading::new(report);
     document(
         &report.title,
         &scope(&reading),
         &headline::headline(&reading),
-        &parts(report, &reading),
+        &sections(report, &reading),
     )
 }
 
-/// The whole document of a page of sections.
-pub(super) fn sections(page: &Page) -> String {
-    let finding: String = page
-        .finding
-        .iter()
-        .enumerate()
-        .map(|(index, sentence)| {
-            let class = if index == 0 { "headline" } else { "further" };
-            format!("<p class=\"{class}\">{}</p>\n", escape(sentence))
-        })
-        .collect();
-    let mut parts: Vec<Part> = page
+/// The page as one HTML document.
+#[must_use]
+pub fn render_page(page: &Page) -> String {
+    let finding = html! {
+        @for (index, sentence) in page.finding.iter().enumerate() {
+            p class=(if index == 0 { "headline" } else { "further" }) { (sentence) } "\n"
+        }
+    };
+    let mut sections: Vec<PageSection> = page
         .sections
         .iter()
         .enumerate()
-        .map(|(index, section)| more(index, section))
+        .map(|(index, section)| PageSection::extra(index, section))
         .collect();
-    let html = commands(&page.reproduce) + &facts(&page.about);
-    parts.push(Part::new("reproduce", "How to reproduce", html));
-    document(&page.title, &escape(&page.scope), &finding, &parts)
+    let content = html! { (commands(&page.reproduce)) (facts(&page.about)) "\n" };
+    sections.push(PageSection::new("reproduce", "How to reproduce", content));
+    document(&page.title, &page.scope, &finding, &sections)
 }
 
-fn document(title: &str, scope: &str, finding: &str, parts: &[Part]) -> String {
-    let contents: String = parts
-        .iter()
-        .map(|part| {
-            format!(
-                "<li><a href=\"#{}\">{}</a></li>",
-                part.id,
-                escape(&part.title)
-            )
-        })
-        .collect();
-    let sections: String = parts
-        .iter()
-        .map(|part| {
-            format!(
-                "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{}</h2>\n{}</section>\n",
-                escape(&part.title),
-                part.html,
-                id = part.id
-            )
-        })
-        .collect();
-    let own = Own::new(STYLE, SCRIPT);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         {policy}\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <meta name=\"generator\" content=\"rarebit {version}\">\n\
-         <title>{title}</title>\n{elements}\n</head>\n<body>\n\
-         <a class=\"skip\" href=\"#main\">Skip to the result</a>\n\
-         <header>\n<div class=\"bar\"><span class=\"brand\">rarebit report</span>\
-         <button type=\"button\" id=\"theme\" class=\"needs-script\" hidden>Dark</button></div>\n\
-         <h1 dir=\"auto\">{title}</h1>\n<p class=\"scope\">{scope}</p>\n</header>\n\
-         <main id=\"main\">\n<div class=\"finding\">\n{finding}</div>\n\
-         <nav aria-label=\"Contents\"><ul>{contents}</ul></nav>\n{sections}</main>\n\
-         <footer><p>One file, nothing fetched. Made with rarebit {version}.</p></footer>\n</body>\n</html>\n",
-        version = env!("CARGO_PKG_VERSION"),
-        title = escape(title),
-        policy = own.policy(),
-        elements = own.elements(),
-    )
+fn document(title: &str, scope: &str, finding: &Markup, sections: &[PageSection]) -> String {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    let assets = Assets::new(STYLE, SCRIPT);
+    finish(html! {
+        (DOCTYPE) "\n"
+        html lang="en" { "\n"
+            head { "\n"
+                meta charset="utf-8"; "\n"
+                (assets.policy()) "\n"
+                meta name="viewport" content="width=device-width, initial-scale=1"; "\n"
+                meta name="color-scheme" content="light dark"; "\n"
+                meta name="referrer" content="no-referrer"; "\n"
+                meta name="generator" content={ "rarebit " (VERSION) }; "\n"
+                title { (title) } "\n"
+                (assets.elements()) "\n"
+            } "\n"
+            body { "\n"
+                a.skip href="#main" { "Skip to the result" } "\n"
+                header { "\n"
+                    div.bar {
+                        span.brand { "rarebit report" }
+                        button type="button" id="theme" class="needs-script" hidden { "Dark" }
+                    } "\n"
+                    h1 dir="auto" { (title) } "\n"
+                    p.scope { (scope) } "\n"
+                } "\n"
+                main id="main" { "\n"
+                    div.finding { "\n" (finding) } "\n"
+                    nav aria-label="Contents" {
+                        ul {
+                            @for section in sections {
+                                li { a href={ "#" (section.id) } { (section.title) } }
+                            }
+                        }
+                    } "\n"
+                    @for PageSection { id, title, content } in sections {
+                        section id=(id) aria-labelledby={ (id) "-title" } {
+                            h2 id={ (id) "-title" } { (title) } "\n"
+                            (content)
+                        } "\n"
+                    }
+                } "\n"
+                footer { p { "One file, nothing fetched. Made with rarebit " (VERSION) "." } } "\n"
+            } "\n"
+        } "\n"
+    })
 }
 
-/// A caller's own section.
-fn more(index: usize, section: &Section) -> Part {
-    Part::new(
-        &format!("more-{}", index + 1),
-        &section.title,
-        section::section(section),
-    )
-}
-
-fn parts(report: &Report<'_>, reading: &Reading<'_>) -> Vec<Part> {
-    let mut parts = vec![
-        Part::new("plane", "Quality and diversity", planes(reading)),
-        Part::new("metrics", "All metrics", table::metrics(reading)),
+fn sections(report: &Report<'_>, reading: &Reading<'_>) -> Vec<PageSection> {
+    let mut sections = vec![
+        PageSection::new("plane", "Quality and diversity", scatter_plots(reading)),
+        PageSection::new("metrics", "All metrics", table::metrics(reading)),
     ];
-    if let Some(html) = equal_quality::section(reading) {
-        parts.insert(1, Part::new("equal-quality", "At equal quality", html));
+    if let Some(content) = equal_quality::section(reading) {
+        let section = PageSection::new("equal-quality", "At equal quality", content);
+        sections.insert(1, section);
     }
-    if let Some(html) = histogram::histograms(reading) {
-        parts.push(Part::new("distances", "How distances are spread", html));
+    if let Some(content) = histogram::histograms(reading) {
+        let section = PageSection::new("distances", "Distribution of distances", content);
+        sections.push(section);
     }
-    let sections = report.extra_sections.iter().enumerate();
-    parts.extend(sections.map(|(index, section)| more(index, section)));
-    parts.push(Part::new(
+    let extra = report.extra_sections.iter().enumerate();
+    sections.extend(extra.map(|(index, section)| PageSection::extra(index, section)));
+    sections.push(PageSection::new(
         "samples",
         "The same prompt",
         samples::samples(reading),
     ));
     if !report.runs.is_empty() {
-        parts.push(Part::new(
-            "training",
-            "Training",
-            curves::curves(&report.runs, reading),
-        ));
+        let content = curves::curves(&report.runs, reading);
+        sections.push(PageSection::new("training", "Training", content));
     }
-    parts.push(Part::new(
+    sections.push(PageSection::new(
         "reproduce",
         "How to reproduce",
         reproduce(report),
     ));
-    parts
+    sections
 }
 
-/// What was measured, in a line.
+/// What was measured, in one line.
 fn scope(reading: &Reading<'_>) -> String {
     let systems = reading.systems();
-    let range = |pick: fn(&crate::evaluation::System) -> usize| {
+    let range = |pick: fn(&System) -> usize| {
         let numbers = || systems.iter().map(pick);
         match (numbers().min(), numbers().max()) {
             (Some(low), Some(high)) if low != high => format!("{} to {}", count(low), count(high)),
@@ -168,36 +166,30 @@ fn scope(reading: &Reading<'_>) -> String {
     )
 }
 
-fn planes(reading: &Reading<'_>) -> String {
+fn scatter_plots(reading: &Reading<'_>) -> Markup {
     let Some(quality) = reading.quality() else {
-        let html = reading
-            .semantic()
-            .zip(reading.style())
-            .map(|(x, y)| one_plane(reading, x, y))
-            .unwrap_or_default();
-        return format!(
-            "<div class=\"planes\">{html}</div><p class=\"note\">Quality was not measured: the responses carry no score and no reward model was given.</p>\n"
-        );
+        let diversities = reading.semantic().zip(reading.style());
+        return html! {
+            div.planes { @if let Some((x, y)) = diversities { (scatter_plot(reading, x, y)) } }
+            p.note {
+                "Quality was not measured: the responses carry no score and no reward model was given."
+            } "\n"
+        };
     };
     let kinds = [reading.semantic(), reading.style()];
-    let html: String = kinds
-        .into_iter()
-        .flatten()
-        .map(|kind| one_plane(reading, kind, quality))
-        .collect();
-    let sight = reading.baseline.map_or_else(String::new, |baseline| {
-        format!(
-            " The dashed lines meet at <bdi>{}</bdi>: up is better, right is more diverse.",
-            escape(baseline)
-        )
-    });
-    format!(
-        "<div class=\"planes\">{html}</div>\n<p class=\"note\">Crosses are 95\u{202f}% bootstrap intervals over prompts, \
-         each system for itself; the table’s differences are paired by prompt and therefore sharper.{sight}</p>\n"
-    )
+    html! {
+        div.planes { @for kind in kinds.into_iter().flatten() { (scatter_plot(reading, kind, quality)) } } "\n"
+        p.note {
+            "Crosses are 95\u{202f}% bootstrap intervals over prompts, \
+             for each system by itself; the differences in the table are paired by prompt and therefore more precise."
+            @if let Some(baseline) = reading.baseline {
+                " The dashed lines meet at " bdi { (baseline) } ": up is better, right is more diverse."
+            }
+        } "\n"
+    }
 }
 
-fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
+fn scatter_plot(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> Markup {
     let points: Vec<Point<'_>> = reading
         .systems()
         .iter()
@@ -225,7 +217,7 @@ fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
             }
         })
         .collect();
-    plane(
+    scatter(
         &points,
         &lines,
         &format!("{} against {}", y.label, x.label.to_lowercase()),
@@ -234,50 +226,45 @@ fn one_plane(reading: &Reading<'_>, x: &MetricInfo, y: &MetricInfo) -> String {
     )
 }
 
-fn reproduce(report: &Report<'_>) -> String {
-    let mut html = commands(&report.reproduce);
-    for run in report
+fn reproduce(report: &Report<'_>) -> Markup {
+    let configured = report
         .runs
         .iter()
-        .filter(|run| !run.config.trim().is_empty())
-    {
-        html += &format!(
-            "<details><summary>Configuration of <bdi>{}</bdi></summary><pre tabindex=\"0\"><code>{}</code></pre></details>\n",
-            escape(&run.name),
-            escape(run.config.trim_end())
-        );
-    }
-    let evaluation = report.evaluation;
+        .filter(|run| !run.config.trim().is_empty());
     let mut known: Vec<(String, String)> = report.about.clone();
-    for (key, value) in reading::provenance(evaluation) {
+    for (key, value) in reading::provenance(report.evaluation) {
         if !known.iter().any(|(known, _)| *known == key) {
             known.push((key, value));
         }
     }
-    html + &facts(&known)
-}
-
-fn commands(commands: &[String]) -> String {
-    if commands.is_empty() {
-        return String::new();
+    html! {
+        (commands(&report.reproduce))
+        @for run in configured {
+            details {
+                summary { "Configuration of " bdi { (run.name) } }
+                pre tabindex="0" { code { (run.config.trim_end()) } }
+            } "\n"
+        }
+        (facts(&known)) "\n"
     }
-    format!(
-        "<div class=\"commands\"><button type=\"button\" id=\"copy\" class=\"needs-script\" hidden>Copy</button>\
-         <pre tabindex=\"0\" aria-label=\"Commands\"><code id=\"commands\">{}</code></pre></div>\n",
-        escape(&commands.join("\n"))
-    )
 }
 
-fn facts(facts: &[(String, String)]) -> String {
-    let facts: String = facts
-        .iter()
-        .map(|(key, value)| {
-            format!(
-                "<dt>{}</dt><dd dir=\"auto\">{}</dd>\n",
-                escape(key),
-                escape(value)
-            )
-        })
-        .collect();
-    format!("<dl class=\"about\">\n{facts}</dl>\n")
+fn commands(commands: &[String]) -> Markup {
+    html! {
+        @if !commands.is_empty() {
+            div.commands {
+                button type="button" id="copy" class="needs-script" hidden { "Copy" }
+                pre tabindex="0" aria-label="Commands" { code id="commands" { (commands.join("\n")) } }
+            } "\n"
+        }
+    }
+}
+
+/// Names and values as a list of definitions.
+pub(super) fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        dl.about { "\n"
+            @for (key, value) in facts { dt { (key) } dd dir="auto" { (value) } "\n" }
+        }
+    }
 }

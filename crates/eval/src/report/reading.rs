@@ -1,8 +1,8 @@
-//! What the report asks of an evaluation: which metric is which, and who is compared with whom.
+//! How the report reads an evaluation: which metric plays which role, and which system is the
+//! baseline.
 
-use super::Report;
-use crate::Evaluation;
-use crate::evaluation::{Difference, Interval, MetricInfo, System};
+use super::document::Report;
+use crate::evaluation::{Difference, Evaluation, Interval, MetricInfo, System};
 use crate::frontier::family;
 
 /// An evaluation seen through one choice of baseline.
@@ -47,8 +47,8 @@ impl<'a> Reading<'a> {
         self.metric("style")
     }
 
-    /// The first metric whose name holds the word: `semantic` finds `semantic_diversity`, and what
-    /// else is measured on the same vectors comes after it.
+    /// The first metric whose name contains the word: `semantic` finds `semantic_diversity`, which
+    /// precedes the other metrics on the same vectors.
     fn metric(&self, word: &str) -> Option<&'a MetricInfo> {
         self.evaluation
             .metrics
@@ -79,10 +79,21 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// How many colours the style sheet has; further systems begin again.
+/// How many colours the style sheet has; further systems start over.
 pub(super) const COLOURS: usize = 8;
 
-/// An interval of a system, when it was measured and is finite.
+/// The difference's sign where its interval excludes zero.
+pub(super) fn certain(difference: &Difference) -> Option<bool> {
+    if difference.low > 0.0 {
+        Some(true)
+    } else if difference.high < 0.0 {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// An interval of a system, where it was measured and is finite.
 pub(super) fn interval<'a>(system: &'a System, metric: &str) -> Option<&'a Interval> {
     system
         .metrics
@@ -90,7 +101,7 @@ pub(super) fn interval<'a>(system: &'a System, metric: &str) -> Option<&'a Inter
         .filter(|interval| interval.mean.is_finite())
 }
 
-/// What the evaluation itself knows of how it was made.
+/// What the evaluation records about its own provenance.
 pub(super) fn provenance(evaluation: &Evaluation) -> Vec<(String, String)> {
     let embedders = evaluation
         .embedders

@@ -1,30 +1,31 @@
 //! What the systems wrote for the same prompt: the first prompt as HTML, the others as data for the
-//! picker. The prompts are the evaluation's first, in its order; none is picked for its looks.
+//! picker. The prompts are the evaluation's first ones in its order, so none is cherry-picked.
 
+use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::format::{clipped, count, counted, decimals_for, fixed};
 use super::heatmap::{self, Triangle};
 use super::reading::Reading;
 use crate::evaluation::{Prompt, PromptSystem};
-use crate::html::{escape, json_for_script};
+use crate::html::json_for_script;
 
-/// Prompts that travel with the page.
+/// Prompts embedded in the page.
 const PROMPTS: usize = 48;
 /// Responses per system and prompt.
 const RESPONSES: usize = 16;
 /// Characters per response, and per prompt.
 const CHARACTERS: usize = 2400;
-/// Bytes of text after which no further prompt is taken, so that the file stays easy to send.
+/// Bytes of text after which no further prompt is embedded, so that the file stays easy to send.
 const BUDGET: usize = 1_500_000;
 
 const KINDS: [&str; 2] = ["semantic", "style"];
 
-/// The section's HTML with the data it needs.
-pub(super) fn samples(reading: &Reading<'_>) -> String {
+/// The section with the data that its script needs.
+pub(super) fn samples(reading: &Reading<'_>) -> Markup {
     let shown = Shown::choose(reading);
     let Some(first) = shown.prompts.first() else {
-        return "<p class=\"absent\">The evaluation keeps no samples.</p>\n".to_owned();
+        return html! { p.absent { "The evaluation keeps no samples." } "\n" };
     };
     let total = reading.evaluation.prompts.len();
     let amount = if shown.prompts.len() < total {
@@ -36,52 +37,46 @@ pub(super) fn samples(reading: &Reading<'_>) -> String {
     } else {
         format!("All {}", counted(total, "prompt"))
     };
-    let options: String = shown
-        .prompts
-        .iter()
-        .enumerate()
-        .map(|(index, prompt)| {
-            let line = prompt.text.split_whitespace().collect::<Vec<_>>().join(" ");
-            let (head, cut) = clipped(&line, 80);
-            format!(
-                "<option value=\"{index}\">{}. {}{}</option>",
-                index + 1,
-                escape(head),
-                if cut { "…" } else { "" }
-            )
-        })
-        .collect();
-    let kinds: String = KINDS
-        .iter()
-        .enumerate()
-        .map(|(index, kind)| {
-            let checked = if index == 0 { " checked" } else { "" };
-            format!("<label><input type=\"radio\" name=\"kind\" value=\"{kind}\"{checked}> {kind}</label>")
-        })
-        .collect();
-    format!(
-        "<p class=\"note\">{amount}, in the evaluation’s order. Long texts are cut at {} characters.</p>\n\
-         <div class=\"picker needs-script\" hidden>\
-         <button type=\"button\" data-step=\"-1\" aria-label=\"Previous prompt\">←</button>\
-         <label class=\"choose\"><span class=\"unseen\">Prompt</span><select id=\"prompt\">{options}</select></label>\
-         <button type=\"button\" data-step=\"1\" aria-label=\"Next prompt\">→</button>\
-         <fieldset class=\"kinds\"><legend class=\"unseen\">Distance shown</legend>{kinds}</fieldset>\
-         <label class=\"whole\"><input type=\"checkbox\" id=\"whole\"> whole texts</label></div>\n\
-         <blockquote id=\"prompt-text\" dir=\"auto\">{}</blockquote>\n\
-         <div id=\"legend\">{}</div>\n\
-         <div id=\"systems\" class=\"systems\">{}</div>\n\
-         <p id=\"spoken\" class=\"unseen\" aria-live=\"polite\"></p>\n\
-         <script type=\"application/json\" id=\"samples-data\">{}</script>\n",
-        count(CHARACTERS),
-        escape(&first.text),
-        heatmap::legend(shown.darkest[0]),
-        first
-            .systems
-            .iter()
-            .map(|system| column(system, shown.darkest[0]))
-            .collect::<String>(),
-        json_for_script(&shown.json())
-    )
+    html! {
+        p.note {
+            (amount) ", in the evaluation’s order. Long texts are cut at " (count(CHARACTERS)) " characters."
+        } "\n"
+        (picker(&shown.prompts)) "\n"
+        blockquote id="prompt-text" dir="auto" { (first.text) } "\n"
+        div id="legend" { (heatmap::legend(shown.darkest[0])) } "\n"
+        div id="systems" class="systems" {
+            @for system in &first.systems { (column(system, shown.darkest[0])) }
+        } "\n"
+        p id="spoken" class="unseen" aria-live="polite" {} "\n"
+        script type="application/json" id="samples-data" { (json_for_script(&shown.json())) } "\n"
+    }
+}
+
+/// The controls that choose a prompt and what is shown of it.
+fn picker(prompts: &[ShownPrompt]) -> Markup {
+    html! {
+        div class="picker needs-script" hidden {
+            button type="button" data-step="-1" aria-label="Previous prompt" { "←" }
+            label.choose {
+                span.unseen { "Prompt" }
+                select id="prompt" {
+                    @for (index, prompt) in prompts.iter().enumerate() {
+                        @let line = prompt.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                        @let (head, cut) = clipped(&line, 80);
+                        option value=(index) { (index + 1) ". " (head) @if cut { "…" } }
+                    }
+                }
+            }
+            button type="button" data-step="1" aria-label="Next prompt" { "→" }
+            fieldset.kinds {
+                legend.unseen { "Distance shown" }
+                @for (index, kind) in KINDS.iter().enumerate() {
+                    label { input type="radio" name="kind" value=(kind) checked[index == 0]; " " (kind) }
+                }
+            }
+            label.whole { input type="checkbox" id="whole"; " whole texts" }
+        }
+    }
 }
 
 /// The chosen prompts, cut to size.
@@ -233,30 +228,27 @@ impl ShownSystem {
 }
 
 /// One system's column: its map, then its texts.
-fn column(system: &ShownSystem, darkest: u32) -> String {
-    let map = match &system.triangles[0] {
-        Some(triangle) => heatmap::map(triangle, &system.name, KINDS[0], darkest),
-        None => "<p class=\"absent\">No distances are kept for this prompt.</p>".to_owned(),
-    };
-    let responses: String = system.responses.iter().map(response).collect();
-    format!(
-        "<article class=\"system s{}\"><h3><span class=\"dot\"></span><bdi>{}</bdi></h3>\
-         <p class=\"facts\">{}</p>{map}<ol>{responses}</ol></article>\n",
-        system.colour,
-        escape(&system.name),
-        escape(&system.facts)
-    )
+fn column(system: &ShownSystem, darkest: u32) -> Markup {
+    html! {
+        article class={ "system s" (system.colour) } {
+            h3 { span.dot {} bdi { (system.name) } }
+            p.facts { (system.facts) }
+            @match &system.triangles[0] {
+                Some(triangle) => (heatmap::map(triangle, &system.name, KINDS[0], darkest)),
+                None => { p.absent { "No distances are kept for this prompt." } }
+            }
+            ol { @for response in &system.responses { (item(response)) } }
+        } "\n"
+    }
 }
 
-fn response(response: &ShownResponse) -> String {
-    let more = if response.is_cut { " […]" } else { "" };
-    let score = response.score.as_ref().map_or_else(String::new, |score| {
-        format!("<span class=\"score\">score {score}</span>")
-    });
-    format!(
-        "<li><p dir=\"auto\">{}{more}</p>{score}</li>",
-        escape(&response.text)
-    )
+fn item(response: &ShownResponse) -> Markup {
+    html! {
+        li {
+            p dir="auto" { (response.text) @if response.is_cut { " […]" } }
+            @if let Some(score) = &response.score { span.score { "score " (score) } }
+        }
+    }
 }
 
 /// A text as the page holds it, and whether its end is missing.
@@ -265,7 +257,8 @@ fn cut(text: &str) -> (String, bool) {
     (head.to_owned(), is_cut)
 }
 
-/// Decimals for a prompt's scores: none for whole numbers, as votes are, else as their spread asks.
+/// Decimals for a prompt's scores: none for whole numbers such as votes, else according to their
+/// spread.
 fn score_decimals(prompt: &Prompt) -> usize {
     let responses = prompt.systems.values().flat_map(|system| &system.responses);
     let scores: Vec<f64> = responses

@@ -1,4 +1,4 @@
-//! Axes: a range with round ticks, and where a value falls on it.
+//! Axes: a range with round ticks, and the position of a value on it.
 
 use super::format;
 
@@ -11,9 +11,9 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// The axis that shows `values` with some air at both ends and about `wanted` ticks.
+    /// The axis that shows `values` with some padding at both ends and about `wanted` ticks.
     ///
-    /// Values that are not finite are passed over; `None` when none is left.
+    /// Non-finite values are skipped; `None` if none is left.
     pub(super) fn covering(values: impl IntoIterator<Item = f64>, wanted: usize) -> Option<Self> {
         let (low, high) = values.into_iter().filter(|value| value.is_finite()).fold(
             None,
@@ -24,20 +24,20 @@ impl Axis {
             },
         )?;
         // A single value still needs a range around it.
-        let air = if high > low {
+        let padding = if high > low {
             (high - low) * 0.06
         } else {
             (low.abs() * 0.1).max(1e-3)
         };
-        Some(Self::between(low - air, high + air, wanted))
+        Some(Self::between(low - padding, high + padding, wanted))
     }
 
-    /// The axis from `low` to `high`, as they are.
+    /// The axis from exactly `low` to `high`.
     pub(super) fn between(low: f64, high: f64, wanted: usize) -> Self {
         let step = round_step((high - low) / wanted.max(1) as f64);
         let first = (low / step).ceil() as i64;
         let last = (high / step).floor() as i64;
-        // The range is a few steps wide by construction; the bound is against overflow only.
+        // The range is a few steps wide by construction; the bound only guards against overflow.
         let ticks = (first..=last).take(64).map(|k| k as f64 * step).collect();
         let decimals = (-step.log10().floor()).clamp(0.0, 8.0) as usize;
         Self {
@@ -48,7 +48,7 @@ impl Axis {
         }
     }
 
-    /// Where `value` falls between `start` and `end` in the drawing.
+    /// The position of `value` between `start` and `end` in the drawing.
     pub(super) fn place(&self, value: f64, start: f64, end: f64) -> f64 {
         let share = (value - self.low) / (self.high - self.low);
         start + share.clamp(0.0, 1.0) * (end - start)

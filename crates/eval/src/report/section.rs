@@ -1,28 +1,29 @@
-//! Sections that a caller wrote.
+//! Sections written by the caller.
 
-use super::plane::{Point, plane};
-use super::{Block, Plane, Section, claims, reading, table};
-use crate::html::escape;
+use maud::{Markup, html};
+
+use super::document::{Block, ScatterPlot, Section};
+use super::scatter::{Point, scatter};
+use super::{claims, reading, table};
 
 /// What stands under the section's heading.
-pub(super) fn section(section: &Section) -> String {
-    section
-        .blocks
-        .iter()
-        .map(|block| match block {
-            Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-            Block::Table { columns, rows } => table::plain(&section.title, columns, rows),
-            Block::Planes(planes) => format!(
-                "<div class=\"planes\">{}</div>\n",
-                planes.iter().map(shown).collect::<String>()
-            ),
-            Block::Claims(shown) => claims::claims(shown),
-        })
-        .collect()
+pub(super) fn section(section: &Section) -> Markup {
+    html! {
+        @for block in &section.blocks {
+            @match block {
+                Block::Text(text) => { p { (text) } "\n" }
+                Block::Table { columns, rows } => (table::plain(&section.title, columns, rows)),
+                Block::ScatterPlots(plots) => {
+                    div.planes { @for plot in plots { (drawn(plot)) } } "\n"
+                }
+                Block::Claims(shown) => (claims::claims(shown)),
+            }
+        }
+    }
 }
 
-fn shown(shown: &Plane) -> String {
-    let points: Vec<Point<'_>> = shown
+fn drawn(plot: &ScatterPlot) -> Markup {
+    let points: Vec<Point<'_>> = plot
         .points
         .iter()
         .map(|point| Point {
@@ -33,5 +34,5 @@ fn shown(shown: &Plane) -> String {
             is_baseline: point.is_baseline,
         })
         .collect();
-    plane(&points, &[], &shown.title, &shown.x_label, &shown.y_label)
+    scatter(&points, &[], &plot.title, &plot.x_label, &plot.y_label)
 }

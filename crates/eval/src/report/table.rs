@@ -1,69 +1,66 @@
 //! The table of all metrics: each system's mean, interval and difference to the baseline.
 
+use maud::{Markup, html};
+
 use super::format::{
     MISSING, coordinate, count, counted, decimals_for, fixed, interval, p_value, signed,
     signed_interval,
 };
-use super::headline::certain;
-use super::reading::{self, Reading};
+use super::reading::{self, Reading, certain};
 use super::scale::Axis;
 use crate::evaluation::{Better, Difference, MetricInfo, Mode, System};
-use crate::html::escape;
 
-/// The metrics as a table with a row each and a column per system.
-pub(super) fn metrics(reading: &Reading<'_>) -> String {
+/// One row per metric, one column per system.
+pub(super) fn metrics(reading: &Reading<'_>) -> Markup {
     let systems = reading.systems();
-    if systems.is_empty() || reading.evaluation.metrics.is_empty() {
-        return "<p class=\"absent\">No metric was measured.</p>\n".to_owned();
+    let metrics = &reading.evaluation.metrics;
+    if systems.is_empty() || metrics.is_empty() {
+        return html! { p.absent { "No metric was measured." } "\n" };
     }
-    let mut html = String::from(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"All metrics\" tabindex=\"0\"><table class=\"metrics\"><thead><tr><th scope=\"col\">Metric</th>",
-    );
-    for system in systems {
-        let role = if reading.baseline == Some(system.name.as_str()) {
-            "<small>baseline</small>"
-        } else {
-            ""
-        };
-        html += &format!(
-            "<th scope=\"col\"><span class=\"dot s{}\"></span><bdi>{}</bdi>{role}</th>",
-            reading.colour(&system.name),
-            escape(&system.name)
-        );
+    html! {
+        div.scroll role="region" aria-label="All metrics" tabindex="0" {
+            table.metrics {
+                thead {
+                    tr {
+                        th scope="col" { "Metric" }
+                        @for system in systems {
+                            th scope="col" {
+                                span class={ "dot s" (reading.colour(&system.name)) } {}
+                                bdi { (system.name) }
+                                @if reading.baseline == Some(system.name.as_str()) { small { "baseline" } }
+                            }
+                        }
+                        th scope="col" class="strip-head" { "95\u{202f}% intervals" }
+                    }
+                }
+                tbody { "\n"
+                    @for metric in metrics { (row(reading, metric)) }
+                }
+            }
+        } "\n"
+        (legend(reading))
     }
-    html +=
-        "<th scope=\"col\" class=\"strip-head\">95\u{202f}% intervals</th></tr></thead><tbody>\n";
-    for metric in &reading.evaluation.metrics {
-        html += &row(reading, metric);
-    }
-    html += "</tbody></table></div>\n";
-    html + &legend(reading)
 }
 
-fn row(reading: &Reading<'_>, metric: &MetricInfo) -> String {
+fn row(reading: &Reading<'_>, metric: &MetricInfo) -> Markup {
     let systems = reading.systems();
     let decimals = decimals(systems, &metric.name);
     let direction = match metric.better {
-        Better::Higher => "<span class=\"direction\">↑ higher is better</span>",
-        Better::Lower => "<span class=\"direction\">↓ lower is better</span>",
-        Better::Neither => "",
+        Better::Higher => Some("↑ higher is better"),
+        Better::Lower => Some("↓ lower is better"),
+        Better::Neither => None,
     };
-    let source = if metric.source.is_empty() {
-        String::new()
-    } else {
-        format!(" title=\"{}\"", escape(&metric.source))
-    };
-    let mut html = format!(
-        "<tr><th scope=\"row\"><span{source}>{}</span>{direction}</th>",
-        escape(&metric.label)
-    );
-    for system in systems {
-        html += &cell(reading, system, metric, decimals);
+    let source = Some(&metric.source).filter(|source| !source.is_empty());
+    html! {
+        tr {
+            th scope="row" {
+                span title=[source] { (metric.label) }
+                @if let Some(direction) = direction { span.direction { (direction) } }
+            }
+            @for system in systems { (cell(reading, system, metric, decimals)) }
+            td.strip { (strip(reading, &metric.name)) }
+        } "\n"
     }
-    html + &format!(
-        "<td class=\"strip\">{}</td></tr>\n",
-        strip(reading, &metric.name)
-    )
 }
 
 /// One count of decimals for a whole row, from its narrowest interval that has a width.
@@ -77,42 +74,42 @@ fn decimals(systems: &[System], metric: &str) -> usize {
     decimals_for(narrowest)
 }
 
-fn cell(reading: &Reading<'_>, system: &System, metric: &MetricInfo, decimals: usize) -> String {
+fn cell(reading: &Reading<'_>, system: &System, metric: &MetricInfo, decimals: usize) -> Markup {
     let Some(value) = reading::interval(system, &metric.name) else {
-        return format!("<td class=\"absent\">{MISSING}</td>");
+        return html! { td.absent { (MISSING) } };
     };
     let difference = reading
         .difference(&system.name, &metric.name)
-        .filter(|difference| difference.mean.is_finite())
-        .map(|found| change(found, metric.better, decimals))
-        .unwrap_or_default();
-    format!(
-        "<td><span class=\"value\">{}</span> <span class=\"interval\">{}</span>{difference}</td>",
-        fixed(value.mean, decimals),
-        interval(value.low, value.high, decimals)
-    )
+        .filter(|difference| difference.mean.is_finite());
+    html! {
+        td {
+            span.value { (fixed(value.mean, decimals)) } " "
+            span.interval { (interval(value.low, value.high, decimals)) }
+            @if let Some(difference) = difference { (change(difference, metric.better, decimals)) }
+        }
+    }
 }
 
-fn change(difference: &Difference, better: Better, decimals: usize) -> String {
+fn change(difference: &Difference, better: Better, decimals: usize) -> Markup {
     let (class, glyph, word) = match (certain(difference), better) {
         (None, _) => ("unsure", "≈", "no difference established"),
         (Some(_), Better::Neither) => ("differs", "≠", "differs"),
         (Some(true), Better::Higher) | (Some(false), Better::Lower) => ("better", "▲", "better"),
         (Some(_), _) => ("worse", "▼", "worse"),
     };
-    format!(
-        "<span class=\"change {class}\"><span aria-hidden=\"true\">{glyph}</span><span class=\"unseen\">{word}: </span> {} \
-         <span class=\"interval\">{}</span> <span class=\"p\">{}</span></span>",
-        signed(difference.mean, decimals),
-        signed_interval(difference.low, difference.high, decimals),
-        p_value(difference.p)
-            .replace(' ', "\u{a0}")
-            .replace('<', "&lt;")
-    )
+    html! {
+        span class={ "change " (class) } {
+            span aria-hidden="true" { (glyph) }
+            span.unseen { (word) ": " } " "
+            (signed(difference.mean, decimals)) " "
+            span.interval { (signed_interval(difference.low, difference.high, decimals)) } " "
+            span.p { (p_value(difference.p).replace(' ', "\u{a0}")) }
+        }
+    }
 }
 
-/// The row's intervals under each other on one scale. The numbers beside it say the same.
-fn strip(reading: &Reading<'_>, metric: &str) -> String {
+/// The row's intervals below one another on one scale. The numbers beside it say the same.
+fn strip(reading: &Reading<'_>, metric: &str) -> Markup {
     const WIDTH: f64 = 150.0;
     const STEP: f64 = 11.0;
     let systems = reading.systems();
@@ -122,132 +119,106 @@ fn strip(reading: &Reading<'_>, metric: &str) -> String {
         .collect();
     let Some(axis) = Axis::covering(known.iter().flat_map(|(_, i)| [i.low, i.mean, i.high]), 3)
     else {
-        return String::new();
+        return Markup::default();
     };
     let x = |value: f64| coordinate(axis.place(value, 2.0, WIDTH - 2.0));
+    let y = |index: usize| coordinate(STEP * (index as f64 + 0.5) + 2.0);
     let height = STEP * known.len() as f64 + 4.0;
-    let mut svg = String::new();
-    if let Some((_, base)) = known
+    let base = known
         .iter()
-        .find(|(system, _)| reading.baseline == Some(system.name.as_str()))
-    {
-        svg += &format!("<path class=\"sight\" d=\"M{} 0V{height}\"/>", x(base.mean));
-    }
-    for (index, (system, interval)) in known.iter().enumerate() {
-        let y = coordinate(STEP * (index as f64 + 0.5) + 2.0);
-        svg += &format!(
-            "<g class=\"s{}\"><path class=\"cross\" d=\"M{} {y}H{}\"/><circle cx=\"{}\" cy=\"{y}\" r=\"3\"/></g>",
-            reading.colour(&system.name),
-            x(interval.low),
-            x(interval.high),
-            x(interval.mean)
-        );
-    }
-    format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" aria-hidden=\"true\">{svg}</svg>"
-    )
-}
-
-fn legend(reading: &Reading<'_>) -> String {
-    let evaluation = reading.evaluation;
-    let intervals = format!(
-        "Means over prompts with 95\u{202f}% bootstrap intervals ({} resamples of prompts, seed {}).",
-        count(evaluation.resamples),
-        evaluation.seed
-    );
-    let compared = reading.baseline.map_or_else(String::new, |baseline| {
-        format!(
-            " Second lines: difference to <bdi>{}</bdi> over the same prompts; ▲ better, ▼ worse, ≠ different, \
-             ≈ the interval holds zero. Intervals and p-values are not corrected for the number of metrics.",
-            escape(baseline)
-        )
-    });
-    let mode = match evaluation.mode {
-        Mode::Correct => "",
-        Mode::ReferenceCompat => {
-            " Compression ratio, ROUGE-L homogenisation and n-gram diversity are computed as the paper’s \
-             code does, with its faults, for comparison with published numbers."
+        .find(|(system, _)| reading.baseline == Some(system.name.as_str()));
+    html! {
+        svg viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height) aria-hidden="true" {
+            @if let Some((_, base)) = base {
+                path class="sight" d={ "M" (x(base.mean)) " 0V" (height) } {}
+            }
+            @for (index, (system, interval)) in known.iter().enumerate() {
+                g class={ "s" (reading.colour(&system.name)) } {
+                    path class="cross" d={ "M" (x(interval.low)) " " (y(index)) "H" (x(interval.high)) } {}
+                    circle cx=(x(interval.mean)) cy=(y(index)) r="3" {}
+                }
+            }
         }
-    };
-    format!(
-        "<p class=\"note\">{intervals}{compared}{mode}</p>\n{}",
-        caveats(reading.systems())
-    )
+    }
 }
 
-/// What weakens a system's numbers, said where they stand.
-fn caveats(systems: &[System]) -> String {
-    systems
-        .iter()
-        .filter_map(|system| {
-            let facts: Vec<String> = [
-                (system.missing.len(), "prompt", "missing"),
-                (
-                    system.alone,
-                    "prompt",
-                    "with one response and so no diversity",
-                ),
-                (system.empty, "response", "empty"),
-            ]
-            .into_iter()
-            .filter(|(number, ..)| *number > 0)
-            .map(|(number, what, how)| format!("{} {how}", counted(number, what)))
-            .chain(system.left_out().map(|note| escape(&note)))
-            .collect();
-            (!facts.is_empty()).then(|| {
-                format!(
-                    "<p class=\"note\"><bdi>{}</bdi>: {}.</p>\n",
-                    escape(&system.name),
-                    facts.join("; ")
-                )
-            })
-        })
-        .collect()
+fn legend(reading: &Reading<'_>) -> Markup {
+    let evaluation = reading.evaluation;
+    html! {
+        p.note {
+            "Means over prompts with 95\u{202f}% bootstrap intervals ("
+            (count(evaluation.resamples)) " resamples of prompts, seed " (evaluation.seed) ")."
+            @if let Some(baseline) = reading.baseline {
+                " Second lines: difference to " bdi { (baseline) } " over the same prompts; ▲ better, ▼ worse, ≠ different, \
+                 ≈ the interval contains zero. Intervals and p-values are not corrected for the number of metrics."
+            }
+            @if evaluation.mode == Mode::ReferenceCompat {
+                " Compression ratio, ROUGE-L homogenisation and n-gram diversity are computed as the paper’s \
+                 code does, including its errors, for comparison with published numbers."
+            }
+        } "\n"
+        @for system in reading.systems() { (caveats(system)) }
+    }
+}
+
+/// What weakens a system's numbers, next to them.
+fn caveats(system: &System) -> Markup {
+    let facts: Vec<String> = [
+        (system.missing.len(), "prompt", "missing"),
+        (
+            system.alone,
+            "prompt",
+            "with a single response and hence no diversity",
+        ),
+        (system.empty, "response", "empty"),
+    ]
+    .into_iter()
+    .filter(|(number, ..)| *number > 0)
+    .map(|(number, what, how)| format!("{} {how}", counted(number, what)))
+    .chain(system.left_out())
+    .collect();
+    html! {
+        @if !facts.is_empty() {
+            p.note { bdi { (system.name) } ": " (facts.join("; ")) "." } "\n"
+        }
+    }
 }
 
 /// A caller's own table.
-pub(super) fn plain(title: &str, columns: &[String], rows: &[Vec<String>]) -> String {
-    let numeric: Vec<bool> = (0..columns.len())
+pub(super) fn plain(title: &str, columns: &[String], rows: &[Vec<String>]) -> Markup {
+    let class: Vec<Option<&str>> = (0..columns.len())
         .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .all(|text| is_number(text))
+            let mut cells = rows.iter().filter_map(|row| row.get(column));
+            cells.all(|text| is_number(text)).then_some("number")
         })
         .collect();
-    let class = |column: usize| {
-        if numeric[column] {
-            " class=\"number\""
-        } else {
-            ""
-        }
-    };
-    let head: String = columns
-        .iter()
-        .enumerate()
-        .map(|(column, text)| format!("<th scope=\"col\"{}>{}</th>", class(column), escape(text)))
-        .collect();
-    let body: String = rows
-        .iter()
-        .map(|row| {
-            let cells: String = (0..columns.len())
-                .map(|column| {
-                    let text = row.get(column).map_or("", String::as_str);
-                    let element = if column == 0 {
-                        "th scope=\"row\""
-                    } else {
-                        "td"
-                    };
-                    let close = if column == 0 { "th" } else { "td" };
-                    format!("<{element}{}>{}</{close}>", class(column), escape(text))
-                })
-                .collect();
-            format!("<tr>{cells}</tr>\n")
-        })
-        .collect();
-    format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{}\" tabindex=\"0\"><table class=\"plain\"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n",
-        escape(title)
-    )
+    let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
+    html! {
+        div.scroll role="region" aria-label=(title) tabindex="0" {
+            table.plain {
+                thead {
+                    tr {
+                        @for (text, class) in columns.iter().zip(&class) {
+                            th scope="col" class=[class] { (text) }
+                        }
+                    }
+                }
+                tbody { "\n"
+                    @for row in rows {
+                        tr {
+                            @for (column, class) in class.iter().enumerate() {
+                                @if column == 0 {
+                                    th scope="row" class=[class] { (cell(row, column)) }
+                                } @else {
+                                    td class=[class] { (cell(row, column)) }
+                                }
+                            }
+                        } "\n"
+                    }
+                }
+            }
+        } "\n"
+    }
 }
 
 /// Whether a cell begins like a number, as `0.4 [0.3, 0.5]` and `12 %` do.
@@ -269,7 +240,8 @@ mod tests {
                 vec!["<i>".into()],
                 vec!["x".into(), "0.5 [0.4, 0.6]".into()],
             ],
-        );
+        )
+        .into_string();
         assert!(html.contains("&lt;i&gt;"));
         assert!(html.contains("<td class=\"number\"></td>"));
     }

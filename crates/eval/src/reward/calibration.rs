@@ -1,18 +1,18 @@
-//! Whether a reward means the score that it names.
+//! Calibration: whether the mean score of responses equals their reward.
 
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
+use super::judged::Judged;
 
-/// How many stretches of rewards are looked at.
+/// The number of bins.
 const BINS: usize = 10;
 /// The half width of a 95 % interval, in standard errors.
 const Z: f64 = 1.96;
 
-/// Responses of like reward: a tenth of all.
+/// Responses of similar reward: a tenth of all.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
-    /// How many.
+    /// Their number.
     pub responses: usize,
     /// Their mean reward.
     pub mean_reward: f64,
@@ -24,8 +24,8 @@ pub struct CalibrationBin {
     pub high: f64,
 }
 
-/// Responses sorted by reward, in ten stretches of equal count (fewer where there are fewer
-/// responses). Equal rewards may fall on both sides of a border.
+/// Responses sorted by reward, in ten bins of equal count (fewer bins if there are fewer responses).
+/// Equal rewards may fall on both sides of a border.
 #[must_use]
 pub fn calibration(responses: &[Judged]) -> Vec<CalibrationBin> {
     let mut sorted = responses.to_vec();

@@ -1,57 +1,50 @@
-//! How well a reward model judges: its rewards beside the scores they should be.
+//! The accuracy of a reward model: its rewards against the scores they should match.
 
 mod calibration;
+mod judged;
 mod pairs;
 mod spearman;
 
 use serde::{Deserialize, Serialize};
 
 pub use calibration::{CalibrationBin, calibration};
+pub use judged::Judged;
 pub use pairs::{PairCounts, pair_counts};
 pub use spearman::spearman;
 
-use crate::Bootstrap;
+use crate::bootstrap::Bootstrap;
 use crate::evaluation::Interval;
 
-/// A response as the reward model judges it, and as it should.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
-    /// The model's reward.
-    pub reward: f64,
-    /// The score, on the scale that the model learned.
-    pub score: f64,
-}
-
-/// How well a reward model judges. Intervals are bootstrapped over prompts.
+/// The accuracy of a reward model. Intervals are bootstrapped over prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RewardEvaluation {
-    /// Prompts.
+    /// The number of prompts.
     pub prompts: usize,
-    /// Responses that have a score.
+    /// The number of responses with a score.
     pub responses: usize,
-    /// Mean distance of reward and score, which L1 training lowers.
+    /// Mean absolute error of the rewards, which L1 training minimises.
     pub mae: Interval,
-    /// The same for one reward that is given to every response: the median score. What a model
-    /// that has learned nothing reaches.
+    /// The same with the median score as the reward of every response: the error of a model that
+    /// has learned nothing.
     pub mae_of_median: f64,
-    /// Spearman's rank correlation over all responses; none where either is the same everywhere.
+    /// Spearman's rank correlation over all responses; `None` where rewards or scores are constant.
     pub spearman: Option<Interval>,
     /// The same within a prompt, averaged over the prompts that have one.
     pub spearman_within_prompt: Option<Interval>,
-    /// Share of pairs of one prompt's responses with different scores that the rewards order
-    /// rightly; a pair of equal rewards counts half.
+    /// The share of pairs (two responses to one prompt with different scores) that the rewards order
+    /// correctly; equal rewards count half.
     pub pair_accuracy: Option<Interval>,
-    /// What those pairs were.
+    /// The counts behind it.
     pub pairs: PairCounts,
     /// Mean score by reward.
     pub calibration: Vec<CalibrationBin>,
-    /// How often the prompts were drawn anew.
+    /// The number of bootstrap resamples.
     pub resamples: usize,
-    /// Seed of the draws.
+    /// Their seed.
     pub seed: u64,
 }
 
-/// Compares rewards with scores, a list of responses for each prompt; none without responses.
+/// Compares rewards with scores, given the responses to each prompt; `None` without responses.
 #[must_use]
 pub fn evaluate_reward(prompts: &[Vec<Judged>], bootstrap: &Bootstrap) -> Option<RewardEvaluation> {
     let prompts: Vec<&[Judged]> = prompts
@@ -119,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_perfect_judge_errs_nowhere() {
+    fn a_perfect_model_makes_no_error() {
         let prompts: Vec<_> = (0..6)
             .map(|p| judged(&[(f64::from(p), f64::from(p)), (-1.0, -1.0), (0.5, 0.5)]))
             .collect();
@@ -132,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_left_out() {
+    fn undefined_statistics_are_omitted() {
         // One response per prompt, all of one score: neither pairs nor ranks.
         let prompts = vec![judged(&[(0.3, 1.0)]), Vec::new(), judged(&[(0.1, 1.0)])];
         let found = evaluate_reward(&prompts, &BOOTSTRAP).expect("responses");

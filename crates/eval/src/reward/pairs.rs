@@ -4,24 +4,24 @@ use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
+use super::judged::Judged;
 
 /// The pairs of one prompt's responses, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PairCounts {
-    /// Pairs of different scores whose rewards stand in the same order.
+    /// Pairs of different scores whose rewards are in the same order.
     pub right: u64,
-    /// Pairs of different scores whose rewards stand in the other order.
+    /// Pairs of different scores whose rewards are in the opposite order.
     pub wrong: u64,
     /// Pairs of different scores and equal rewards.
     pub tied_rewards: u64,
-    /// Pairs of equal scores, which say nothing of the model and are not counted above.
+    /// Pairs of equal scores, which say nothing about the model and are not counted above.
     pub tied_scores: u64,
 }
 
 impl PairCounts {
-    /// The share of pairs of different scores that are right, equal rewards counting half: what a
-    /// coin thrown for them would get.
+    /// The share of pairs of different scores that are in the right order. Equal rewards count half,
+    /// as a coin toss would.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         let all = self.right + self.wrong + self.tied_rewards;

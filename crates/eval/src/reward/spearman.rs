@@ -1,11 +1,11 @@
 //! Spearman's rank correlation.
 
-use super::Judged;
+use super::judged::Judged;
 use crate::correlation;
 
 /// Spearman's rank correlation of rewards and scores, as SciPy 1.17's `spearmanr`: the Pearson
-/// correlation of ranks, equal values sharing the mean of theirs. None where either is the same for
-/// all, or there is one response.
+/// correlation of ranks, where equal values share their mean rank. `None` if either is constant or
+/// there is only one response.
 #[must_use]
 pub fn spearman(responses: &[Judged]) -> Option<f64> {
     let points: Vec<(f64, f64)> = responses

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Study, StudyDifference};
+use super::seeds::{Study, StudyDifference};
 use crate::bootstrap::Bootstrap;
 
-/// What a difference must be for a claim to hold.
+/// Where a difference must lie for a claim to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
@@ -13,45 +13,45 @@ pub enum Bound {
     Above,
     /// Below 0.
     Below,
-    /// A fall of less than this share of the baseline's mean.
+    /// A drop of less than this share of the baseline's mean.
     FallsLessThan(f64),
 }
 
-/// One comparison that a claim makes: `system - baseline` in `metric` within `bound`.
+/// One comparison of a claim: `system - baseline` in `metric` lies within `bound`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evidence<'a> {
     /// The system.
     pub system: &'a str,
-    /// Whom it is compared with.
+    /// The system it is compared with.
     pub baseline: &'a str,
-    /// In what.
+    /// The metric.
     pub metric: &'a str,
-    /// What the claim says of the difference.
+    /// Where the claim places the difference.
     pub bound: Bound,
 }
 
-/// A claim, by the comparisons that it makes.
+/// A claim as a set of comparisons.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Claim<'a> {
     /// What is claimed.
     pub statement: &'a str,
-    /// What must be seen for it to hold, in words.
+    /// What must be observed for it to hold, in words.
     pub criterion: &'a str,
     /// The comparisons; it holds when all of them are established.
     pub evidence: &'a [Evidence<'a>],
 }
 
-/// Whether something claimed is so.
+/// Whether a claim is borne out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The whole interval is where the claim says.
+    /// The whole interval lies where the claim places it.
     Holds,
-    /// Of a claim with several comparisons: of some, and of none the contrary.
+    /// Of several comparisons, some hold and none is contradicted.
     InPart,
-    /// The interval lies on both sides.
+    /// The interval contains the bound.
     NotEstablished,
-    /// The whole interval of at least one comparison is where the claim says it is not.
+    /// The whole interval of at least one comparison lies on the other side of the bound.
     Contradicted,
 }
 
@@ -60,17 +60,17 @@ pub enum Verdict {
 pub struct Finding {
     /// The system.
     pub system: String,
-    /// Whom it was compared with.
+    /// The system it was compared with.
     pub baseline: String,
-    /// In what.
+    /// The metric.
     pub metric: String,
     /// The difference.
     pub difference: StudyDifference,
-    /// What it must be above, or below for [`Bound::Below`], in the metric's unit.
+    /// The bound it must be above, or below for [`Bound::Below`], in the metric's unit.
     pub bound: f64,
-    /// Whether the claim says that it is below.
+    /// Whether the claim places it below the bound.
     pub below: bool,
-    /// Whether it is.
+    /// Whether it does.
     pub verdict: Verdict,
 }
 
@@ -88,7 +88,7 @@ impl Verdict {
 }
 
 impl Evidence<'_> {
-    /// `None` where one of the systems was not measured so.
+    /// `None` where the metric was not measured for both systems.
     fn judge(&self, study: &Study, bootstrap: &Bootstrap) -> Option<Finding> {
         let difference = study.difference(self.system, self.baseline, self.metric, bootstrap)?;
         let bound = match self.bound {
@@ -119,8 +119,7 @@ impl Evidence<'_> {
 }
 
 impl Claim<'_> {
-    /// What was found about each comparison that could be made, and what follows for the claim;
-    /// `None` where none could be made.
+    /// The verdict, with the finding of each comparison that could be made; `None` if none could.
     #[must_use]
     pub fn judge(&self, study: &Study, bootstrap: &Bootstrap) -> Option<(Verdict, Vec<Finding>)> {
         let findings: Vec<Finding> = self
@@ -145,7 +144,7 @@ fn verdict(findings: &[Finding]) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{BOOTSTRAP, system};
+    use super::super::seeds::tests::{BOOTSTRAP, system};
     use super::*;
 
     fn study() -> Study {

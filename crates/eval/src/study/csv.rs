@@ -1,16 +1,14 @@
-//! A study as a table.
+//! A study as CSV.
 
-use std::fmt::Write as _;
-
-use super::{Study, mean};
-use crate::csv::quoted;
+use super::seeds::{Study, mean};
+use crate::csv::Rows;
 
 /// One row per system, seed and metric: the mean over the run's prompts.
 ///
-/// What was not measured has no row. Fields are quoted as in RFC 4180 where they must be.
+/// What was not measured has no row. Fields are quoted as in RFC 4180 where necessary.
 #[must_use]
 pub fn study_csv(study: &Study, metrics: &[&str]) -> String {
-    let mut csv = String::from("system,seed,metric,mean,prompts\n");
+    let mut rows = Rows::new(&["system", "seed", "metric", "mean", "prompts"]);
     for system in &study.systems {
         for (seed, values) in &system.runs {
             for metric in metrics {
@@ -18,23 +16,22 @@ pub fn study_csv(study: &Study, metrics: &[&str]) -> String {
                     continue;
                 };
                 let prompts = values.values().filter(|it| it.contains_key(*metric));
-                // Writing to a String cannot fail.
-                let _ = writeln!(
-                    csv,
-                    "{},{seed},{},{mean},{}",
-                    quoted(&system.name),
-                    quoted(metric),
-                    prompts.count()
-                );
+                rows.push([
+                    system.name.clone(),
+                    seed.to_string(),
+                    (*metric).to_owned(),
+                    mean.to_string(),
+                    prompts.count().to_string(),
+                ]);
             }
         }
     }
-    csv
+    rows.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::system;
+    use super::super::seeds::tests::system;
     use super::*;
 
     #[test]

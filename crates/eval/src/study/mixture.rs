@@ -1,17 +1,18 @@
-//! Whether two means differ because of what is in the mixture, or because of each part.
+//! Kitagawa decomposition: whether two means differ because of the composition of a mixture or
+//! because of the means within its classes.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A difference between two means, taken apart by classes.
+/// A difference between two means, decomposed by class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
-    /// What would be left of the difference if each class had the same mean in both: the parts
-    /// that are more or less frequent.
+    /// What would be left of the difference if each class had the same mean in both: the effect of
+    /// more or less frequent classes.
     pub composition: f64,
-    /// What would be left of it if each class were as frequent in both: the parts that are better
-    /// or worse.
+    /// What would be left of it if each class were equally frequent in both: the effect of better or
+    /// worse classes.
     pub within: f64,
     /// Each class, in the order of its name.
     pub classes: Vec<Class>,
@@ -28,7 +29,7 @@ pub struct Class {
     pub means: [Option<f64>; 2],
 }
 
-/// Takes `mean(second) - mean(first)` apart into what comes of other shares and what of other means
+/// Decomposes `mean(second) - mean(first)` into the effects of different shares and different means
 /// (Kitagawa, "Components of a Difference Between Two Rates", 1955):
 ///
 /// ```text

@@ -1,8 +1,8 @@
-//! What the paper claims, as comparisons that can come out either way.
+//! The paper's claims, as comparisons that can come out either way.
 
 use rarebit_eval::study::{Bound, Claim, Evidence};
 
-/// How much quality may fall to fall little: a tenth of the baseline's. Said before the runs.
+/// The drop in quality that counts as little: a tenth of the baseline's. Fixed before the runs.
 pub(super) const LITTLE: f64 = 0.1;
 
 type Name = &'static str;
@@ -24,12 +24,12 @@ const fn falls_little(system: Name, baseline: Name) -> Evidence<'static> {
     compared(system, baseline, "quality", Bound::FallsLessThan(LITTLE))
 }
 
-/// The paper's claims, and one that only its missing control can test.
+/// The paper's claims, and one that needs a control the paper lacks.
 pub(super) static CLAIMS: [Claim<'static>; 7] = [
     Claim {
-        statement: "Deviation weighting raises the diversity that it weighs",
-        criterion: "Of semantic deviation: more semantic diversity than without weights; of style: more style \
-                    diversity; of both: more of both. With DPO and with ORPO.",
+        statement: "Deviation weighting raises the diversity that it targets",
+        criterion: "Weights by semantic deviation: more semantic diversity than without weights; by style deviation: more \
+                    style diversity; by both: more of both. With DPO and with ORPO.",
         evidence: &[
             above("ddpo-sem", "dpo", "semantic_diversity"),
             above("ddpo-style", "dpo", "style_diversity"),
@@ -42,9 +42,9 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
         ],
     },
     Claim {
-        statement: "What is told is more diverse in truth",
+        statement: "The true diversity of the tales rises",
         criterion: "More effective modes (a plot told in a voice) among a prompt's samples than without weights, by \
-                    the oracle. The paper cannot ask this; it has embedders only.",
+                    the oracle. The paper cannot test this; it has only embedders.",
         evidence: &[
             above("ddpo-sem", "dpo", "modes"),
             above("ddpo-style", "dpo", "modes"),
@@ -54,7 +54,7 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
     },
     Claim {
         statement: "Quality falls little",
-        criterion: "By less than a tenth of the quality without weights. Quality is the oracle's.",
+        criterion: "By less than a tenth of the quality without weights, as judged by the oracle.",
         evidence: &[
             falls_little("ddpo-sem", "dpo"),
             falls_little("ddpo-style", "dpo"),
@@ -65,7 +65,7 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
         ],
     },
     Claim {
-        statement: "Both kinds together do best",
+        statement: "Both kinds together work best",
         criterion: "Weights by both kinds give more style diversity than by semantic deviation alone, more semantic \
                     diversity than by style deviation alone, and more true modes than either.",
         evidence: &[
@@ -77,8 +77,8 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
     },
     Claim {
         statement: "Few responses per prompt hurt quality",
-        criterion: "ddpo-both with 4 responses per prompt has less quality than with all, though it learns from as \
-                    many pairs from more prompts. The table of systems has dpo on the same 4 responses beside it.",
+        criterion: "ddpo-both has lower quality with 4 responses per prompt than with all, although it learns from as many \
+                    pairs, from more prompts. The table of all systems also shows dpo on the same 4 responses.",
         evidence: &[compared(
             "ddpo-both-4",
             "ddpo-both",
@@ -87,17 +87,17 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
         )],
     },
     Claim {
-        statement: "A floor and the best-scored pairs help against it",
-        criterion: "With 4 responses per prompt, each has more quality than without.",
+        statement: "A floor or the best-scored pairs mitigate this",
+        criterion: "With 4 responses per prompt, each gives higher quality than without.",
         evidence: &[
             above("ddpo-both-4-floor", "ddpo-both-4", "quality"),
             above("ddpo-both-4-best", "ddpo-both-4", "quality"),
         ],
     },
     Claim {
-        statement: "It beats DivPO",
-        criterion: "ddpo-both has more semantic and more style diversity than DivPO, at a quality that is not less by \
-                    a tenth.",
+        statement: "Deviation weighting beats DivPO",
+        criterion: "ddpo-both has more semantic and more style diversity than DivPO, with quality lower by less than a \
+                    tenth.",
         evidence: &[
             above("ddpo-both", "divpo", "semantic_diversity"),
             above("ddpo-both", "divpo", "style_diversity"),
@@ -106,10 +106,10 @@ pub(super) static CLAIMS: [Claim<'static>; 7] = [
     },
 ];
 
-/// What only controls can show.
+/// Claims that only controls can test.
 pub(super) static CONTROLS: [Claim<'static>; 2] = [
     Claim {
-        statement: "It is deviation that does it, not uneven weights",
+        statement: "The gain comes from deviation, not from uneven weights",
         criterion: "ddpo-both has more of each diversity and more true modes than the same weights shuffled among the \
                     responses of each prompt.",
         evidence: &[
@@ -119,9 +119,9 @@ pub(super) static CONTROLS: [Claim<'static>; 2] = [
         ],
     },
     Claim {
-        statement: "Weights help where pairs are chosen by deviation already",
+        statement: "Weights help even if pairs are selected by deviation",
         criterion: "DivPO's pairs with weights by both kinds give more of each diversity and more true modes than \
-                    without, at a quality that is not less by a tenth.",
+                    without, with quality lower by less than a tenth.",
         evidence: &[
             above("ddpo-both-divpo", "divpo", "semantic_diversity"),
             above("ddpo-both-divpo", "divpo", "style_diversity"),

@@ -1,12 +1,12 @@
 //! `rarebit reproduce`: the paper's experiments in miniature, from one command.
 
 mod claims;
+mod diagnostics;
 mod pipeline;
 mod plan;
 mod report;
 mod rewards;
 mod stages;
-mod why;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -31,35 +31,36 @@ use crate::{progress, tale_world};
 ///
 /// On the world of tales, whose truth is known: SFT, DPO, ORPO, DDPO and DORPO with semantic, style
 /// and both deviations, DivPO, the ablations with four responses per prompt, the controls that the
-/// paper lacks, and the world's own tales, each with several seeds. The result is one HTML file, the
-/// same as Markdown, and the numbers as CSV and JSON. Every stage is kept by the content of what it
-/// reads: a killed run goes on where it was, a changed setting does again only what depends on it.
+/// paper lacks, and the world's own tales, each with several seeds. The result is one HTML file,
+/// the same as Markdown, and the numbers as CSV and JSON. Stages are cached by the content of their
+/// inputs: a killed run resumes where it was, and a changed setting repeats only the stages that
+/// depend on it.
 ///
 /// Example: rarebit reproduce --quick
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ReproduceArgs {
-    /// The folder for everything that is made
+    /// The output folder
     #[arg(long, short, value_name = "DIR", default_value = "reproduce")]
     output: PathBuf,
-    /// One seed and a few steps: shows that everything runs, and nothing else
+    /// One seed and a few steps: only shows that everything works
     #[arg(long)]
     quick: bool,
-    /// Each decides data, training and samples of a run of every system
+    /// Each determines the data, training and samples of one run of every system
     #[arg(long, value_name = "SEED", num_args = 1.., default_values_t = [42, 43, 44])]
     seeds: Vec<u64>,
-    /// Only these systems, and what they start from [default: all]
+    /// Run only these systems, and those that they start from [default: all]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     systems: Vec<String>,
     /// Prompts to train on [default: 170]
     #[arg(long, value_parser = at_least_one)]
     train_prompts: Option<usize>,
-    /// Held-out prompts to write to [default: 48]
+    /// Held-out prompts to sample [default: 48]
     #[arg(long, value_parser = at_least_one)]
     test_prompts: Option<usize>,
-    /// Samples of each model to each of them [default: 8]
+    /// Samples of each model per held-out prompt [default: 8]
     #[arg(long, value_parser = at_least_one)]
     samples: Option<usize>,
-    /// Steps of every training but sft's [default: 100]
+    /// Training steps of every system except sft [default: 100]
     #[arg(long)]
     steps: Option<u64>,
     /// Print the numbers and verdicts as JSON instead of the report's path

@@ -32,13 +32,13 @@ const SAMPLES: &str = "samples.jsonl";
 pub(super) const JUDGED: &str = "judged.jsonl";
 const VALUES: &str = "values.json";
 
-/// From this quality on a tale is good: two of its four features of craft, and all else in order.
+/// The quality from which a tale is good: two of the four features of craft, and no deductions.
 const GOOD: f64 = 0.5;
 
-/// A number of a prompt's tales, by its name.
+/// A measure of a prompt's tales, by its name.
 type Truth = (&'static str, fn(&[Reading]) -> f64);
 
-/// What the oracle measures beside quality, which is the mean of the scores that it gave.
+/// What the oracle measures besides quality, which is the mean of its scores.
 const TRUTH: [Truth; 4] = [
     ("modes", |readings| mode_coverage(readings).modes.effective),
     ("plots", |readings| mode_coverage(readings).plots.effective),
@@ -50,20 +50,20 @@ const TRUTH: [Truth; 4] = [
     }),
 ];
 
-/// What a run of one system with one seed left.
+/// The results of one system with one seed.
 pub(super) struct Made {
-    /// The hash of its weights; `None` of the world's own tales.
+    /// The hash of its weights; `None` for the world's own tales.
     pub(super) model: Option<String>,
     /// Its judged tales.
     pub(super) measured: Done,
     pub(super) values: Values,
 }
 
-/// Everything of one seed.
+/// The results of one seed.
 pub(super) struct SeedRun {
-    /// What each system left, by its name.
+    /// The results of each system, by its name.
     pub(super) made: BTreeMap<&'static str, Made>,
-    /// What was learned from.
+    /// The prepared training data.
     pub(super) prepared: BTreeMap<Data, Done>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) base: &'a Path,
 }
 
-/// How many stages of each kind there will be, and a guess of how many seconds one takes.
+/// The number of stages of each kind, and an estimate of the seconds that one takes.
 pub(super) fn planned(
     settings: &Settings,
     systems: &[&'static System],
@@ -116,7 +116,7 @@ pub(super) fn planned(
 }
 
 impl Pipeline<'_> {
-    /// Makes everything of one seed.
+    /// Runs everything of one seed.
     pub(super) fn seed(&self, seed: u64, stages: &mut Stages) -> anyhow::Result<SeedRun> {
         let tales = self.tales(seed, stages)?;
         let mut prepared: BTreeMap<Data, Done> = BTreeMap::new();
@@ -141,7 +141,7 @@ impl Pipeline<'_> {
                 Start::Base => None,
                 Start::Sft => Some(
                     sft.as_ref()
-                        .context("sft comes before what starts from it")?,
+                        .context("sft comes before the systems that start from it")?,
                 ),
             };
             let model = self.train(system, training, seed, &data, start, stages)?;
@@ -169,8 +169,8 @@ impl Pipeline<'_> {
         tale_world::prompts(self.world, Split::HeldOut, seed, count, count)
     }
 
-    /// The tales to learn from, more of them with few to each prompt, and those of the prompts that
-    /// are held out.
+    /// The tales to learn from, those of more prompts for few responses each, and those of the held-out
+    /// prompts.
     fn tales(&self, seed: u64, stages: &mut Stages) -> anyhow::Result<Done> {
         let Settings {
             train_prompts,
@@ -246,7 +246,7 @@ impl Pipeline<'_> {
             "sft" => self.settings.sft_steps,
             _ => self.settings.steps,
         };
-        // Places say nothing of the result; what stands there does.
+        // Paths do not affect the result; the contents of the files do.
         let settings = |output: &Path| -> anyhow::Result<RunConfig> {
             let mut config = tale_world::recipe(training.recipe, &start_folder, output, seed)?;
             training.change.apply(&mut config);
@@ -274,7 +274,7 @@ impl Pipeline<'_> {
             train_policy(&settings(folder)?, self.session)?;
             Ok(())
         })?;
-        // They were for the case of a kill, and are three times as large as the model.
+        // Checkpoints serve to resume a killed run, and are three times as large as the model.
         let checkpoints = done.path("checkpoints");
         if checkpoints.is_dir() {
             fs::remove_dir_all(&checkpoints)
@@ -283,7 +283,7 @@ impl Pipeline<'_> {
         Ok(done)
     }
 
-    /// Lets a model write to the held-out prompts.
+    /// Samples a model on the held-out prompts.
     fn write(
         &self,
         system: &System,
@@ -312,7 +312,7 @@ impl Pipeline<'_> {
         })
     }
 
-    /// Lets the oracle judge tales, and measures how different they are.
+    /// Lets the oracle judge the tales, and measures their diversity.
     fn measure(
         &self,
         system: &System,
@@ -328,7 +328,7 @@ impl Pipeline<'_> {
             write_judged(&judged, &folder.join(JUDGED))?;
             let samples = read_system("it", &folder.join(JUDGED), &SourceOptions::default())?;
             let options = EvalOptions {
-                // Intervals are made of all seeds together.
+                // Intervals are computed over all seeds together.
                 resamples: 1,
                 thresholds: Thresholds {
                     quality: Some(GOOD),
@@ -374,7 +374,7 @@ impl Pipeline<'_> {
     }
 }
 
-/// A measured run whose model is still to be named.
+/// Measured tales, before their model is known.
 struct Measured {
     measured: Done,
     values: Values,
@@ -390,7 +390,7 @@ impl Measured {
     }
 }
 
-/// What the base model is.
+/// The hash of the base model.
 pub(super) fn base_hash() -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, bytes) in tale_world::BASE {
@@ -400,7 +400,7 @@ pub(super) fn base_hash() -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The systems of these names, and those that they start from; all when none is named.
+/// The systems with these names, and those that they start from; all if none is named.
 pub(super) fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static System>> {
     let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
     for name in names {

@@ -1,4 +1,4 @@
-//! What is compared: the systems, what each learns from, and how much of everything there is.
+//! The plan: the systems, what each learns from, and the sizes of everything.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use serde::Serialize;
 
 use crate::tale_world::{DPO, GOLD, ORPO, SFT};
 
-/// What a system is.
+/// A system under comparison.
 #[derive(Debug)]
 pub(super) struct System {
     pub(super) name: &'static str,
-    /// In a few words, for the report.
+    /// A short description for the report.
     pub(super) about: &'static str,
     /// `None` for the world's own tales.
     pub(super) training: Option<Training>,
 }
 
-/// How a system comes to be.
+/// How a system is trained.
 #[derive(Debug)]
 pub(super) struct Training {
     pub(super) start: Start,
@@ -70,7 +70,7 @@ impl Change {
         floor: None,
         shuffle: false,
     };
-    /// The floor of the ablation, the paper's.
+    /// The paper's ablation with a floor.
     const FLOOR: Self = Self {
         floor: Some(0.1),
         ..Self::ddpo(Kinds::Both)
@@ -154,7 +154,7 @@ pub(super) static SYSTEMS: [System; 19] = [
     ),
     from_sft(
         "divpo",
-        "pairs chosen by deviation, no weights",
+        "pairs selected by deviation, no weights",
         Data::DivPo,
         Change::NONE,
     ),
@@ -236,11 +236,11 @@ const fn from_base(name: &'static str, about: &'static str, change: Change) -> S
     trained(name, about, Start::Base, ORPO, Data::All, change)
 }
 
-/// How much of everything there is.
+/// The sizes of everything.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Settings {
     pub(super) seeds: Vec<u64>,
-    /// Prompts to train on; with four responses to each [`MORE_PROMPTS`] times as many.
+    /// Prompts to train on; [`MORE_PROMPTS`] times as many with four responses to each.
     pub(super) train_prompts: usize,
     /// Tales to each of them.
     pub(super) responses: usize,
@@ -258,12 +258,12 @@ pub(super) struct Settings {
     pub(super) resamples: usize,
 }
 
-/// With two pairs of a prompt in place of six, so many times the prompts give as many pairs: few
-/// responses per prompt are not to mean fewer pairs.
+/// With two pairs of each prompt instead of six, this many times the prompts give as many pairs: few
+/// responses per prompt should not mean fewer pairs.
 pub(super) const MORE_PROMPTS: usize = 3;
 
 impl Data {
-    /// Whether it takes [`MORE_PROMPTS`].
+    /// Whether it uses [`MORE_PROMPTS`].
     pub(super) fn takes_more_prompts(self) -> bool {
         self != Self::All
     }

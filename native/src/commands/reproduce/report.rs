@@ -1,4 +1,4 @@
-//! The result: what was found, as a page and for programs.
+//! The results, as a page and as data for programs.
 
 mod about;
 mod figures;
@@ -15,11 +15,11 @@ use rarebit_eval::evaluation::Interval;
 use rarebit_eval::study::{Claim, Finding, Mixture, Study, Verdict};
 
 use super::claims::{CLAIMS, CONTROLS};
+use super::diagnostics::{self, WeightStatistics};
 use super::pipeline::SeedRun;
 use super::plan::{Settings, System};
 use super::rewards::REWARD;
 use super::stages::Stages;
-use super::why::{self, Weights};
 
 /// A number that the page shows.
 pub(super) struct Metric {
@@ -43,7 +43,7 @@ pub(super) static METRICS: [Metric; 8] = [
     metric("legible", "legible"),
 ];
 
-/// What is asked of the embedded measures: do they go with the truth?
+/// The measures by embedders, and the truths that they should be correlated with.
 const CORRELATED: [(&str, &str); 5] = [
     (REWARD, "quality"),
     ("semantic_diversity", "plots"),
@@ -52,11 +52,11 @@ const CORRELATED: [(&str, &str); 5] = [
     ("style_diversity", "modes"),
 ];
 
-/// Whose difference in quality is taken apart: baseline and system.
-const TAKEN_APART: [(&str, &str); 2] = [("dpo", "ddpo-both"), ("ddpo-both", "ddpo-both-4")];
+/// The differences in quality that are decomposed: baseline and system.
+const DECOMPOSED: [(&str, &str); 2] = [("dpo", "ddpo-both"), ("ddpo-both", "ddpo-both-4")];
 const BASELINE: &str = "dpo";
 
-/// Everything that the page tells of.
+/// Everything that the page reports.
 pub(super) struct Told<'a> {
     pub(super) settings: &'a Settings,
     pub(super) systems: &'a [&'static System],
@@ -64,26 +64,26 @@ pub(super) struct Told<'a> {
     pub(super) seeds: &'a BTreeMap<u64, SeedRun>,
     pub(super) stages: &'a Stages,
     pub(super) device: String,
-    /// Whether the run is too small to mean anything.
+    /// Whether the run is too small to be meaningful.
     pub(super) quick: bool,
 }
 
-/// A claim with what became of it.
+/// A claim with its verdict.
 struct Judged {
     claim: &'static Claim<'static>,
     verdict: Verdict,
     findings: Vec<Finding>,
 }
 
-/// What was computed once for all forms of the result.
+/// The results, computed once for all output formats.
 pub(super) struct Found {
     claims: Vec<Judged>,
     controls: Vec<Judged>,
-    /// Of each system, each metric's interval.
+    /// The interval of each metric of each system.
     intervals: BTreeMap<(&'static str, &'static str), Interval>,
     correlations: Vec<(&'static str, &'static str, Correlation)>,
-    weights: Vec<Weights>,
-    /// Of each pair of systems in [`TAKEN_APART`] that was made.
+    weights: Vec<WeightStatistics>,
+    /// For each pair of systems in [`DECOMPOSED`] that was run.
     voices: Vec<(&'static str, &'static str, Mixture)>,
 }
 
@@ -96,7 +96,7 @@ impl Told<'_> {
         }
     }
 
-    /// Judges every claim that the systems at hand allow, and makes every interval.
+    /// Judges every claim that the available systems allow, and computes every interval.
     pub(super) fn found(&self) -> anyhow::Result<Found> {
         let bootstrap = self.bootstrap();
         let judged = |claims: &'static [Claim<'static>]| {
@@ -123,8 +123,8 @@ impl Told<'_> {
             .iter()
             .filter_map(|(x, y)| Some((*x, *y, self.study.correlation(x, y, &bootstrap)?)));
         let mut voices = Vec::new();
-        for (baseline, system) in TAKEN_APART {
-            let found = why::by_voice(self.seeds, baseline, system)?;
+        for (baseline, system) in DECOMPOSED {
+            let found = diagnostics::by_voice(self.seeds, baseline, system)?;
             voices.extend(found.map(|found| (baseline, system, found)));
         }
         Ok(Found {
@@ -132,12 +132,13 @@ impl Told<'_> {
             controls: judged(&CONTROLS),
             intervals,
             correlations: correlations.collect(),
-            weights: why::weights(self.seeds)?,
+            weights: diagnostics::weights(self.seeds)?,
             voices,
         })
     }
 
-    /// With how many seeds the weights of `ddpo-ones` are those of `dpo`, and of how many.
+    /// The number of seeds for which the models of `ddpo-ones` and `dpo` are identical, and of all
+    /// seeds.
     fn ones_are_dpo(&self) -> Option<(usize, usize)> {
         let pairs: Vec<bool> = self
             .seeds

@@ -1,4 +1,4 @@
-//! Quality as the paper has it: by a reward model that learned the votes of the training split.
+//! Quality as the paper measures it: by a reward model trained on the votes of the training split.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,8 +22,8 @@ pub(super) const REWARD: &str = "reward";
 const REWARDS: &str = "rewards.json";
 
 impl Pipeline<'_> {
-    /// Trains a reward model on the first seed's votes and lets it judge every run, so that all are
-    /// judged alike. Does nothing where no system learned from all responses.
+    /// Trains one reward model, on the first seed's votes, and lets it judge every run, so that all
+    /// rewards are comparable. Does nothing if no system learned from all responses.
     pub(super) fn rewards(
         &self,
         seeds: &mut BTreeMap<u64, SeedRun>,

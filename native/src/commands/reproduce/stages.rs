@@ -1,8 +1,8 @@
-//! Work in stages that is never done twice.
+//! Cached stages: no work is done twice.
 //!
-//! A stage's folder is named by a hash of everything that decides its result: its settings, the
-//! content of the files it reads, the program's version. So a killed run finds what it did, and a
-//! changed setting does again only what depends on it.
+//! A stage's folder is named by a hash of everything that determines its result: its settings, the
+//! content of the files it reads, the program's version. A killed run thus resumes where it was, and
+//! a changed setting repeats only the stages that depend on it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,18 +45,18 @@ impl Kind {
     }
 }
 
-/// What a finished stage left.
+/// The record of a finished stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Record {
-    /// What it was, for people.
+    /// A description for people.
     what: String,
-    /// What decided its result.
+    /// What determined its result.
     inputs: Value,
     /// The BLAKE3 hash of each file, by its path in the folder.
     files: BTreeMap<String, String>,
     /// How long it took.
     seconds: f64,
-    /// How long processors worked on it, where the system says.
+    /// Its processor time, where the operating system reports it.
     cpu_seconds: Option<f64>,
 }
 
@@ -81,9 +81,9 @@ impl Done {
 /// The stages of a run.
 pub(super) struct Stages {
     folder: PathBuf,
-    /// What else every result depends on.
+    /// What every result depends on besides its inputs.
     made_by: String,
-    /// How many of each kind are still to come, and a guess of how many seconds one takes.
+    /// The number of stages of each kind to come, and an estimate of the seconds that one takes.
     left: BTreeMap<Kind, (usize, f64)>,
     took: BTreeMap<Kind, Took>,
     started: usize,
@@ -91,24 +91,24 @@ pub(super) struct Stages {
     kept: usize,
 }
 
-/// The finished stages of a kind, kept ones too.
+/// The finished stages of a kind, including cached ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Took {
     pub(super) stages: usize,
     pub(super) seconds: f64,
-    /// `None` where the system does not say.
+    /// `None` where the operating system does not report it.
     pub(super) cpu_seconds: Option<f64>,
 }
 
 const RECORD: &str = "stage.json";
 
-/// So many seconds of guesses are believed before any was seen to be wrong: the first stages are too
-/// short to tell how slow a machine is.
+/// The estimates count as evidence of this many seconds: the first stages are too short to tell how
+/// slow a machine is.
 const BELIEVED: f64 = 10.0;
 
 impl Stages {
-    /// Stages in a folder; `planned` says how many of each kind there will be, and a guess of how
-    /// many seconds one takes.
+    /// Stages in a folder; `planned` holds the number of each kind, and an estimate of the seconds that
+    /// one takes.
     pub(super) fn new(
         folder: &Path,
         made_by: String,
@@ -125,8 +125,8 @@ impl Stages {
         }
     }
 
-    /// Does a stage, or finds it done: `make` writes `files` into the folder that it is given. What
-    /// a killed run left in the folder is still there.
+    /// Runs a stage unless it is cached: `make` writes `files` into the folder that it is given, where
+    /// it finds whatever a killed run left.
     pub(super) fn run(
         &mut self,
         kind: Kind,
@@ -196,8 +196,8 @@ impl Stages {
         format!("about {} left", HumanDuration(left))
     }
 
-    /// Kinds that were seen take as long as they took, the others as guessed, but for how much
-    /// slower this machine is than the guesses so far.
+    /// Kinds that have run take their mean time; the others their estimate, scaled by how much slower
+    /// this machine is than the estimates so far.
     fn seconds_left(&self) -> f64 {
         let guess = |kind: &Kind| self.left.get(kind).map_or(0.0, |(_, seconds)| *seconds);
         let took: f64 = self.took.values().map(|took| took.seconds).sum();
@@ -216,7 +216,7 @@ impl Stages {
             .sum()
     }
 
-    /// What was done, in a line.
+    /// What was done, in one line.
     pub(super) fn summary(&self) -> String {
         format!(
             "{} stages: {} made, {} found done",
@@ -232,7 +232,7 @@ impl Stages {
     }
 }
 
-/// The record of a finished stage whose files are as it left them.
+/// The record of a finished stage whose files are unchanged.
 fn kept(folder: &Path, files: &[&str]) -> Option<Record> {
     let text = fs::read(folder.join(RECORD)).ok()?;
     let record: Record = serde_json::from_slice(&text).ok()?;
@@ -245,13 +245,13 @@ fn kept(folder: &Path, files: &[&str]) -> Option<Record> {
         .then_some(record)
 }
 
-/// How long processors have worked for this program, by Linux's own account.
+/// The processor time of this program, as Linux reports it.
 fn cpu_seconds() -> Option<f64> {
-    /// Of a tick, on every Linux that is built today.
+    /// The length of a tick on every current Linux.
     const SECONDS: f64 = 0.01;
     let text = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name may hold spaces; it ends with the last parenthesis. Then state is the third field,
-    // and the 14th and 15th are the time in the program and in the kernel.
+    // The name may contain spaces; it ends with the last parenthesis. State is then the third field,
+    // and the 14th and 15th are user and kernel time.
     let (_, rest) = text.rsplit_once(')')?;
     let ticks: Vec<f64> = rest
         .split_whitespace()
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_is_done_once_for_its_inputs_and_again_when_its_files_are_not_as_it_left_them() {
+    fn a_stage_runs_once_for_its_inputs_and_again_if_its_files_have_changed() {
         let home = tempfile::tempdir().unwrap();
         let made = Cell::new(0);
         let stage = |inputs: Value, version: &str| {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_takes_as_long_as_this_machine_has_shown() {
+    fn remaining_time_is_scaled_to_this_machine() {
         let planned = [(Kind::Train, (3, 10.0)), (Kind::Judge, (5, 2.0))];
         let mut stages = Stages::new(Path::new(""), String::new(), planned.into());
         assert_eq!(stages.seconds_left(), 40.0);
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_stage_is_not_done() {
+    fn a_failed_stage_is_not_cached() {
         let home = tempfile::tempdir().unwrap();
         let mut stages = Stages::new(home.path(), String::new(), BTreeMap::new());
         let mut run = |fails: bool| {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_counted_where_the_system_says() {
+    fn processor_time_is_counted_where_the_system_reports_it() {
         if !Path::new("/proc/self/stat").exists() {
             return;
         }

@@ -1,8 +1,8 @@
 //! How the result was made: the command, the settings, the time.
 
 use super::super::claims::LITTLE;
+use super::super::diagnostics::percent;
 use super::super::plan::{MORE_PROMPTS, Settings};
-use super::super::why::percent;
 use super::Told;
 
 impl Told<'_> {
@@ -36,7 +36,7 @@ impl Told<'_> {
                 format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             ),
             (
-                "to learn from, per seed".to_owned(),
+                "training data, per seed".to_owned(),
                 format!(
                     "{} prompts with {} tales each; {} with four responses or DivPO",
                     settings.train_prompts,
@@ -81,10 +81,10 @@ fn times(seconds: f64, cpu: Option<f64>) -> String {
     let minutes = |seconds: f64| format!("{:.1} min", seconds / 60.0);
     match cpu {
         Some(cpu) => format!(
-            "{} by the clock, {} of processors",
+            "{} elapsed, {} of processor time",
             minutes(seconds),
             minutes(cpu)
         ),
-        None => format!("{} by the clock", minutes(seconds)),
+        None => format!("{} elapsed", minutes(seconds)),
     }
 }

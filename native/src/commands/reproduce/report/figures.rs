@@ -1,6 +1,6 @@
 //! The figures: systems by quality and diversity.
 
-use rarebit_eval::report::{Plane, PlanePoint};
+use rarebit_eval::report::{ScatterPlot, ScatterPoint};
 
 use super::{BASELINE, Found, label};
 use crate::tale_world::GOLD;
@@ -28,7 +28,7 @@ pub(super) const ABLATION: [(&str, usize); 7] = [
     ("dpo-4-best", 5),
     ("ddpo-both-4-best", 6),
 ];
-/// Weighing pairs beside choosing them.
+/// Weighting pairs against choosing them.
 pub(super) const AGAINST_DIVPO: [(&str, usize); 5] = [
     ("sft", 5),
     ("dpo", 2),
@@ -39,17 +39,17 @@ pub(super) const AGAINST_DIVPO: [(&str, usize); 5] = [
 
 impl Found {
     /// Quality against each diversity, and against the truth.
-    pub(super) fn planes(&self, systems: &[(&'static str, usize)]) -> Vec<Plane> {
+    pub(super) fn scatter_plots(&self, systems: &[(&'static str, usize)]) -> Vec<ScatterPlot> {
         ["semantic_diversity", "style_diversity", "modes"]
             .into_iter()
-            .map(|x| Plane {
+            .map(|x| ScatterPlot {
                 title: format!("quality against {}", label(x)),
                 x_label: label(x).to_owned(),
                 y_label: "quality".to_owned(),
                 points: systems
                     .iter()
                     .filter_map(|(name, colour)| {
-                        Some(PlanePoint {
+                        Some(ScatterPoint {
                             name: (*name).to_owned(),
                             colour: *colour,
                             x: *self.intervals.get(&(*name, x))?,

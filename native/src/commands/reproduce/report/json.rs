@@ -1,4 +1,4 @@
-//! The result for programs.
+//! The results as JSON.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Found, Judged, Told};
 
 impl Told<'_> {
-    /// Numbers and verdicts for programs.
+    /// Numbers and verdicts.
     pub(crate) fn json(&self, found: &Found) -> Value {
         let claims = |judged: &[Judged]| -> Vec<Value> {
             judged

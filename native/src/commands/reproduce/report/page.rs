@@ -2,15 +2,14 @@
 
 use rarebit_eval::report::{Block, Page, Section};
 
+use super::super::diagnostics::{self, signed};
 use super::super::plan::MORE_PROMPTS;
-use super::super::why::{self, signed};
 use super::figures::{ABLATION, AGAINST_DIVPO, MAIN};
 use super::verdicts::shown;
 use super::{Found, Told};
 
-/// What a quick run finds.
-const QUICK: &str =
-    "A quick run: it shows that everything runs. Its numbers and verdicts mean nothing.";
+/// The finding of a quick run.
+const QUICK: &str = "A quick run, which only shows that everything works. Its numbers and verdicts are meaningless.";
 
 impl Told<'_> {
     /// The page.
@@ -21,12 +20,12 @@ impl Told<'_> {
                 title: "The paper's claims".to_owned(),
                 blocks: vec![
                     Block::Text(format!(
-                        "Each claim is a set of comparisons, written down before the runs, with the difference that \
-                         must be seen. Differences are paired by prompt; their 95 % intervals are bootstrapped over \
-                         seeds and over the prompts of each. A comparison is as claimed when its whole interval is. \
-                         A claim holds when all its comparisons do, in part when only some do and none is refuted, \
-                         and does not hold when the whole interval of one lies where the claim says it does not. \
-                         Intervals are not corrected for their number.{}",
+                        "Each claim is a set of comparisons, fixed before the runs, with the difference that must be \
+                         observed. Differences are paired by prompt; their 95 % intervals are bootstrapped over seeds \
+                         and over the prompts of each. A comparison is as claimed if its whole interval is. A claim \
+                         holds if all its comparisons do, holds in part if only some do and none is contradicted, and \
+                         does not hold if the whole interval of any comparison contradicts it. Intervals are not \
+                         corrected for multiple comparisons.{}",
                         few_seeds(settings.seeds.len())
                     )),
                     Block::Claims(shown(&found.claims)),
@@ -37,11 +36,11 @@ impl Told<'_> {
                 blocks: vec![
                     Block::Text(
                         "The paper's main figure. Up is better, right is more diverse; the dashed lines meet at dpo. \
-                         Crosses are 95 % intervals over seeds and prompts, each system for itself; the claims' \
-                         differences are paired and therefore sharper. One colour is one kind of weight."
+                         Crosses are 95 % intervals over seeds and prompts, for each system by itself; the differences \
+                         of the claims are paired and therefore more precise. Each colour is one kind of weight."
                             .to_owned(),
                     ),
-                    Block::Planes(found.planes(&MAIN)),
+                    Block::ScatterPlots(found.scatter_plots(&MAIN)),
                 ],
             },
         ];
@@ -54,11 +53,11 @@ impl Told<'_> {
                 title: "Few responses per prompt".to_owned(),
                 blocks: vec![
                     Block::Text(format!(
-                        "The paper's ablation: two pairs of each prompt, and deviation over their four responses. Here \
-                         from {MORE_PROMPTS} times as many prompts, so that the pairs are as many. With a floor of 0.1 \
-                         no response weighs nothing; best takes the two best-scored of each prompt's pairs."
+                        "The paper's ablation: two pairs of each prompt, with deviation over their four responses. Here \
+                         with {MORE_PROMPTS} times as many prompts, so that the number of pairs is the same. With a \
+                         floor of 0.1 no response has weight 0; best takes the two best-scored pairs of each prompt."
                     )),
-                    Block::Planes(found.planes(&ABLATION)),
+                    Block::ScatterPlots(found.scatter_plots(&ABLATION)),
                 ],
             });
         }
@@ -67,15 +66,15 @@ impl Told<'_> {
                 title: "DivPO".to_owned(),
                 blocks: vec![
                     Block::Text(format!(
-                        "DivPO (arXiv 2501.18101) chooses pairs in place of weighing them: the most deviating of the \
+                        "DivPO (arXiv 2501.18101) selects pairs instead of weighting them: the most deviating of the \
                          best-scored quarter against the least deviating of the worst, two pairs of each prompt. Here \
-                         from {MORE_PROMPTS} times as many prompts, so that its pairs are as many as the others'."
+                         with {MORE_PROMPTS} times as many prompts, so that the number of pairs is the same."
                     )),
-                    Block::Planes(found.planes(&AGAINST_DIVPO)),
+                    Block::ScatterPlots(found.scatter_plots(&AGAINST_DIVPO)),
                 ],
             });
         }
-        sections.push(behind(found));
+        sections.push(diagnostics_section(found));
         sections.push(self.all_systems(found));
         sections.push(found.truth());
         sections.push(self.by_seed());
@@ -105,8 +104,8 @@ impl Told<'_> {
         let mut blocks = Vec::new();
         if let Some((equal, seeds)) = self.ones_are_dpo() {
             blocks.push(Block::Text(format!(
-                "With every weight 1, ddpo is dpo: the model that the weighted loss made is byte for byte the one that \
-                 the plain loss made with {equal} of {seeds} seeds."
+                "With every weight 1, ddpo is dpo: the models trained with the weighted and the plain loss are \
+                 identical byte for byte with {equal} of {seeds} seeds."
             )));
         }
         if !found.controls.is_empty() {
@@ -119,36 +118,37 @@ impl Told<'_> {
     }
 }
 
-/// What lies behind the results.
-fn behind(found: &Found) -> Section {
+/// The diagnostics of the results.
+fn diagnostics_section(found: &Found) -> Section {
     let mut blocks = vec![
         Block::Text(
-            "What the weights do to the pairs, over all seeds, before any floor: how many weigh nothing; the effective \
-             share, (Σw)²/Σw² over the number of pairs; and the true quality of chosen and rejected tales, plain and \
-             weighed. Where weights do not go with quality, what is lost is not lost to the choice of tales."
+            "The effect of the weights on the pairs, over all seeds, before any floor: the share of pairs with weight 0; \
+             the effective sample size, (Σw)²/Σw² over the number of pairs; and the true quality of chosen and rejected \
+             tales, unweighted and weighted. Where weights are not correlated with quality, the choice of tales does not \
+             explain a loss."
                 .to_owned(),
         ),
-        why::weights_table(&found.weights),
+        diagnostics::weights_table(&found.weights),
     ];
     for (baseline, system, mixture) in &found.voices {
         blocks.push(Block::Text(format!(
-            "Quality of {system} minus that of {baseline}, taken apart by the voices of their tales (Kitagawa, 1955): {} \
-             because of other shares of the voices, {} because of other quality within each.",
+            "Quality of {system} minus that of {baseline}, decomposed by the voices of their tales (Kitagawa, 1955): {} \
+             from different shares of the voices, {} from different quality within each.",
             signed(mixture.composition),
             signed(mixture.within)
         )));
-        blocks.push(why::voices_table(mixture, baseline, system));
+        blocks.push(diagnostics::voices_table(mixture, baseline, system));
     }
     Section {
-        title: "What lies behind".to_owned(),
+        title: "Diagnostics".to_owned(),
         blocks,
     }
 }
 
 fn few_seeds(seeds: usize) -> &'static str {
     match seeds {
-        1 => " With one seed the intervals tell of prompts only.",
-        2..=9 => " So few seeds make them too narrow: read the table of seeds beside them.",
+        1 => " With one seed, the intervals cover prompts only.",
+        2..=9 => " With so few seeds they are too narrow: see also the results by seed.",
         _ => "",
     }
 }

@@ -1,4 +1,4 @@
-//! The tables: all systems, measures beside the truth, single seeds.
+//! The tables: all systems, correlations with the truth, single seeds.
 
 use rarebit_eval::evaluation::Interval;
 use rarebit_eval::report::{Block, Section};
@@ -26,10 +26,10 @@ impl Told<'_> {
             blocks: vec![
                 Block::Text(
                     "Means with 95 % intervals over seeds and prompts. Quality, modes, plots, voices and legibility are \
-                     read by the oracle, by rules; reward is that of a model which \
-                     learned the votes of the first seed's training tales, on the transformed score's scale: a mode is a plot told in a voice, effective numbers are exp(entropy) \
-                     among a prompt's samples, a tale is legible when it has both. The diversities are mean distances \
-                     by the built-in embedders."
+                     determined by the rules of the oracle: a mode is a plot told in a voice, effective numbers are \
+                     exp(entropy) among a prompt's samples, a tale is legible if it has both. Reward is that of a model \
+                     trained on the votes of the first seed's training tales, on the scale of the transformed score. The \
+                     diversities are mean distances by the built-in embedders."
                         .to_owned(),
                 ),
                 Block::Table {
@@ -62,7 +62,7 @@ impl Told<'_> {
             row
         });
         Section {
-            title: "Seed by seed".to_owned(),
+            title: "Results by seed".to_owned(),
             blocks: vec![Block::Table {
                 columns,
                 rows: rows.collect(),
@@ -84,12 +84,12 @@ impl Found {
             ]
         });
         Section {
-            title: "Does the measure see the truth?".to_owned(),
+            title: "Do the measures agree with the truth?".to_owned(),
             blocks: vec![
                 Block::Text(
-                    "How a measure that needs no truth goes with what the oracle reads, over all systems and seeds; a \
-                     run is one point. Intervals are over runs, as if they were independent, which runs of one system \
-                     or one seed are not."
+                    "The correlation of measures that need no ground truth with those of the oracle, over all systems and \
+                     seeds; each run is one point. Intervals treat runs as independent, which runs of one system or one \
+                     seed are not."
                         .to_owned(),
                 ),
                 Block::Table {

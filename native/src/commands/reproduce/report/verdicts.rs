@@ -1,13 +1,13 @@
-//! What became of the claims, in words.
+//! The verdicts on the claims, in words.
 
 use rarebit_eval::report::ClaimShown;
 use rarebit_eval::study::{Finding, Verdict};
 
-use super::super::why::signed;
+use super::super::diagnostics::signed;
 use super::{Found, Judged, label};
 
 impl Found {
-    /// How many claims hold, and which.
+    /// The number of claims that hold, and which.
     pub(super) fn finding(&self) -> Vec<String> {
         let named = |verdict: Verdict| -> Vec<String> {
             self.claims
@@ -51,7 +51,7 @@ impl Found {
     }
 }
 
-/// Claims as the page has them.
+/// The claims as shown on the page.
 pub(super) fn shown(judged: &[Judged]) -> Vec<ClaimShown> {
     judged
         .iter()
@@ -64,12 +64,12 @@ pub(super) fn shown(judged: &[Judged]) -> Vec<ClaimShown> {
         .collect()
 }
 
-/// The cells of a comparison: who, in what, by how much, and whether it is as claimed.
+/// The cells of a comparison: systems, metric, difference, and whether it is as claimed.
 fn row(finding: &Finding) -> [String; 4] {
     let interval = finding.difference.interval;
     let as_claimed = match finding.verdict {
         Verdict::Holds => "yes",
-        Verdict::Contradicted => "no, the contrary",
+        Verdict::Contradicted => "no, the opposite",
         Verdict::InPart | Verdict::NotEstablished => "not established",
     };
     let limit = match (finding.below, finding.bound) {

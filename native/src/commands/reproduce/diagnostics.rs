@@ -1,4 +1,4 @@
-//! What lies behind a result: what the weights look like, and where quality is lost.
+//! Diagnostics of the results: statistics of the weights, and where quality is lost.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,26 +14,26 @@ use super::plan::Data;
 use super::stages::Done;
 use crate::tale_world::files::readings;
 
-/// Of one kind of pairs over all seeds, what the weights would do.
+/// Statistics of the weights of one kind of pairs, over all seeds.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub(super) struct WeightStatistics {
     data: Data,
     pairs: usize,
     /// The mean weight of the chosen responses.
     mean: f64,
-    /// The share of pairs that weigh nothing.
+    /// The share of pairs with weight 0.
     zero: f64,
-    /// `(Σw)² / Σw²`, the number of equal weights that would average as well, over the pairs.
+    /// The effective sample size `(Σw)² / Σw²` over the number of pairs.
     effective: f64,
-    /// The mean true quality of the chosen and of the rejected.
+    /// The mean true quality of the chosen and of the rejected tales.
     quality: [f64; 2],
-    /// The same, weighed.
-    weighed: [f64; 2],
-    /// Pearson's r of weight and true quality of the chosen.
+    /// The same, weighted.
+    weighted: [f64; 2],
+    /// Pearson's r of the weight and the true quality of the chosen tale.
     correlation: Option<f64>,
 }
 
-impl Weights {
+impl WeightStatistics {
     fn read(data: Data, prepared: &[&Done]) -> anyhow::Result<Option<Self>> {
         let mut rows: Vec<(f64, [f64; 2])> = Vec::new();
         for done in prepared {
@@ -54,7 +54,7 @@ impl Weights {
         let zeros = rows.iter().filter(|(weight, _)| *weight == 0.0).count();
         let points: Vec<(f64, f64)> = rows.iter().map(|(weight, it)| (*weight, it[0])).collect();
         let mean = |side: usize| rows.iter().map(|(_, it)| it[side]).sum::<f64>() / n;
-        let weighed = |side: usize| {
+        let weighted = |side: usize| {
             let sum: f64 = rows.iter().map(|(weight, it)| weight * it[side]).sum();
             sum / total
         };
@@ -65,14 +65,14 @@ impl Weights {
             zero: zeros as f64 / n,
             effective: total * total / squares / n,
             quality: [0, 1].map(mean),
-            weighed: [0, 1].map(weighed),
+            weighted: [0, 1].map(weighted),
             correlation: pearson(&points),
         }))
     }
 }
 
-/// What the weights of each kind of pairs look like.
-pub(super) fn weights(seeds: &BTreeMap<u64, SeedRun>) -> anyhow::Result<Vec<Weights>> {
+/// Statistics of the weights of each kind of pairs.
+pub(super) fn weights(seeds: &BTreeMap<u64, SeedRun>) -> anyhow::Result<Vec<WeightStatistics>> {
     let mut prepared: BTreeMap<Data, Vec<&Done>> = BTreeMap::new();
     for run in seeds.values() {
         for (data, done) in &run.prepared {
@@ -81,13 +81,13 @@ pub(super) fn weights(seeds: &BTreeMap<u64, SeedRun>) -> anyhow::Result<Vec<Weig
     }
     let mut all = Vec::new();
     for (data, prepared) in prepared {
-        all.extend(Weights::read(data, &prepared)?);
+        all.extend(WeightStatistics::read(data, &prepared)?);
     }
     Ok(all)
 }
 
 /// The table of the weights.
-pub(super) fn weights_table(all: &[Weights]) -> Block {
+pub(super) fn weights_table(all: &[WeightStatistics]) -> Block {
     let columns = [
         "pairs of",
         "pairs",
@@ -96,7 +96,7 @@ pub(super) fn weights_table(all: &[Weights]) -> Block {
         "effective share",
         "quality, chosen",
         "rejected",
-        "weighed, chosen",
+        "weighted, chosen",
         "rejected",
         "r(weight, quality)",
     ];
@@ -109,8 +109,8 @@ pub(super) fn weights_table(all: &[Weights]) -> Block {
             percent(it.effective),
             format!("{:.3}", it.quality[0]),
             format!("{:.3}", it.quality[1]),
-            format!("{:.3}", it.weighed[0]),
-            format!("{:.3}", it.weighed[1]),
+            format!("{:.3}", it.weighted[0]),
+            format!("{:.3}", it.weighted[1]),
             it.correlation.map_or_else(String::new, signed),
         ]
     });
@@ -120,8 +120,8 @@ pub(super) fn weights_table(all: &[Weights]) -> Block {
     }
 }
 
-/// The difference in quality between two systems, taken apart by the voices of their tales over
-/// all seeds; `None` where one of them was not made.
+/// The difference in quality between two systems, decomposed by the voices of their tales over all
+/// seeds; `None` where one of them was not run.
 pub(super) fn by_voice(
     seeds: &BTreeMap<u64, SeedRun>,
     baseline: &str,
@@ -150,7 +150,7 @@ fn read_judged(path: &Path) -> anyhow::Result<Vec<Reading>> {
     Ok(groups.into_iter().flat_map(|(_, it)| it).collect())
 }
 
-/// The table of a mixture of voices.
+/// The table of a decomposition by voice.
 pub(super) fn voices_table(found: &Mixture, baseline: &str, system: &str) -> Block {
     let columns = vec![
         "voice".to_owned(),
