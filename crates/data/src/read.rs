@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{Float64Type, UInt32Type};
-use arrow::array::{Array, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, UInt32Type};
+use arrow_array::{Array, RecordBatch};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::{Map, Value};
 
@@ -155,10 +155,11 @@ fn number(x: f64) -> Value {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
+    use arrow_array::types::Int32Type as Key;
+    use arrow_array::{
         ArrayRef, DictionaryArray, Float32Array, Int64Array, ListArray, StringArray, StructArray,
     };
-    use arrow::datatypes::{Field, Int32Type as Key};
+    use arrow_schema::Field;
     use parquet::arrow::ArrowWriter;
     use serde_json::json;
 
