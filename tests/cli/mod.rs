@@ -14,4 +14,5 @@ mod provider;
 mod resume;
 mod reward;
 mod sandbox;
+mod shell;
 mod sweep;

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod command_line;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod deviation;
 pub(crate) mod devices;
@@ -10,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod human;
 mod human_results;
+pub(crate) mod man;
 mod measure_args;
 pub(crate) mod prepare;
 pub(crate) mod report;
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Devices(devices::Args),
     #[command(subcommand)]
     Tales(tales::TalesCommand),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs a command; `matches` tells which of its flags were given.
@@ -126,5 +130,7 @@ pub(crate) fn run(command: Command, global: &Global, matches: &ArgMatches) -> an
         Command::Export(args) => export::run(args, global),
         Command::Devices(args) => devices::run(&args),
         Command::Tales(command) => tales::run(command),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

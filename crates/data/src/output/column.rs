@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{Float64Type, UInt32Type};
-use arrow::array::{
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, UInt32Type};
+use arrow_array::{
     Array, ArrayRef, Float64Array, ListArray, StringArray, StructArray, UInt32Array,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field, Fields};
 
 use super::table::Layout;
 use rarebit_text::{Message, Text, flat};

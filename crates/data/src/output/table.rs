@@ -4,9 +4,8 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic;
 use parquet::errors::ParquetError;

@@ -1,14 +1,14 @@
 //! Cells of Arrow arrays as JSON values.
 
-use arrow::array::cast::AsArray;
-use arrow::array::types::{
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
     ArrowPrimitiveType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType,
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Fields};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, Field, Fields};
 use serde_json::{Map, Number, Value};
 
 use super::unread::unread;
@@ -188,14 +188,15 @@ fn displayed(array: &dyn Array, row: usize) -> Value {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
+    use arrow_array::types::Int16Type as Key;
+    use arrow_array::{
         ArrayRef, BinaryArray, BinaryViewArray, Decimal32Array, Decimal64Array, Decimal128Array,
         Decimal256Array, FixedSizeListArray, Float16Array, Float64Array, IntervalDayTimeArray,
         LargeBinaryArray, LargeListViewArray, LargeStringArray, ListViewArray, StringArray,
         StringDictionaryBuilder, StringViewArray, UInt64Array,
     };
-    use arrow::buffer::ScalarBuffer;
-    use arrow::datatypes::{Int16Type as Key, IntervalDayTime, i256};
+    use arrow_buffer::ScalarBuffer;
+    use arrow_buffer::{IntervalDayTime, i256};
     use serde_json::json;
 
     use super::super::unread::unread_type;

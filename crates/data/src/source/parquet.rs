@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Fields;
+use arrow_array::RecordBatch;
+use arrow_schema::Fields;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
@@ -173,10 +173,12 @@ impl Iterator for BatchRows {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{
+    use arrow_array::types::Int32Type as Key;
+    use arrow_array::types::{Int32Type as Key, Int64Type};
+    use arrow_array::{
         ArrayRef, DictionaryArray, Float32Array, Int64Array, ListArray, StringArray, StructArray,
     };
-    use arrow::datatypes::{DataType, Field, Int32Type as Key, Int64Type};
+    use arrow_schema::{DataType, Field};
     use parquet::arrow::ArrowWriter;
     use serde_json::{Value, json};
 
