@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use rarebit_pipeline::PipelineError;
 use rarebit_pipeline::settings::reward::RewardConfig;
 
 use commands::Command;
@@ -103,8 +104,10 @@ fn dashed(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsS
 /// `rarebit ... | head` ends quietly.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        let io = match cause.downcast_ref::<PipelineError>() {
+            Some(error) => error.io_error(),
+            None => cause.downcast_ref(),
+        };
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }

@@ -422,7 +422,7 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         (
             "objective = ",
             "",
-            &["line 4", "run.toml is not a configuration"],
+            &["line 4", "run.toml is not a valid configuration"],
         ),
         (
             "objective = 'dpo'",
@@ -432,7 +432,7 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         (
             "objective = 'sft'",
             "--beta 0.1",
-            &["`beta` means nothing to the objective"],
+            &["`beta` does not apply to the objective"],
         ),
         (
             "objective = 'dpo'\nper_device_train_batch_size = 0",

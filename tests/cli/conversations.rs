@@ -160,7 +160,7 @@ fn supervised_fine_tuning_learns_the_tokens_that_it_is_told_to() {
             "--train-file messages.jsonl --assistant-only-loss",
         ),
     );
-    assert_holds(&error, &["assistant_only_loss", "Sft"]);
+    assert_holds(&error, &["assistant_only_loss", "sft"]);
 }
 
 /// What is cut off entirely is dropped and counted, as TRL drops it.

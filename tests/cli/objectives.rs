@@ -357,7 +357,7 @@ fn tau_and_semantic_share_make_weights_anew() {
         1,
         &train("run", "--objective dpo --dataset-name prepared --tau 2"),
     );
-    assert_holds(&error, &["`tau` means nothing"]);
+    assert_holds(&error, &["`tau` does not apply"]);
 }
 
 #[test]

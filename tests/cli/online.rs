@@ -123,11 +123,11 @@ fn rounds_are_kept_and_a_killed_run_goes_on_bit_for_bit() {
 fn what_cannot_be_learned_online_is_named() {
     let sandbox = sandbox();
     let error = sandbox.refused(1, &online("--eval-file prompts.jsonl"));
-    assert_holds(&error, &["`eval_file` means nothing"]);
+    assert_holds(&error, &["`eval_file` does not apply"]);
     let error = sandbox.refused(1, &online("").replace("ddpo", "sft"));
     assert_holds(&error, &["makes pairs"]);
     let error = sandbox.refused(1, &online("").replace("--online ", ""));
-    assert_holds(&error, &["means nothing without online"]);
+    assert_holds(&error, &["has no effect without online"]);
     sandbox.succeeds(&online("").replace("--num-rounds 3", "--num-rounds 1"));
     let config = fs::read(sandbox.path("run/config.toml")).expect("a configuration");
     let error = sandbox.refused(1, &online(""));

@@ -112,7 +112,7 @@ fn resumed_run_equals_unbroken(extra: &str) {
         .expect("the program runs");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
-    assert_holds(&told, &["going on from the checkpoint of step"]);
+    assert_holds(&told, &["resuming from the checkpoint of step"]);
 
     let (expected_log, expected) = outcome(&unbroken);
     let (log, tree) = outcome(&killed);

@@ -73,21 +73,32 @@ impl PipelineError {
         line
     }
 
+    /// The error of the system that this is or that caused it.
+    pub fn io_error(&self) -> Option<&std::io::Error> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::In { source, .. } => source.io_error(),
+            Self::Caller(error) => io_error(error.as_ref()),
+            error => error.source().and_then(io_error),
+        }
+    }
+
     /// Whether this or what caused it is a full disk or an exhausted quota.
     pub(crate) fn is_disk_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let mut cause: Option<&(dyn StdError + 'static)> = Some(self);
-        while let Some(error) = cause {
-            let io = match error.downcast_ref::<Self>() {
-                Some(Self::Io(io)) => Some(io),
-                _ => error.downcast_ref(),
-            };
-            if io.is_some_and(|io| matches!(io.kind(), StorageFull | QuotaExceeded)) {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
+        let error = self.io_error();
+        error.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
+/// The first error of the system in a chain of causes.
+fn io_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e std::io::Error> {
+    if let Some(error) = error.downcast_ref::<PipelineError>() {
+        return error.io_error();
+    }
+    match error.downcast_ref() {
+        Some(error) => Some(error),
+        None => error.source().and_then(io_error),
     }
 }
 

@@ -21,6 +21,7 @@ use super::Global;
 use super::command_line::own_command;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
+use crate::progress;
 use crate::tale_world::files::{readings, write_judged};
 
 /// Compare models at equal quality, over temperatures and min-p
@@ -218,7 +219,11 @@ impl SweepArgs {
         let fingerprint = job(&self.output).fingerprint(&respondent);
         let folder = self.output.join("responses");
         let file = folder.join(format!("{}.{fingerprint}.jsonl", file_name(name)));
-        job(&file).run(&respondent)?;
+        if file.exists() {
+            progress::note(&format!("{} is there already", file.display()));
+        } else {
+            job(&file).run(&respondent)?;
+        }
         if !self.tales {
             return Ok(file);
         }

@@ -335,11 +335,15 @@ impl Job<'_> {
         } = self.sink
         {
             write_samples(&samples, layout, model, path)?;
-            let record = self.record_of(answered, about, fingerprint);
-            output::write_atomically(&record_path(path), |file| {
-                serde_json::to_writer_pretty(&mut *file, &record)?;
-                Ok(file.write_all(b"\n")?)
-            })?;
+            // Plain samples of a model on this machine need no record: they cost nothing, and the model is
+            // known.
+            if !is_local || self.questions.is_asked() {
+                let record = self.record_of(answered, about, fingerprint);
+                output::write_atomically(&record_path(path), |file| {
+                    serde_json::to_writer_pretty(&mut *file, &record)?;
+                    Ok(file.write_all(b"\n")?)
+                })?;
+            }
             told = format!("{}: {told}", path.display());
         }
         journal.remove()?;

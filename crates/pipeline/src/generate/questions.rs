@@ -65,6 +65,11 @@ pub struct Questions<'a> {
 }
 
 impl Questions<'_> {
+    /// Whether more is asked than the prompts themselves.
+    pub(super) fn is_asked(&self) -> bool {
+        self.strategy != Strategy::Independent || self.system.is_some()
+    }
+
     /// Everything there is to do, done or not. Chains may go side by side.
     pub(super) fn chains(&self) -> Vec<Chain> {
         let prompts = 0..self.prompts.len();

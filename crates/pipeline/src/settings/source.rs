@@ -23,7 +23,7 @@ pub struct SourceSettings {
     #[arg(
         long,
         value_name = "DIR",
-        default_value = "",
+        default_value = ".",
         hide_default_value = true
     )]
     pub output_dir: PathBuf,
