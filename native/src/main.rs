@@ -4,9 +4,9 @@ mod cache;
 mod commands;
 mod device;
 mod event_view;
+mod global;
 mod hub;
 mod progress;
-mod provider;
 mod tale_world;
 
 use std::ffi::OsString;
@@ -34,20 +34,23 @@ use commands::Command;
 )]
 struct Cli {
     #[command(flatten)]
-    global: commands::Global,
+    global: global::Global,
     #[command(subcommand)]
     command: Command,
 }
 
 fn main() -> ExitCode {
-    let matches = command().get_matches_from(dashed(std::env::args_os()));
+    let command_line = command();
+    let matches = command_line
+        .clone()
+        .get_matches_from(dashed(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    match commands::run(cli.command, &cli.global, innermost(&matches)) {
+    match commands::run(cli.command, &cli.global, innermost(&matches), command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -63,17 +66,23 @@ fn main() -> ExitCode {
 
 /// The command line, with the defaults of reward models where `reward train` differs from `train`.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("reward", |reward| {
-        reward.mut_subcommand("train", |mut train| {
-            for (key, value) in RewardConfig::DEFAULTS {
-                let value = value.trim_matches('"');
-                train = train.mut_arg(key, |arg| match arg.is_hide_default_value_set() {
-                    true => arg,
-                    false => arg.default_value(value),
-                });
-            }
-            train
-        })
+    let reward_train = |mut train: clap::Command| {
+        for (key, value) in RewardConfig::DEFAULTS {
+            let value = value.trim_matches('"');
+            train = train.mut_arg(key, |arg| match arg.is_hide_default_value_set() {
+                true => arg,
+                false => arg.default_value(value),
+            });
+        }
+        train
+    };
+    // `mut_subcommand` would move the command to the end of the list.
+    Cli::command().mut_subcommands(|command| match command.get_name() {
+        "reward" => command.mut_subcommands(|command| match command.get_name() {
+            "train" => reward_train(command),
+            _ => command,
+        }),
+        _ => command,
     })
 }
 

@@ -411,12 +411,12 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         (
             "objective = 'ddpo'\nbta = 0.1",
             "",
-            &["unknown field `bta`", "`beta`", "run.toml"],
+            &["unknown key `bta`: did you mean `beta`?", "run.toml"],
         ),
         (
             "objective = 'ddpo'\nlearning_rat = 1.0",
             "",
-            &["unknown field `learning_rat`", "`learning_rate`"],
+            &["unknown key `learning_rat`: did you mean `learning_rate`?"],
         ),
         ("objective = 'ppo'", "", &["`ppo`", "`ddpo`"]),
         (

@@ -53,6 +53,7 @@ pub(crate) fn cycles() -> Result {
             show("No file imports itself through others.");
             Ok(())
         }
+        1 => Err("1 import circle".to_owned()),
         _ => Err(format!("{found} import circles")),
     }
 }

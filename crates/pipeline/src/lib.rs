@@ -21,6 +21,6 @@ mod train;
 
 pub use error::{PipelineError, Result};
 pub use event::{Event, Events, Stage};
-pub use prepare::{TokenCounter, prepare};
+pub use prepare::{Preparation, TokenCounter, prepare};
 pub use session::{LocalFolders, ModelSource, Session};
 pub use train::{RewardOutcome, train_online, train_policy, train_reward};

@@ -6,12 +6,39 @@ use rarebit_data::steps::clean::CountTokens;
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{PrepareOptions, Response, Summary, Text};
+use rarebit_deviation::Embedder;
 use rarebit_models::chat::ChatTemplate;
 use rarebit_models::tokenizer::Tokenizer;
 
 use crate::error::{Context as _, Result};
 use crate::event::{Event, Events};
 use crate::settings::chat::FIXED_DATE;
+
+/// What a preparation does, and the models that it does it with.
+#[derive(Clone, Default)]
+pub struct Preparation<'a> {
+    /// Its choices.
+    pub options: PrepareOptions,
+    /// Measure deviation; a kind without an embedder has none.
+    pub embedders: Embedders<'a>,
+    /// Measures the perplexity of each response, if wanted.
+    pub surprise: Option<&'a dyn SurpriseModel>,
+    /// Counts tokens, if responses are filtered by them.
+    pub counter: Option<&'a TokenCounter>,
+}
+
+impl<'a> Preparation<'a> {
+    /// The paper's choices, with an embedder for each kind of deviation.
+    pub fn new(semantic: &'a dyn Embedder, style: &'a dyn Embedder) -> Self {
+        Self {
+            embedders: Embedders {
+                semantic: Some(semantic),
+                style: Some(style),
+            },
+            ..Self::default()
+        }
+    }
+}
 
 /// Splits, cleans, pairs, embeds and weighs the responses in `source`, and writes
 /// `{train,test}/{groups,pairs}.parquet` and `summary.json` into `folder`. The same input, options
@@ -22,23 +49,23 @@ use crate::settings::chat::FIXED_DATE;
 pub fn prepare(
     source: &Path,
     folder: &Path,
-    options: &PrepareOptions,
-    embedders: Embedders<'_>,
-    surprise: Option<&dyn SurpriseModel>,
-    counter: Option<&TokenCounter>,
+    preparation: &Preparation<'_>,
     events: &Events,
 ) -> Result<Summary> {
-    let count = |prompt: &Text, response: &Response| match counter {
+    let count = |prompt: &Text, response: &Response| match preparation.counter {
         Some(counter) => counter.count(prompt, response),
         None => Ok(0),
     };
     let summary = rarebit_data::prepare(
         source,
         folder,
-        options,
-        embedders,
-        surprise,
-        counter.is_some().then_some(&count as &CountTokens<'_>),
+        &preparation.options,
+        preparation.embedders,
+        preparation.surprise,
+        preparation
+            .counter
+            .is_some()
+            .then_some(&count as &CountTokens<'_>),
         &mut |step| events.send(&Event::Preparing(step)),
     );
     events.send(&Event::Prepared);

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use clap::Command;
 use clap_complete::Shell;
 
 /// Print a completion script for a shell
@@ -19,10 +20,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     // clap_complete panics where it cannot write: a closed pipe is our own error.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::command(), "rarebit", &mut script);
+    clap_complete::generate(args.shell, &mut command, "rarebit", &mut script);
     io::stdout().lock().write_all(&script)?;
     Ok(())
 }

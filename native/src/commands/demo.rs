@@ -4,16 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rarebit_data::steps::weigh::Embedders;
 use rarebit_data::{PrepareOptions, SourceOptions};
-use rarebit_deviation::Embedder;
 use rarebit_eval::report::{Block, Report, Section};
 use rarebit_eval::{Bootstrap, EvalOptions, Evaluation, evaluate};
 use rarebit_pipeline::evaluation::{read_run, read_system, write_evaluation, write_report};
-use rarebit_pipeline::{Session, prepare, train_policy};
+use rarebit_pipeline::{Preparation, Session, prepare, train_policy};
 use rarebit_tales::{Reading, Split, World, mode_coverage};
 
-use super::Global;
+use crate::global::Global;
 use crate::progress;
 use crate::tale_world::files::{readings, write_groups, write_judged};
 use crate::tale_world::{self, GOLD};
@@ -128,21 +126,17 @@ impl Demo {
     }
 
     fn prepare(&self) -> anyhow::Result<()> {
-        let options = PrepareOptions {
-            seed: self.args.seed,
-            ..PrepareOptions::default()
-        };
-        let embedders = Embedders {
-            semantic: Some(&tale_world::SEMANTIC as &dyn Embedder),
-            style: Some(&tale_world::STYLE),
+        let preparation = Preparation {
+            options: PrepareOptions {
+                seed: self.args.seed,
+                ..PrepareOptions::default()
+            },
+            ..Preparation::new(&tale_world::SEMANTIC, &tale_world::STYLE)
         };
         let summary = prepare(
             &self.path("tales.jsonl"),
             &self.path("prepared"),
-            &options,
-            embedders,
-            None,
-            None,
+            &preparation,
             &self.session.events,
         )?;
         for (split, side) in &summary.splits {

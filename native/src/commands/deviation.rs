@@ -10,9 +10,9 @@ use rarebit_data::{DataError, GroupRow, Source, weigh_source};
 use rarebit_pipeline::model::surprise::Perplexity;
 use rarebit_pipeline::{Event, Events};
 
-use super::Global;
 use super::source_args::{LoadedEmbedders, SourceArgs, WeightingArgs};
 use crate::event_view;
+use crate::global::Global;
 
 /// Measure how far each response is from the others to its prompt
 ///

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use rarebit_pipeline::evaluation::{read_system, write_evaluation};
 use rarebit_pipeline::settings::columns::ColumnSettings;
 
-use super::Global;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
+use crate::global::Global;
 use crate::progress;
 
 /// Measure how good and how different responses are

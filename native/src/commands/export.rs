@@ -12,7 +12,7 @@ use rarebit_models::sequence_classifier::SequenceClassifier;
 
 use rarebit_pipeline::model::folder::ModelFolder;
 
-use super::Global;
+use crate::global::Global;
 use crate::hub::HubOrFolder;
 
 /// Write a model in another precision, fold an adapter into its base, or copy it out

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use rarebit_models::generation::GenerationConfig;
 use rarebit_pipeline::generate::{
-    Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
+    BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
     check_system, read_prompts,
 };
 use rarebit_pipeline::model;
@@ -18,11 +18,11 @@ use rarebit_pipeline::settings::chat::ChatSettings;
 use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::given;
 use rarebit_pipeline::settings::sampling::SamplingSettings;
+use rarebit_provider::Settings;
 
 use self::provider_args::ProviderArgs;
-use super::Global;
 use crate::event_view;
-use crate::provider::Settings;
+use crate::global::Global;
 
 /// Write several responses to each prompt
 ///
@@ -79,7 +79,7 @@ pub(crate) struct GenerateArgs {
     /// Responses that are written side by side on this machine
     #[arg(
         long,
-        default_value_t = 64,
+        default_value_t = BATCH_SIZE,
         help_heading = "Sampling",
         conflicts_with = "provider"
     )]
@@ -219,7 +219,9 @@ pub(crate) fn run(
             "a provider has its own chat templates: leave --chat-template and its kin out"
         );
         let settings = args.sampling.given(matches)?;
-        let client = args.provider.client(api, args.model_name(), settings)?;
+        let client = args
+            .provider
+            .client(api, args.model_name(), settings, events.clone())?;
         job(args.provider.price()).run(&Respondent::Service {
             service: &client,
             threads: args.provider.concurrency.into(),

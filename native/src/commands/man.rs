@@ -18,9 +18,9 @@ pub(crate) struct ManArgs {
     folder: PathBuf,
 }
 
-pub(crate) fn run(args: &ManArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ManArgs, command: Command) -> anyhow::Result<()> {
     // A built command has the names `rarebit-train` and `rarebit-reward-train` for its subcommands.
-    let mut command = crate::command().disable_help_subcommand(true);
+    let mut command = command.disable_help_subcommand(true);
     command.build();
     let mut out = io::stdout().lock();
     for command in with_subcommands(&command) {

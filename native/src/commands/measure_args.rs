@@ -6,7 +6,7 @@ use rarebit_eval::{EvalOptions, Evaluation, Mode, SystemSamples, Thresholds, eva
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
 use rarebit_pipeline::settings::embedders::EmbedderSettings;
 
-use super::Global;
+use crate::global::Global;
 use crate::progress;
 
 /// How responses are measured

@@ -13,11 +13,11 @@ use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
 use rarebit_data::{Pairing, PrepareOptions, Summary};
 use rarebit_pipeline::settings::named;
-use rarebit_pipeline::{TokenCounter, prepare};
+use rarebit_pipeline::{Preparation, TokenCounter, prepare};
 
-use super::Global;
 use super::source_args::{SourceArgs, WeightingArgs};
 use crate::event_view;
+use crate::global::Global;
 
 /// Turn responses with scores into weighted preference pairs
 ///
@@ -185,13 +185,16 @@ pub(crate) fn run(args: PrepareArgs, global: &Global) -> anyhow::Result<()> {
         .as_deref()
         .map(TokenCounter::read)
         .transpose()?;
+    let preparation = Preparation {
+        options: args.options(),
+        embedders: embedders.as_ref(),
+        surprise: surprise.as_ref().map(|model| model as &dyn SurpriseModel),
+        counter: counter.as_ref(),
+    };
     let summary = prepare(
         &args.input,
         &args.output,
-        &args.options(),
-        embedders.as_ref(),
-        surprise.as_ref().map(|model| model as &dyn SurpriseModel),
-        counter.as_ref(),
+        &preparation,
         &event_view::events(),
     )?;
     describe(&summary, &mut io::stderr().lock())?;

@@ -12,7 +12,7 @@ use rarebit_pipeline::settings::embedders::EmbedderSettings;
 use rarebit_pipeline::settings::named;
 use rarebit_pipeline::settings::weighting::WeightingSettings;
 
-use super::Global;
+use crate::global::Global;
 
 /// How a source of responses is read
 #[derive(clap::Args, Clone, Debug)]

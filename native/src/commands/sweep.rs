@@ -11,16 +11,17 @@ use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
 
 use rarebit_pipeline::evaluation::{read_system, write_evaluation, write_report};
 use rarebit_pipeline::generate::{
-    Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer, read_prompts,
+    BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer,
+    read_prompts,
 };
 use rarebit_pipeline::model::{self, LoadedModel};
 use rarebit_pipeline::settings::sampling::{SamplingSettings, TruncationSettings};
 use rarebit_pipeline::{Session, output};
 
-use super::Global;
 use super::command_line::own_command;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
+use crate::global::Global;
 use crate::progress;
 use crate::tale_world::files::{readings, write_judged};
 
@@ -73,7 +74,7 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     truncation: TruncationSettings,
     /// Responses that are written side by side
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = BATCH_SIZE)]
     batch_size: usize,
     /// Let the oracle of the tales judge quality, for prompts of `rarebit tales write`; else
     /// --reward-model must

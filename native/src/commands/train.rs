@@ -18,7 +18,7 @@ use rarebit_pipeline::{train_online, train_policy};
 use rarebit_train::TrainingArguments;
 use toml::Table;
 
-use super::Global;
+use crate::global::Global;
 use crate::progress;
 
 /// Train a model: sft, dpo, orpo, simpo, kto, or one of them weighted by deviation

@@ -11,9 +11,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use rarebit_deviation::embed::{Lexical, Style};
 use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
-use rarebit_pipeline::generate::{
-    Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer,
-};
+use rarebit_pipeline::generate::{Job, Prompt, Respondent, Writer};
 use rarebit_pipeline::settings::reward::RewardConfig;
 use rarebit_pipeline::settings::run::RunConfig;
 use rarebit_pipeline::settings::source::SourceSettings;
@@ -162,20 +160,6 @@ pub(crate) fn write_samples(
         config: &sampling(seed),
         batch_size: BATCH,
     };
-    let job = Job {
-        questions: Questions {
-            prompts: &prompts,
-            samples,
-            strategy: Strategy::Independent,
-            system: None,
-        },
-        price: Price::default(),
-        sink: Sink::File {
-            path,
-            layout: Layout::Rows,
-            model: "",
-        },
-        events: &session.events,
-    };
+    let job = Job::to_file(&prompts, samples, path, &session.events);
     Ok(job.run(&Respondent::Local(&writer))?)
 }

@@ -33,7 +33,7 @@ const ON_A_GPU: &str = "\
 const INTRODUCTION: &str = "\
 # Families of models
 
-Written by the tests (`RAREBIT_UPDATE_DOCS=1 cargo test --release -p rarebit --test rarebit -- families`), \
+Written by the tests (`RAREBIT_UPDATE_DOCS=1 cargo test --release -p rarebit-cli --test rarebit -- families`), \
 which compare a tiny random model of each kind with the libraries that define it. A figure is the \
 largest error seen, relative for values above 1.
 ";

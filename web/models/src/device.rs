@@ -1,17 +1,17 @@
 //! What computes, and what becomes of it.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn::tensor::wgpu::wgpu;
 use wasm_bindgen::prelude::*;
 
+use crate::complaint;
 use crate::failure::Failure;
 
 thread_local! {
     static GPU: OnceCell<Gpu> = const { OnceCell::new() };
-    static TROUBLE: RefCell<Option<Trouble>> = const { RefCell::new(None) };
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -20,13 +20,6 @@ struct Gpu {
     largest_buffer: u64,
     /// Kept to be asked for a loss in the tests.
     wgpu: wgpu::Device,
-}
-
-/// What the graphics processor complained of.
-#[derive(Clone)]
-struct Trouble {
-    code: &'static str,
-    message: String,
 }
 
 /// Opens the graphics processor, once, and returns the bytes of the largest tensor it takes.
@@ -44,7 +37,7 @@ pub async fn open_gpu() -> Result<f64, JsValue> {
         .map_err(|error| Failure::new("no-backend", error.to_string()))?;
     // A loss is told by whatever is read next; these would end the module.
     setup.device.on_uncaptured_error(Arc::new(|error| {
-        note(match error {
+        complaint::note(match error {
             wgpu::Error::OutOfMemory { .. } => ("out-of-memory", error.to_string()),
             _ => ("internal", error.to_string()),
         });
@@ -75,26 +68,11 @@ pub fn lose_gpu() {
     });
 }
 
-/// The first complaint counts, the others follow from it.
-fn note((code, message): (&'static str, String)) {
-    TROUBLE.with_borrow_mut(|trouble| {
-        trouble.get_or_insert(Trouble { code, message });
-    });
-}
-
-/// What the graphics processor complained of by now, if it did.
+/// Fails with what the GPU has complained of by now, if it has.
 pub(crate) fn check() -> Result<(), Failure> {
-    TROUBLE.with_borrow(|trouble| match trouble {
-        Some(Trouble { code, message }) => Err(Failure::new(code, message.clone())),
+    match complaint::first() {
+        Some((code, message)) => Err(Failure::new(code, message)),
         None => Ok(()),
-    })
-}
-
-/// The failure behind a result that could not be read: with the device goes all that it held.
-pub(crate) fn failure(message: String) -> Failure {
-    match check() {
-        Err(full) if full.code() == "out-of-memory" => full,
-        _ => Failure::new("device-lost", message),
     }
 }
 

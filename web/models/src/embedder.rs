@@ -98,7 +98,7 @@ impl Vectors {
             return Ok(false);
         };
         let vectors = vectors.into_data_async().await;
-        let vectors = vectors.map_err(|error| device::failure(error.to_string()))?;
+        let vectors = vectors.map_err(|error| Failure::unreadable(error.to_string()))?;
         device::check()?;
         let vectors = vectors.try_into_vec_as::<f32>();
         let vectors = vectors.map_err(|error| Failure::new("internal", error.to_string()))?;

@@ -4,7 +4,7 @@ use rarebit_deviation::EmbedError;
 use rarebit_models::ModelError;
 use wasm_bindgen::prelude::*;
 
-use crate::device;
+use crate::complaint;
 
 #[wasm_bindgen]
 extern "C" {
@@ -30,8 +30,13 @@ impl Failure {
         Self { code, message }
     }
 
-    pub(crate) fn code(&self) -> &'static str {
-        self.code
+    /// The failure behind a result that could not be read back: either memory ran out, or the device
+    /// was lost and everything on it with it.
+    pub(crate) fn unreadable(message: String) -> Self {
+        match complaint::first() {
+            Some((code @ "out-of-memory", message)) => Self::new(code, message),
+            _ => Self::new("device-lost", message),
+        }
     }
 
     pub(crate) fn message(&self) -> &str {
@@ -44,7 +49,7 @@ impl From<ModelError> for Failure {
         let code = match &error {
             ModelError::Unsupported { .. } | ModelError::Dtype { .. } => "unsupported",
             ModelError::Prompt { .. } => "input",
-            ModelError::Readback { .. } => return device::failure(error.to_string()),
+            ModelError::Readback { .. } => return Self::unreadable(error.to_string()),
             _ => "file",
         };
         let mut message = error.to_string();

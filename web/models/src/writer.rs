@@ -222,7 +222,7 @@ impl Texts {
         let mut tokens = Vec::new();
         if let Some(logits) = self.next.take() {
             let logits = logits.into_data_async().await;
-            let logits = logits.map_err(|error| device::failure(error.to_string()))?;
+            let logits = logits.map_err(|error| Failure::unreadable(error.to_string()))?;
             device::check()?;
             let logits = logits.try_into_vec_as::<f32>();
             let logits = logits.map_err(|error| Failure::new("internal", error.to_string()))?;

@@ -188,12 +188,13 @@ fn displayed(array: &dyn Array, row: usize) -> Value {
 mod tests {
     use std::sync::Arc;
 
+    use arrow_array::builder::StringDictionaryBuilder;
     use arrow_array::types::Int16Type as Key;
     use arrow_array::{
         ArrayRef, BinaryArray, BinaryViewArray, Decimal32Array, Decimal64Array, Decimal128Array,
         Decimal256Array, FixedSizeListArray, Float16Array, Float64Array, IntervalDayTimeArray,
         LargeBinaryArray, LargeListViewArray, LargeStringArray, ListViewArray, StringArray,
-        StringDictionaryBuilder, StringViewArray, UInt64Array,
+        StringViewArray, UInt64Array,
     };
     use arrow_buffer::ScalarBuffer;
     use arrow_buffer::{IntervalDayTime, i256};

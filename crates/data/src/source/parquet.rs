@@ -173,7 +173,6 @@ impl Iterator for BatchRows {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::types::Int32Type as Key;
     use arrow_array::types::{Int32Type as Key, Int64Type};
     use arrow_array::{
         ArrayRef, DictionaryArray, Float32Array, Int64Array, ListArray, StringArray, StructArray,

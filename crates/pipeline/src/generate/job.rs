@@ -69,6 +69,32 @@ struct Shared<'a> {
     started: Option<(Instant, u64)>,
 }
 
+impl<'a> Job<'a> {
+    /// `samples` responses to each prompt, drawn independently, as rows of a JSONL file.
+    pub fn to_file(
+        prompts: &'a [Prompt],
+        samples: usize,
+        path: &'a Path,
+        events: &'a Events,
+    ) -> Self {
+        Self {
+            questions: Questions {
+                prompts,
+                samples,
+                strategy: Strategy::Independent,
+                system: None,
+            },
+            price: Price::default(),
+            sink: Sink::File {
+                path,
+                layout: Layout::Rows,
+                model: "",
+            },
+            events,
+        }
+    }
+}
+
 impl Job<'_> {
     /// Asks what is not answered yet, and brings the responses to their place.
     ///
@@ -410,6 +436,20 @@ fn with_kept(error: PipelineError, journal: &Journal, total: usize) -> PipelineE
 fn fingerprint(about: &Value, prompts: &[Prompt]) -> String {
     let all = format!("{about} {prompts:?}");
     blake3::hash(all.as_bytes()).to_hex()[..12].to_owned()
+}
+
+/// Removes the journals beside a file whose responses are all there.
+pub(crate) fn remove_partial(output: &Path) -> Result<()> {
+    let folder = output.parent().unwrap_or(Path::new("."));
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(&format!("{stem}.")) && name.ends_with(".partial") {
+            std::fs::remove_file(folder.join(&*name))?;
+        }
+    }
+    Ok(())
 }
 
 fn record_path(output: &Path) -> PathBuf {

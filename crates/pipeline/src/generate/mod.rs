@@ -14,9 +14,10 @@ mod verbalized;
 mod writer;
 
 pub use answer::{Answer, ChatService, Usage};
+pub(crate) use job::remove_partial;
 pub use job::{Job, Respondent, Sink};
 pub use price::Price;
 pub use prompts::{Prompt, read_prompts};
 pub use questions::{Questions, Strategy, check_system};
 pub use samples::{Layout, Sample};
-pub use writer::Writer;
+pub use writer::{BATCH_SIZE, Writer};

@@ -20,6 +20,9 @@ use crate::model::LoadedModel;
 /// the work.
 const ROWS_PER_PART: usize = 24;
 
+/// Responses that are sampled in one batch unless another number is asked for.
+pub const BATCH_SIZE: usize = 64;
+
 /// Writes responses with one model.
 pub struct Writer<'a> {
     /// The model.
@@ -30,7 +33,16 @@ pub struct Writer<'a> {
     pub batch_size: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// A writer with batches of [`BATCH_SIZE`].
+    pub fn new(loaded: &'a LoadedModel, config: &'a GenerationConfig) -> Self {
+        Self {
+            loaded,
+            config,
+            batch_size: BATCH_SIZE,
+        }
+    }
+
     /// `samples` responses to each of a stretch of prompts, whose first one has the place
     /// `first_prompt` in the whole job, in the order of prompts and samples.
     pub(super) fn write(

@@ -125,9 +125,21 @@ impl Reading {
         let Some(key) = self.table.keys().next() else {
             return Ok(());
         };
-        let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
-        bail!("unknown key `{key}`, expected one of {}", known.join(", "))
+        match nearest(key, &self.known) {
+            Some(known) => bail!("unknown key `{key}`: did you mean `{known}`?"),
+            None => bail!(
+                "unknown key `{key}`: the keys are the names of the flags that `--help` lists, such as `{}`",
+                self.known.first().map_or("", String::as_str)
+            ),
+        }
     }
+}
+
+/// The known key that is most like a misspelt one, if any is.
+fn nearest<'k>(key: &str, known: &'k [String]) -> Option<&'k str> {
+    let alike = |known: &String| strsim::normalized_damerau_levenshtein(key, known);
+    let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
+    (alike(nearest) > 0.6).then_some(nearest)
 }
 
 /// Whether a flag is off, in which case a configuration need not mention it.

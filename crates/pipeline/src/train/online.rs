@@ -29,12 +29,10 @@ use serde_json::{Value, json};
 use super::start::{Start, max_length, save_config};
 use crate::error::{Context as _, Result, bail, ensure};
 use crate::event::{Event, Stage};
-use crate::generate::{
-    Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer, read_prompts,
-};
+use crate::generate::{Job, Prompt, Respondent, Writer, read_prompts, remove_partial};
 use crate::model::scorer::Scorer;
 use crate::model::{self, LoadedModel};
-use crate::prepare::prepare;
+use crate::prepare::{Preparation, prepare};
 use crate::scored::{read_rows, write_scored};
 use crate::session::Session;
 use crate::settings::online::OnlineSettings;
@@ -286,22 +284,13 @@ impl Rounds<'_> {
                 config: &self.settings.generation(self.seed(round))?,
                 batch_size: self.settings.generation_batch_size,
             };
-            let job = Job {
-                questions: Questions {
-                    prompts: &self.prompts_of(round),
-                    samples: self.settings.num_generations,
-                    strategy: Strategy::Independent,
-                    system: None,
-                },
-                price: Price::default(),
-                sink: Sink::File {
-                    path: &samples,
-                    layout: Layout::Rows,
-                    model: "",
-                },
-                events: &self.session.events,
-            };
+            let prompts = self.prompts_of(round);
+            let count = self.settings.num_generations;
+            let job = Job::to_file(&prompts, count, &samples, &self.session.events);
             job.run(&Respondent::Local(&writer))?;
+        } else {
+            // A run that was killed after the samples were written has left its journal.
+            remove_partial(&samples)?;
         }
         if !scored.is_file() {
             let mut rows = read_rows(&samples)?;
@@ -324,15 +313,12 @@ impl Rounds<'_> {
             weighting: self.config.weighting.weighting(),
             ..PrepareOptions::default()
         };
-        prepare(
-            &scored,
-            &prepared,
-            &options,
-            self.embedders,
-            None,
-            None,
-            &self.session.events,
-        )?;
+        let preparation = Preparation {
+            options,
+            embedders: self.embedders,
+            ..Preparation::default()
+        };
+        prepare(&scored, &prepared, &preparation, &self.session.events)?;
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use rarebit_pipeline::Events;
 use rarebit_pipeline::generate::Price;
-
-use crate::provider::{Api, Backoff, Client, ClientOptions, Settings};
+use rarebit_provider::{Api, Backoff, Client, ClientOptions, Settings};
 
 /// Where a model behind an API is
 #[derive(clap::Args, Clone, Debug)]
@@ -62,8 +62,9 @@ impl ProviderArgs {
         api: Api,
         model: &str,
         settings: Settings,
+        events: Events,
     ) -> anyhow::Result<Client> {
-        Client::new(ClientOptions {
+        let options = ClientOptions {
             api,
             base_url: self.base_url.clone(),
             model: model.to_owned(),
@@ -74,7 +75,8 @@ impl ProviderArgs {
                 retries: self.max_retries,
             },
             timeout: self.timeout,
-        })
+        };
+        Ok(Client::new(options, events)?)
     }
 
     pub(super) fn price(&self) -> Price {

@@ -24,7 +24,7 @@ use self::report::{METRICS, Told};
 use self::stages::Stages;
 use rarebit_pipeline::output;
 
-use super::Global;
+use crate::global::Global;
 use crate::{progress, tale_world};
 
 /// Repeat the paper's experiments in miniature, and say which of its claims hold

@@ -6,13 +6,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use rarebit_data::SourceOptions;
-use rarebit_data::steps::weigh::Embedders;
-use rarebit_deviation::Embedder;
 use rarebit_eval::study::Values;
 use rarebit_eval::{EvalOptions, Thresholds, evaluate};
 use rarebit_pipeline::evaluation::read_system;
 use rarebit_pipeline::settings::run::RunConfig;
-use rarebit_pipeline::{Events, Session, output, prepare, train_policy};
+use rarebit_pipeline::{Events, Preparation, Session, output, prepare, train_policy};
 use rarebit_tales::{Prompt, Reading, Split, World, mode_coverage};
 use rarebit_train::LearnsFrom;
 use serde_json::json;
@@ -212,22 +210,15 @@ impl Pipeline<'_> {
             false => TALES,
         };
         let options = data.options(seed);
-        let embedders = Embedders {
-            semantic: Some(&tale_world::SEMANTIC as &dyn Embedder),
-            style: Some(&tale_world::STYLE),
-        };
         let inputs = json!({"tales": tales.hash(source), "options": options});
         let what = format!("{data}, seed {seed}");
         stages.run(Kind::Prepare, &what, inputs, &[GROUPS, PAIRS], |folder| {
-            prepare(
-                &tales.path(source),
-                folder,
-                &options,
-                embedders,
-                None,
-                None,
-                &Events::default(),
-            )?;
+            let preparation = Preparation {
+                options: options.clone(),
+                ..Preparation::new(&tale_world::SEMANTIC, &tale_world::STYLE)
+            };
+            let silent = Events::default();
+            prepare(&tales.path(source), folder, &preparation, &silent)?;
             Ok(())
         })
     }

@@ -14,7 +14,7 @@ use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
 use rarebit_pipeline::output;
 use rarebit_pipeline::settings::named;
 
-use crate::commands::Global;
+use crate::global::Global;
 
 /// Measure how well a reward model judges
 ///

@@ -6,7 +6,7 @@ mod train;
 
 use clap::ArgMatches;
 
-use super::Global;
+use crate::global::Global;
 
 /// Train, use and measure reward models, which judge responses
 ///

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
 use rarebit_pipeline::scored::{read_rows, write_scored};
 
-use crate::commands::Global;
+use crate::global::Global;
 
 /// Give responses a reward model's rewards as their `score`
 ///

@@ -12,7 +12,7 @@ use rarebit_pipeline::train_reward;
 use rarebit_train::TrainingArguments;
 
 use super::evaluate::summary;
-use crate::commands::Global;
+use crate::global::Global;
 use crate::progress;
 
 /// Train a reward model on the scores of responses

@@ -1,13 +1,13 @@
 //! The two wire formats: request bodies and how responses are read.
 
-use rarebit_data::Message;
 use rarebit_pipeline::generate::{Answer, Usage};
+use rarebit_text::Message;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Whose API an endpoint speaks.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Api {
+pub enum Api {
     /// OpenAI's chat completions, also served by vLLM, llama.cpp, Ollama, OpenRouter, DeepSeek and
     /// many others
     Openai,
@@ -17,14 +17,21 @@ pub(crate) enum Api {
 
 /// Sampling settings. What is `None` is not sent, so the provider's default applies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub(crate) struct Settings {
-    pub(crate) max_new_tokens: usize,
-    pub(crate) temperature: Option<f32>,
-    pub(crate) top_k: Option<usize>,
-    pub(crate) top_p: Option<f32>,
-    pub(crate) min_p: Option<f32>,
-    pub(crate) repetition_penalty: Option<f32>,
-    pub(crate) seed: Option<u64>,
+pub struct Settings {
+    /// Longest response in tokens.
+    pub max_new_tokens: usize,
+    /// Divides the logits.
+    pub temperature: Option<f32>,
+    /// Keeps the k likeliest tokens.
+    pub top_k: Option<usize>,
+    /// Keeps the likeliest tokens that together reach this probability.
+    pub top_p: Option<f32>,
+    /// Keeps tokens at least this probable relative to the likeliest one.
+    pub min_p: Option<f32>,
+    /// Makes tokens that already occur less likely.
+    pub repetition_penalty: Option<f32>,
+    /// The seed of the first sample of each prompt.
+    pub seed: Option<u64>,
 }
 
 impl Api {

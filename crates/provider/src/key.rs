@@ -3,8 +3,9 @@
 use std::env::{self, VarError};
 use std::fmt;
 
-use anyhow::bail;
 use ureq::http::HeaderValue;
+
+use crate::error::{ProviderError, Result};
 
 /// An API key. It cannot leak into a message: printing it prints a placeholder, and
 /// [`Self::redact`] removes it from the messages of others.
@@ -18,30 +19,31 @@ impl ApiKey {
     ///
     /// # Errors
     /// When the value cannot be sent in a header.
-    pub(crate) fn from_env(variable: &str) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn from_env(variable: &str) -> Result<Option<Self>> {
         match env::var(variable) {
             Ok(value) => Self::new(&value, variable),
             Err(VarError::NotPresent) => Ok(None),
-            Err(VarError::NotUnicode(_)) => {
-                bail!("{variable} does not hold a valid key: it is not text")
-            }
+            Err(VarError::NotUnicode(_)) => Err(ProviderError::Invalid(format!(
+                "{variable} does not hold a valid key: it is not text"
+            ))),
         }
     }
 
-    fn new(value: &str, variable: &str) -> anyhow::Result<Option<Self>> {
+    fn new(value: &str, variable: &str) -> Result<Option<Self>> {
         let value = value.trim();
         if !value.chars().all(|character| character.is_ascii_graphic()) {
-            bail!(
+            return Err(ProviderError::Invalid(format!(
                 "{variable} does not hold a valid key: it contains spaces or other characters that no key has"
-            );
+            )));
         }
         Ok((!value.is_empty()).then(|| Self(value.to_owned())))
     }
 
     /// The key behind a prefix, for a header that no log shows.
-    pub(crate) fn header(&self, prefix: &str) -> anyhow::Result<HeaderValue> {
+    pub(crate) fn header(&self, prefix: &str) -> Result<HeaderValue> {
         // The error does not show the value; besides, the characters were checked above.
-        let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0))?;
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0))
+            .map_err(|error| ProviderError::Invalid(error.to_string()))?;
         value.set_sensitive(true);
         Ok(value)
     }

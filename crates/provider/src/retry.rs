@@ -9,11 +9,11 @@ use ureq::http::HeaderMap;
 
 /// Waits that double from attempt to attempt, with jitter.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     /// The wait after the first failure.
-    pub(crate) first: Duration,
+    pub first: Duration,
     /// The number of retries.
-    pub(crate) retries: u32,
+    pub retries: u32,
 }
 
 /// The longest wait of our own accord.

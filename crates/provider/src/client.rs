@@ -4,19 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail, ensure};
 use jiff::Timestamp;
-use rarebit_data::Message;
+use rarebit_pipeline::Events;
 use rarebit_pipeline::generate::{Answer, ChatService, Usage};
+use rarebit_text::Message;
 use serde_json::Value;
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
-use super::api::{Api, Settings};
-use super::key::ApiKey;
-use super::refusal::{Asked, Refusal, refusal};
-use super::retry::{Backoff, PATIENCE, retry_after};
-use crate::progress;
+use crate::api::{Api, Settings};
+use crate::error::{ProviderError, Result};
+use crate::key::ApiKey;
+use crate::refusal::{Asked, Refusal, refusal};
+use crate::retry::{Backoff, PATIENCE, retry_after};
 
 /// Larger than any response body.
 const LARGEST_ANSWER: u64 = 64 << 20;
@@ -27,23 +27,28 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Where to send requests, and how patiently.
 #[derive(Debug, Clone)]
-pub(crate) struct ClientOptions {
-    pub(crate) api: Api,
+pub struct ClientOptions {
+    /// What the endpoint speaks.
+    pub api: Api,
     /// The provider's own endpoint when `None`.
-    pub(crate) base_url: Option<String>,
-    pub(crate) model: String,
+    pub base_url: Option<String>,
+    /// The service's name of the model.
+    pub model: String,
     /// The environment variable with the key; the API's usual one when `None`.
-    pub(crate) key_variable: Option<String>,
-    pub(crate) settings: Settings,
-    pub(crate) backoff: Backoff,
+    pub key_variable: Option<String>,
+    /// How it samples.
+    pub settings: Settings,
+    /// How long to wait before a retry.
+    pub backoff: Backoff,
     /// The limit for one attempt, from connecting to the last byte.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
 }
 
 /// A client for one model, shared by threads.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     options: ClientOptions,
+    events: Events,
     agent: Agent,
     url: String,
     key: Option<ApiKey>,
@@ -64,14 +69,17 @@ enum Attempt {
 }
 
 impl Client {
-    /// Checks the URL and the key; sends nothing yet.
-    pub(crate) fn new(options: ClientOptions) -> anyhow::Result<Self> {
+    /// Checks the URL and the key; sends nothing yet. `events` hears of retries.
+    ///
+    /// # Errors
+    /// When a setting is not supported, the URL is not valid or not encrypted, or there is no key.
+    pub fn new(options: ClientOptions, events: Events) -> Result<Self> {
         let ClientOptions { api, settings, .. } = &options;
         if let Some(flag) = api.lacks(settings) {
-            bail!(
+            return Err(ProviderError::Invalid(format!(
                 "{flag} is not supported by the provider {}; leave it out",
                 api.name()
-            );
+            )));
         }
         let base = options.base_url.as_deref().unwrap_or(api.base_url());
         let address = checked(base)?;
@@ -79,18 +87,20 @@ impl Client {
         let key = ApiKey::from_env(variable.unwrap_or(api.key_variable()))?;
         let variable = variable.unwrap_or(api.key_variable()).to_owned();
         // Self-hosted servers often need none.
-        ensure!(
-            key.is_some() || (options.base_url.is_some() && options.key_variable.is_none()),
-            "no API key: set the environment variable {variable}{}",
-            match options.key_variable {
-                Some(_) => "",
-                None => ", or name another with --api-key-env",
-            }
-        );
-        ensure!(
-            key.is_none() || address.scheme_str() == Some("https") || is_here(&address),
-            "{base} is not encrypted, so the key in {variable} is not sent to it; give an https URL, or unset {variable}"
-        );
+        if key.is_none() && (options.base_url.is_none() || options.key_variable.is_some()) {
+            return Err(ProviderError::Invalid(format!(
+                "no API key: set the environment variable {variable}{}",
+                match options.key_variable {
+                    Some(_) => "",
+                    None => ", or name another with --api-key-env",
+                }
+            )));
+        }
+        if key.is_some() && address.scheme_str() != Some("https") && !is_here(&address) {
+            return Err(ProviderError::Invalid(format!(
+                "{base} is not encrypted, so the key in {variable} is not sent to it; give an https URL, or unset {variable}"
+            )));
+        }
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             // A request, and the key with it, goes only where the user said.
@@ -107,15 +117,12 @@ impl Client {
             gate: Mutex::new(Instant::now()),
             stopped: AtomicBool::new(false),
             options,
+            events,
         })
     }
 
     /// Sends a request until it is answered; `None` once [`ChatService::stop`] was called.
-    fn ask_until_answered(
-        &self,
-        messages: &[Message],
-        sample: usize,
-    ) -> anyhow::Result<Option<Answer>> {
+    fn ask_until_answered(&self, messages: &[Message], sample: usize) -> Result<Option<Answer>> {
         let mut settings = self.options.settings.clone();
         // One seed for all samples would make them identical.
         settings.seed = settings.seed.map(|seed| seed.wrapping_add(sample as u64));
@@ -135,20 +142,19 @@ impl Client {
             };
             failures += 1;
             if failures > self.options.backoff.retries {
-                bail!("{}: {why}, {failures} times in a row", self.url);
+                return Err(self.unanswered(format!("{why}, {failures} times in a row")));
             }
             if let Some(asked) = asked_to_wait.filter(|asked| *asked > PATIENCE) {
-                bail!(
-                    "{}: {why}; the server asks to wait {} minutes: run the same command again after that",
-                    self.url,
+                return Err(self.unanswered(format!(
+                    "{why}; the server asks to wait {} minutes: run the same command again after that",
                     asked.as_secs() / 60
-                );
+                )));
             }
             let wait = self.options.backoff.wait(failures, asked_to_wait);
             if asked_to_wait.is_some() {
                 self.close_gate(wait);
             }
-            progress::note(&format!(
+            self.events.note(&format!(
                 "{why}; retrying in {:.1} s ({failures} of {})",
                 wait.as_secs_f64(),
                 self.options.backoff.retries
@@ -159,7 +165,7 @@ impl Client {
         }
     }
 
-    fn attempt(&self, body: &Value) -> anyhow::Result<Attempt> {
+    fn attempt(&self, body: &Value) -> Result<Attempt> {
         let api = self.options.api;
         let mut request = self.agent.post(&self.url);
         if let Some(key) = &self.key {
@@ -178,7 +184,7 @@ impl Client {
         let mut response = match request.send_json(body) {
             Ok(response) => response,
             Err(error) if may_pass(&error) => return failed(told(&error), None),
-            Err(error) => return Err(anyhow!(self.shown(&told(&error)))).context(self.url.clone()),
+            Err(error) => return Err(self.unanswered(self.shown(&told(&error)))),
         };
         let asked_to_wait = retry_after(response.headers(), Timestamp::now());
         let status = response.status();
@@ -212,7 +218,7 @@ impl Client {
         text: &str,
         json: Option<&Value>,
         asked_to_wait: Option<Duration>,
-    ) -> anyhow::Result<Attempt> {
+    ) -> Result<Attempt> {
         let error = json.map(|json| &json["error"]);
         let code = error.and_then(|error| {
             let names = [&error["code"], &error["type"]];
@@ -233,7 +239,14 @@ impl Client {
                 usage: Usage::default(),
                 model: None,
             })),
-            Refusal::Final(text) => bail!(text),
+            Refusal::Final(text) => Err(ProviderError::Refused(text)),
+        }
+    }
+
+    fn unanswered(&self, why: String) -> ProviderError {
+        ProviderError::Unanswered {
+            url: self.url.clone(),
+            why,
         }
     }
 
@@ -274,22 +287,21 @@ impl Client {
 }
 
 /// The base URL, if requests can be sent to it.
-fn checked(base: &str) -> anyhow::Result<Uri> {
+fn checked(base: &str) -> Result<Uri> {
+    let invalid = |what: &str| Err(ProviderError::Invalid(format!("--base-url {what}")));
     // What cannot be parsed is not repeated: it may contain a key.
-    let address: Uri = base
-        .parse()
-        .map_err(|_| anyhow!("--base-url is not a valid URL; give one like https://host/v1"))?;
-    ensure!(
-        matches!(address.scheme_str(), Some("http" | "https")) && address.host().is_some(),
-        "--base-url is not an http or https URL; give one like https://host/v1"
-    );
-    ensure!(
-        !address
-            .authority()
-            .is_some_and(|it| it.as_str().contains('@'))
-            && address.query().is_none(),
-        "--base-url contains a user name, a password or a query; give the bare URL, and the key in an environment variable"
-    );
+    let Ok(address) = base.parse::<Uri>() else {
+        return invalid("is not a valid URL; give one like https://host/v1");
+    };
+    if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none() {
+        return invalid("is not an http or https URL; give one like https://host/v1");
+    }
+    let has_user = |authority: &ureq::http::uri::Authority| authority.as_str().contains('@');
+    if address.authority().is_some_and(has_user) || address.query().is_some() {
+        return invalid(
+            "contains a user name, a password or a query; give the bare URL, and the key in an environment variable",
+        );
+    }
     Ok(address)
 }
 
