@@ -15,7 +15,7 @@ use crate::{cache, event_view, hub};
 /// Flags of every command
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// What computes: auto, gpu, gpu:N or cpu. auto takes a real GPU if there is one, else the CPU;
+    /// Where to compute: auto, gpu, gpu:N or cpu. auto is a real GPU if there is one, else the CPU;
     /// `rarebit devices` lists them
     #[arg(long, global = true, value_name = "DEVICE", default_value_t)]
     pub(crate) device: DeviceChoice,

@@ -21,8 +21,8 @@ use commands::Command;
 /// Train language models that write well, and differently each time.
 ///
 /// A response's deviation, how far it is from the other responses to its prompt, weights the
-/// preference loss, so that a model learns from rare, good samples: DPO becomes DDPO, ORPO becomes
-/// DORPO (arXiv 2503.17126). No Python, any GPU or none.
+/// preference loss, so that the model learns most from samples that are both good and rare: DPO
+/// becomes DDPO, ORPO becomes DORPO (arXiv 2503.17126). Needs no Python; a GPU is optional.
 ///
 /// Start with `rarebit demo`.
 #[derive(Parser)]

@@ -524,7 +524,7 @@ fn outputs_replace_only_what_is_of_their_kind() {
     sandbox.write("mine/config.json", "{}");
     for folder in ["mine", "mine/."] {
         let error = sandbox.refused(1, &format!("export {policy} --output {folder}"));
-        assert_holds(&error, &["mine", "holds letter.txt", "give another folder"]);
+        assert_holds(&error, &["mine", "contains letter.txt", "give another folder"]);
     }
     let error = sandbox.refused(1, &format!("export {policy} --output .."));
     assert_holds(&error, &["name a new one"]);
@@ -733,7 +733,7 @@ fn generation_on_a_full_disk_keeps_what_is_done() {
     sandbox.write("late.jsonl", "old\n");
     let late = format!("{arguments} late.jsonl");
     let error = fails(&mut sandbox.limited(2, &late), 1, &late);
-    assert_holds(&error, &["cannot write late.", "the same command goes on"]);
+    assert_holds(&error, &["cannot write late.", "the same command resumes"]);
     assert_eq!(sandbox.read("late.jsonl"), "old\n");
     sandbox.succeeds(&late);
     assert_eq!(sandbox.read("late.jsonl"), sandbox.read("whole.jsonl"));

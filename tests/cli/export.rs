@@ -352,8 +352,8 @@ fn what_export_is_asked_must_make_sense() {
     }
     for (arguments, part) in [
         ("--merge --adapter", "--adapter"),
-        ("--max-shard-size 5XB", "`5XB` is no size"),
-        ("--max-shard-size 0", "`0` is no size"),
+        ("--max-shard-size 5XB", "`5XB` is not a size"),
+        ("--max-shard-size 0", "`0` is not a size"),
         ("--dtype int8", "'int8'"),
     ] {
         let error = sandbox.refused(2, &format!("export {policy} {arguments} --output out"));

@@ -95,7 +95,7 @@ fn the_same_seed_writes_the_same_page_and_no_key_is_lost() {
     sandbox.succeeds(PREPARE);
     assert!(sandbox.tree(".") == first);
     let error = sandbox.refused(1, &format!("{PREPARE} --seed 7"));
-    assert_holds(&error, &["human-key.json", "Give another --key"]);
+    assert_holds(&error, &["human-key.json", "give another --key"]);
     sandbox.succeeds(&format!(
         "{PREPARE} --seed 7 --key other.json --output other.html"
     ));

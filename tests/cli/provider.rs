@@ -274,7 +274,7 @@ fn what_does_not_pass_keeps_what_was_answered() {
         (
             &[
                 "status 500, 3 times in a row",
-                "keeps 2 of 4 responses, and the same command goes on",
+                "has 2 of 4 responses, and the same command resumes",
             ][..],
             5,
         ),
@@ -504,7 +504,7 @@ fn what_cannot_be_asked_is_told_before_anything_is() {
         ),
         (
             format!("{common} --chat-template rag"),
-            "leave --chat-template and its kin out",
+            "remove --chat-template",
         ),
         (
             format!("{common} --system-prompt-file absent.txt"),

@@ -117,7 +117,7 @@ test("errors have a code and say what to do", async () => {
   });
   assert.deepEqual(found, [
     ["RarebitError", "input", 'There is no embedder "builtin:lexcal"; there are builtin:lexical, builtin:style.'],
-    ["RarebitError", "input", "the floor is 2; it is a bound on a score in [0, 1] and must lie there too"],
+    ["RarebitError", "input", "the floor is 2; it must be from 0 to 1"],
   ]);
 });
 

@@ -1,6 +1,7 @@
 //! The raw deviation of each response and its normalised form within the prompt.
 
-use crate::DistanceMatrix;
+use crate::distance::{check_rows, dot};
+use crate::{DeviationError, DistanceMatrix};
 
 /// Deviations of one prompt that differ by no more than this count as equal.
 ///
@@ -25,6 +26,49 @@ pub fn deviations(matrix: &DistanceMatrix) -> Vec<Option<f64>> {
         (n > 1).then(|| row.iter().map(|&d| f64::from(d)).sum::<f64>() / (n - 1) as f64)
     };
     matrix.rows().map(mean).collect()
+}
+
+/// The mean distance of each response to the others, from embeddings and without the distances of
+/// pairs:
+///
+/// ```text
+/// d_i = 1/(n-1) Σ_{j≠i} (1 - <e_i, e_j>) = (n - <e_i, Σ_j e_j>) / (n - 1),  rows of length 1
+/// ```
+///
+/// Time and memory grow linearly with the number of responses. The result is that of [`deviations`]
+/// but for rounding: there, each distance is rounded to `f32` first. `None` for a single response.
+///
+/// # Errors
+/// As for [`DistanceMatrix::from_embeddings`].
+pub fn mean_distances(embeddings: &[Vec<f32>]) -> Result<Vec<Option<f64>>, DeviationError> {
+    check_rows(embeddings)?;
+    let n = embeddings.len();
+    if n < 2 {
+        return Ok(vec![None; n]);
+    }
+    let lengths: Vec<f64> = embeddings.iter().map(|row| dot(row, row).sqrt()).collect();
+    let mut sum = vec![0.0; embeddings.first().map_or(0, Vec::len)];
+    for (row, &length) in embeddings.iter().zip(&lengths) {
+        if length > 0.0 {
+            for (sum, &value) in sum.iter_mut().zip(row) {
+                *sum += f64::from(value) / length;
+            }
+        }
+    }
+    let zeros = lengths.iter().filter(|&&length| length == 0.0).count();
+    let mean = |(row, &length): (&Vec<f32>, &f64)| {
+        let total = match length > 0.0 {
+            true => {
+                let to_all: f64 = row.iter().zip(&sum).map(|(&a, b)| f64::from(a) * b).sum();
+                n as f64 - to_all / length
+            }
+            // A zero vector is at distance 1 from all but other zero vectors.
+            false => (n - zeros) as f64,
+        };
+        // Among equal responses it may be a rounding error below 0.
+        Some((total / (n - 1) as f64).clamp(0.0, 2.0))
+    };
+    Ok(embeddings.iter().zip(&lengths).map(mean).collect())
 }
 
 /// Min-max of one prompt's raw deviations, `u_i = (d_i - min d) / (max d - min d)`.
@@ -116,6 +160,37 @@ mod tests {
         for (f, e) in found.iter().zip(expected) {
             assert!((f - e).abs() < 1e-12, "{found:?} is not {expected:?}");
         }
+    }
+
+    #[test]
+    fn without_pairs_the_mean_distances_are_the_same() {
+        let mut rows: Vec<Vec<f32>> = (0..40)
+            .map(|i| {
+                (0..7)
+                    .map(|j| ((i * 7 + j) as f32).sin() * i as f32)
+                    .collect()
+            })
+            .collect();
+        // Row 0 is a zero vector; another one, a copy and the opposite of a row beside it.
+        rows.push(vec![0.0; 7]);
+        rows.push(rows[3].clone());
+        rows.push(rows[3].iter().map(|value| -value).collect());
+        let matrix = DistanceMatrix::from_embeddings(&rows).unwrap();
+        let pairwise: Vec<f64> = deviations(&matrix).into_iter().flatten().collect();
+        let linear: Vec<f64> = mean_distances(&rows)
+            .unwrap()
+            .into_iter()
+            .flatten()
+            .collect();
+        assert_eq!(pairwise.len(), linear.len());
+        for (a, b) in pairwise.iter().zip(&linear) {
+            assert!((a - b).abs() < 1e-6, "{a} and {b}");
+        }
+        assert_eq!(mean_distances(&rows[..1]).unwrap(), [None]);
+        assert!(mean_distances(&[]).unwrap().is_empty());
+        let equal = mean_distances(&vec![vec![0.6, 0.8]; 1000]).unwrap();
+        assert!(equal.iter().all(|d| d.unwrap() < 1e-12));
+        assert!(mean_distances(&[vec![1.0], vec![f32::NAN]]).is_err());
     }
 
     #[test]

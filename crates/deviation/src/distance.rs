@@ -114,7 +114,7 @@ pub(crate) fn check_rows(embeddings: &[Vec<f32>]) -> Result<(), DeviationError> 
 }
 
 /// In `f64`, where the squares of `f32` can neither overflow nor vanish.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter()
         .zip(b)
         .map(|(&a, &b)| f64::from(a) * f64::from(b))

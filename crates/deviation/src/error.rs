@@ -27,7 +27,7 @@ pub enum DeviationError {
         value: f32,
     },
     /// The floor lies outside of `[0, 1]`.
-    #[error("the floor is {0}; it is a bound on a score in [0, 1] and must lie there too")]
+    #[error("the floor is {0}; it must be from 0 to 1")]
     Floor(f64),
     /// The shrinkage is negative, infinite or NaN.
     #[error("the shrinkage kappa is {0}; give a number of responses, 0 or more")]
@@ -45,7 +45,7 @@ pub enum DeviationError {
         part: String,
     },
     /// A signal that a mix names twice.
-    #[error("{0} stands twice in the mix; once is enough")]
+    #[error("{0} is given twice in the mix; give it once")]
     SignalTwice(Signal),
     /// The lambda of a signal is negative, infinite or NaN.
     #[error(

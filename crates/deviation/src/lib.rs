@@ -51,7 +51,7 @@ mod signal;
 mod weight;
 
 pub use additive::{Signals, additive_weights};
-pub use deviation::{TIE_TOLERANCE, deviations, normalise, normalise_ranks};
+pub use deviation::{TIE_TOLERANCE, deviations, mean_distances, normalise, normalise_ranks};
 pub use distance::DistanceMatrix;
 pub use embed::{EmbedError, Embedder};
 pub use error::DeviationError;

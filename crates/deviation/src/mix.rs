@@ -130,7 +130,7 @@ mod tests {
             ("novelty=-1", "lambda of novelty is -1"),
             ("quality=NaN", "lambda of quality is NaN"),
             ("quality=0", "no signal counts"),
-            ("quality=1,quality=2", "quality stands twice"),
+            ("quality=1,quality=2", "quality is given twice"),
         ] {
             let error = text.parse::<Mix>().unwrap_err().to_string();
             assert!(error.contains(parts), "{text}: {error}");

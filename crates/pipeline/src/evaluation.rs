@@ -42,7 +42,7 @@ pub fn read_system(name: &str, path: &Path, options: &SourceOptions) -> Result<S
     }
     ensure!(
         !rows.is_empty(),
-        "{} holds no answer: all its responses are empty, failed, filtered or refused",
+        "{} contains no usable response: all of them are empty, failed, filtered or refused",
         path.display()
     );
     let mut samples = SystemSamples::from_rows(name, &path.display().to_string(), rows)?;

@@ -16,12 +16,12 @@ use crate::progress;
 use crate::tale_world::files::{readings, write_groups, write_judged};
 use crate::tale_world::{self, GOLD};
 
-/// Go the whole way in a few minutes: data, training, samples, report
+/// Run the whole pipeline in a few minutes: data, training, samples, report
 ///
-/// A small world of tales is written, with plots, voices and votes whose truth is known. From a
-/// base model of 1.4 million parameters that is part of this program, a model is fine-tuned, then
-/// trained twice from there on the same pairs: with DPO, and with DDPO. Both write to prompts that
-/// were held out, and the report shows them side by side. A killed demo goes on where it was.
+/// Generates a small dataset of tales whose plots, voices and quality are known, fine-tunes a base
+/// model of 1.4 million parameters that is part of this program, and trains it twice on the same
+/// pairs: with DPO and with DDPO. Then samples from both on held-out prompts and shows them side by
+/// side in a report. After an interruption, run it again to resume.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct DemoArgs {
     /// The folder for everything the demo makes
@@ -39,7 +39,7 @@ pub(crate) struct DemoArgs {
     /// Held-out prompts to write to
     #[arg(long, default_value_t = 48, value_parser = at_least_one)]
     test_prompts: usize,
-    /// Samples of each model to each of them
+    /// Samples of each model per held-out prompt
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     samples: usize,
     /// Steps of DPO and of DDPO

@@ -20,9 +20,10 @@ use crate::progress;
 /// and paired differences to a baseline. Quality is the mean of the responses' scores, or with
 /// --reward-model of its rewards.
 ///
-/// Systems named MODEL@SETTING, such as ddpo@t0.7 and ddpo@t1.3, are settings of one model: models
-/// are then compared at equal quality, too, so that a gain is seen to be more than hotter sampling.
-/// `rarebit sweep` makes them. People are a system like any other: gold=groups.parquet.
+/// Systems named MODEL@SETTING, such as ddpo@t0.7 and ddpo@t1.3, are settings of one model. Models
+/// are then also compared at equal quality, to show whether a gain is more than the effect of a
+/// higher temperature. `rarebit sweep` makes such systems. Human responses are one more system:
+/// gold=groups.parquet.
 ///
 /// Example: rarebit evaluate dpo=dpo.jsonl ddpo=ddpo.jsonl --baseline dpo
 #[derive(clap::Args, Clone, Debug)]

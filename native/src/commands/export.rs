@@ -133,7 +133,9 @@ fn bytes(text: &str) -> Result<u64, String> {
         .and_then(|n| n.checked_mul(unit))
     {
         Some(size) if size > 0 => Ok(size),
-        _ => Err(format!("`{text}` is no size: 5GB, 500MB and 1000000 are")),
+        _ => Err(format!(
+            "`{text}` is not a size; give one such as 5GB, 500MB or 1000000"
+        )),
     }
 }
 

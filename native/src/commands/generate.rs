@@ -28,12 +28,12 @@ use crate::global::Global;
 ///
 /// Sampling settings mean what they mean in transformers and default to the paper's: temperature 1,
 /// top-k 50, top-p 0.95, repetition penalty 1.1, four responses. The same seed gives the same texts,
-/// whatever the batch size. With --output, rows go to a JSONL file and a killed run goes on where it
-/// was; without, texts are streamed to the terminal.
+/// whatever the batch size. With --output, rows go to a JSONL file and an interrupted run resumes;
+/// without it, texts are streamed to the terminal.
 ///
-/// With --provider, a model behind an API is asked instead: what is sent is prompts, the system
-/// prompt and those sampling settings that are given; the rest is the provider's own. Each answer
-/// is written down as it comes, so that no response is paid for twice.
+/// With --provider, the responses come from a model behind an API. Only the prompts, the system
+/// prompt, --max-new-tokens and those sampling settings that you give are sent; for the rest the
+/// provider's defaults apply. Each answer is saved as it arrives, so no response is paid for twice.
 ///
 /// Example: rarebit generate runs/ddpo/model --prompt "Write a short tale about a fox." -n 4
 ///
@@ -76,7 +76,7 @@ pub(crate) struct GenerateArgs {
     columns: ColumnSettings,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// Responses that are written side by side on this machine
+    /// Responses that are sampled in one batch on this machine
     #[arg(
         long,
         default_value_t = BATCH_SIZE,
@@ -96,8 +96,8 @@ pub(crate) struct AskingArgs {
     /// The same from a file
     #[arg(long, value_name = "FILE", conflicts_with = "system_prompt")]
     system_prompt_file: Option<PathBuf>,
-    /// Ask for each further response with the earlier ones shown, and for plot and style far from
-    /// theirs
+    /// Show the earlier responses when asking for the next one, and ask for a different plot and
+    /// style
     #[arg(long)]
     iterative: bool,
     /// Ask for K responses with their probabilities in one answer (verbalized sampling, arXiv
@@ -216,7 +216,7 @@ pub(crate) fn run(
     if let Some(api) = args.provider.provider {
         ensure!(
             args.chat.is_empty(),
-            "a provider has its own chat templates: leave --chat-template and its kin out"
+            "a provider has its own chat templates: remove --chat-template, --chat-template-kwargs and --chat-template-date"
         );
         let settings = args.sampling.given(matches)?;
         let client = args

@@ -26,7 +26,7 @@ pub(crate) enum HumanCommand {
     Analyse(AnalyseArgs),
 }
 
-/// Write the annotation page and, apart from it, the key to it
+/// Write the annotation page and, in a separate file, its key
 ///
 /// The page is one HTML file that needs no network: send it to annotators, and keep the key. Each
 /// system is compared with the baseline on the same prompts.
@@ -68,7 +68,7 @@ pub(crate) struct PrepareArgs {
     /// Words that a summary prompt asks for
     #[arg(long, default_value_t = 100)]
     summary_words: usize,
-    /// Decides which prompts and responses are drawn and what stands where
+    /// Seed of the drawn prompts and responses and of their order and sides
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -182,8 +182,8 @@ fn check_key(path: &Path, study: &Study) -> anyhow::Result<()> {
     let is_same = read_json::<Key>(path, "").is_ok_and(|key| key == study.key);
     ensure!(
         is_same,
-        "{} is there and is not this study's key; what was said in its study could no longer be \
-         read. Give another --key, or delete it",
+        "{} is the key of another study, whose judgements could not be read without it; give another \
+         --key, or delete it",
         path.display()
     );
     Ok(())

@@ -17,14 +17,14 @@ pub(crate) struct MeasureArgs {
     /// The system that the others are compared with [default: the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) baseline: Option<String>,
-    /// Measure so many responses of each prompt, drawn by the seed, so that systems with more of
-    /// them (such as people) are comparable; prompts with fewer are left out
+    /// Measure only this many responses per prompt, drawn with the seed, so that systems with
+    /// different numbers (such as people) are comparable; prompts with fewer are left out
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     responses: Option<u32>,
     /// Bootstrap resamples
     #[arg(long, default_value_t = 10_000)]
     resamples: usize,
-    /// Decides what is drawn
+    /// Seed of the drawn responses and of the bootstrap
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     /// Compute compression ratio, ROUGE-L and n-grams as the paper's reference code does
@@ -34,12 +34,12 @@ pub(crate) struct MeasureArgs {
     /// all-MiniLM-L6-v2; other embedders need another
     #[arg(long, value_name = "DISTANCE", default_value_t = Thresholds::default().distinct)]
     distinct_threshold: f64,
-    /// Score from which on a response is good [default: the median of the baseline's scores]
+    /// Lowest score of a good response [default: the median of the baseline's scores]
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     quality_threshold: Option<f64>,
-    /// Let a reward model judge quality: a folder or Hugging Face id of a LLaMA with
-    /// sequence-classification head and one label. Its rewards replace all scores, so that every
-    /// system is judged alike
+    /// Let a reward model judge quality: a folder, an adapter's folder or a Hugging Face id, with a
+    /// sequence-classification head and one label. Its rewards replace all scores, so every system is
+    /// judged by the same model
     #[arg(long, value_name = "MODEL")]
     pub(crate) reward_model: Option<String>,
     /// How the reward model reads a prompt and a response

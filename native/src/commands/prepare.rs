@@ -21,7 +21,7 @@ use crate::global::Global;
 
 /// Turn responses with scores into weighted preference pairs
 ///
-/// Reads JSONL (plain, .gz, .zst), CSV or Parquet in any of these shapes, told by the columns:
+/// Reads JSONL (plain, .gz, .zst), CSV or Parquet in any of these layouts, recognised by column:
 /// {post_title, post_text, comment_texts, comment_scores}, {prompt, responses: [{text, score}]},
 /// {prompt, response, score}, {prompt, completion}, {prompt, generations, generation_scores},
 /// {messages}, and preference rows {prompt?, chosen, rejected}. A prompt or response may be a list of
@@ -37,14 +37,14 @@ pub(crate) struct PrepareArgs {
     /// The folder to write
     #[arg(long, short, value_name = "DIR", default_value = "prepared")]
     output: PathBuf,
-    /// Decides the split and the draws
+    /// Seed of the split and of the drawn pairs
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// The share of prompts to hold out
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     test_size: f64,
-    /// The scale for reward models: log(x + 1) a hundred times mapped to [-1, 1], or the same as
-    /// the reference code computes it, or none
+    /// The scale for reward models: log(x + 1), applied a hundred times and mapped to [-1, 1]; the
+    /// same with the reference code's error; or none
     #[arg(long, default_value = "correct", value_parser = named::<ScoreTransform>(&["correct", "reference", "none"]))]
     score_transform: ScoreTransform,
     /// How Parquet is compressed
@@ -77,7 +77,7 @@ struct CleaningArgs {
     /// Keep the comments of moderators and bots
     #[arg(long)]
     keep_moderator: bool,
-    /// Drop responses that with their prompt, after the chat template, have more tokens than this;
+    /// Drop responses that have more tokens than this, counted with prompt and chat template;
     /// needs --tokenizer
     #[arg(long, value_name = "N", default_value_t = 2048)]
     max_tokens: usize,
@@ -97,8 +97,8 @@ struct PairingArgs {
     /// against the least deviating of the worst, to train with DPO
     #[arg(long, value_enum, default_value_t)]
     pairs: PairsBy,
-    /// divpo: the share of a prompt's responses that are the best, and that are the worst; at least
-    /// --max-pairs and at most half of them are
+    /// divpo: the share of a prompt's responses that count as the best, and as the worst; at least
+    /// --max-pairs and at most half of the responses
     #[arg(long, value_name = "SHARE", default_value_t = DivpoOptions::default().rho)]
     rho: f64,
     /// Prefer pairs whose scores are at least this far apart, each response used once; -1 takes
@@ -111,8 +111,8 @@ struct PairingArgs {
     /// The most pairs to keep per prompt [default: all; divpo: 2]
     #[arg(long, value_name = "N")]
     max_pairs: Option<usize>,
-    /// What becomes of pairs of the source whose chosen response has the lower score: they are kept,
-    /// dropped, or their sides swapped. Either way they are counted
+    /// What to do with given pairs whose chosen response has the lower score: keep them, drop them
+    /// or swap their sides. They are counted in any case
     #[arg(long, default_value = "keep", value_parser = named::<Contradicting>(&["keep", "drop", "swap"]))]
     contradicting: Contradicting,
     /// Keep the pairs with the best-scored chosen response first

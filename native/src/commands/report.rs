@@ -17,7 +17,7 @@ use super::human_results;
 /// Write one self-contained HTML file that shows what an evaluation found
 ///
 /// The quality-diversity plane, all metrics with intervals, samples side by side, distances within
-/// a prompt, what people said, training curves, and how to make it all again. The file needs no network.
+/// a prompt, human judgements, training curves, and how to reproduce it. The file needs no network.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ReportArgs {
     /// The evaluation that `rarebit evaluate` wrote
@@ -35,7 +35,7 @@ pub(crate) struct ReportArgs {
     /// The page's title; the systems' names when absent
     #[arg(long)]
     title: Option<String>,
-    /// The system that the others are read against; the evaluation's own baseline when absent
+    /// The system that the others are compared with [default: the evaluation's baseline]
     #[arg(long, value_name = "SYSTEM")]
     baseline: Option<String>,
     /// A command to list under how to reproduce, before this one; may be repeated

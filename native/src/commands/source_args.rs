@@ -46,14 +46,14 @@ impl SourceArgs {
 pub(crate) struct WeightingArgs {
     #[command(flatten)]
     embedders: EmbedderSettings,
-    /// What is far: by the mean distance to the other responses, by the distance to the nearest, or
-    /// by what a response adds to the log-determinant of their similarities
+    /// How deviation is measured: by the mean distance to the other responses, by the distance to
+    /// the nearest, or by what a response adds to the log-determinant of the similarities
     #[arg(long, default_value = "mean", value_parser = named::<Measure>(&["mean", "nearest", "logdet"]))]
     deviation: Measure,
     #[command(flatten)]
     weighting: WeightingSettings,
     /// The language model, a folder or a Hugging Face id, whose perplexity of each response given its
-    /// prompt becomes the column `surprise`; as a rule the model that training starts from
+    /// prompt becomes the column `surprise`; usually the model that training starts from
     #[arg(long, value_name = "MODEL")]
     surprise_model: Option<String>,
 }

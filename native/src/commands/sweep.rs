@@ -27,11 +27,11 @@ use crate::tale_world::files::{readings, write_judged};
 
 /// Compare models at equal quality, over temperatures and min-p
 ///
-/// Hotter sampling makes any model more diverse and, sooner or later, worse. This writes responses
-/// of every model at every temperature and min-p, judges and measures them, draws each model's line
-/// of the best diversity for a quality, and compares the lines where quality is the same: a gain is
-/// one if it is more than hotter sampling. Responses are kept in the folder and not written again;
-/// a killed sweep goes on.
+/// A higher temperature makes any model more diverse and eventually worse. This command samples
+/// every model at every temperature and min-p, judges and measures the responses, finds the best
+/// diversity that each model reaches at a given quality, and compares the models at equal quality.
+/// That shows whether a gain is more than the effect of the temperature. Responses are kept in the
+/// folder; an interrupted sweep resumes.
 ///
 /// For models behind an API, write responses with `rarebit generate --provider --temperature` and
 /// evaluate them as gpt@t0.7=FILE gpt@t1=FILE.
@@ -39,8 +39,8 @@ use crate::tale_world::files::{readings, write_judged};
 /// Example: rarebit sweep dpo=runs/dpo/model ddpo=runs/ddpo/model --prompts-file prepared/test/groups.parquet
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct SweepArgs {
-    /// A model, as NAME=MODEL or MODEL; the first one's is the line that the others are compared
-    /// with, unless --baseline names another
+    /// A model, as NAME=MODEL or MODEL; the others are compared with the first one, unless
+    /// --baseline names another
     #[arg(value_name = "NAME=MODEL", required = true)]
     models: Vec<String>,
     /// A file of prompts; takes what `rarebit generate --prompts-file` takes

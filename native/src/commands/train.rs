@@ -23,15 +23,16 @@ use crate::progress;
 
 /// Train a model: sft, dpo, orpo, simpo, kto, or one of them weighted by deviation
 ///
-/// Settings come from a TOML file, flags go over it; keys and flags carry the names of TRL and
-/// transformers. The run folder gets the resolved config.toml, metrics.jsonl, TensorBoard events,
-/// checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). Kill it at any
-/// instant and start the same command again: it goes on from the last checkpoint.
+/// Settings come from a TOML file, and flags override it; keys and flags have the names used in TRL
+/// and transformers. The run folder contains the resolved config.toml, metrics.jsonl, TensorBoard
+/// events, checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). After
+/// an interruption, run the same command again: it resumes from the last checkpoint.
 ///
-/// With --online the policy learns from what it writes itself: each round it answers the data's
-/// prompts several times, a reward model judges the answers, deviation among them weighs the pairs,
-/// and the policy learns them. The reference is the policy that the run started with. Each round's
-/// samples, scores, pairs and log stay in DIR/rounds, metrics.jsonl has a row for each.
+/// With --online, the policy is trained on its own samples, in rounds: it answers each prompt
+/// several times, a reward model scores the answers, their deviation weights the pairs, and the
+/// policy is trained on those pairs. The reference is the policy at the start of the run. The
+/// samples, scores, pairs and log of each round are kept in DIR/rounds; metrics.jsonl has a row per
+/// round.
 ///
 /// Example: rarebit train --objective ddpo --model-name-or-path runs/sft/model
 /// --dataset-name prepared --output-dir runs/ddpo

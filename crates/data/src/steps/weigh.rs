@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use rand::seq::SliceRandom;
 use rarebit_deviation::{
     DistanceMatrix, Embedder, Kind, Kinds, Measure, Measurements, Signal, Weighting, WordVectors,
-    distinct_words, normalise, novelty,
+    distinct_words, mean_distances, normalise, novelty,
 };
 use serde::{Deserialize, Serialize};
 
@@ -261,8 +261,9 @@ impl<'a> Weigher<'a> {
             Some(embedder) => Some(words(&waiting, embedder)?),
             None => None,
         };
+        let needs_pairs = self.measure != Measure::Mean || self.divpo.is_some();
         let of_kind = |kind| match self.embedders.get(kind) {
-            Some(embedder) => distances(&waiting, embedder),
+            Some(embedder) => distances(&waiting, embedder, needs_pairs),
             None => Ok(waiting.iter().map(|_| None).collect()),
         };
         let (semantic, style) = (of_kind(Kind::Semantic)?, of_kind(Kind::Style)?);
@@ -281,13 +282,13 @@ impl<'a> Weigher<'a> {
         &self,
         mut group: Group,
         mut pairs: Vec<Pair>,
-        mut distances: Distances,
+        mut distances: [Option<Distances>; Kind::ALL.len()],
         words: Option<&WordVectors>,
     ) -> Result<WeighedGroup, DataError> {
         if let Some(draw) = self.divpo.as_ref().filter(|_| group.pairs.is_none()) {
             let kinds = self.weighting.kinds.as_slice().iter();
             let mixed: Vec<&DistanceMatrix> = kinds
-                .filter_map(|&kind| distances[kind as usize].as_ref())
+                .filter_map(|&kind| distances[kind as usize].as_ref()?.pairwise())
                 .collect();
             pairs = divpo(
                 &group,
@@ -299,12 +300,13 @@ impl<'a> Weigher<'a> {
             );
             if draw.over == DeviationOver::Paired {
                 let kept = paired(&group, &pairs);
-                distances = distances.map(|matrix| Some(matrix?.select(&kept)));
+                distances = distances.map(|of_kind| Some(of_kind?.select(&kept)));
                 keep_paired(&mut group, &pairs);
             }
         }
         let raw = |kind: Kind| match &distances[kind as usize] {
-            Some(matrix) => self.measure.deviations(matrix),
+            Some(Distances::Pairwise(matrix)) => self.measure.deviations(matrix),
+            Some(Distances::Mean(means)) => means.clone(),
             None => vec![None; group.responses.len()],
         };
         let measured = Measured {
@@ -319,8 +321,35 @@ impl<'a> Weigher<'a> {
     }
 }
 
-/// A group's distances by kind, in the order of [`Kind::ALL`].
-type Distances = [Option<DistanceMatrix>; Kind::ALL.len()];
+/// Groups of more responses than this have their mean distances computed without those of pairs,
+/// where nothing else needs them.
+const MOST_PAIRWISE: usize = 512;
+
+/// The distances between the responses of a group, of one kind.
+enum Distances {
+    /// Of each pair.
+    Pairwise(DistanceMatrix),
+    /// Of each response to the others, on average.
+    Mean(Vec<Option<f64>>),
+}
+
+impl Distances {
+    fn pairwise(&self) -> Option<&DistanceMatrix> {
+        match self {
+            Self::Pairwise(matrix) => Some(matrix),
+            Self::Mean(_) => None,
+        }
+    }
+
+    /// Those between some of the responses. Means are never selected from: whoever selects needs
+    /// pairs.
+    fn select(self, kept: &[usize]) -> Self {
+        match self {
+            Self::Pairwise(matrix) => Self::Pairwise(matrix.select(kept)),
+            Self::Mean(means) => Self::Mean(kept.iter().map(|&i| means[i]).collect()),
+        }
+    }
+}
 
 /// The measurements of a group's responses.
 struct Measured {
@@ -369,18 +398,23 @@ fn words(groups: &[(Group, Vec<Pair>)], embedder: &dyn Embedder) -> Result<WordV
 fn distances(
     groups: &[(Group, Vec<Pair>)],
     embedder: &dyn Embedder,
-) -> Result<Vec<Option<DistanceMatrix>>, DataError> {
+    needs_pairs: bool,
+) -> Result<Vec<Option<Distances>>, DataError> {
     let vectors = embedded(embedder, &texts(groups).collect::<Vec<_>>())?;
     let mut rest = vectors.as_slice();
-    let mut matrices = Vec::with_capacity(groups.len());
+    let mut all = Vec::with_capacity(groups.len());
     for (group, _) in groups {
         let (own, others) = rest.split_at(group.responses.len());
         rest = others;
-        let matrix = DistanceMatrix::from_embeddings(own)
+        let distances = match needs_pairs || own.len() <= MOST_PAIRWISE {
+            true => DistanceMatrix::from_embeddings(own).map(Distances::Pairwise),
+            false => mean_distances(own).map(Distances::Mean),
+        };
+        let distances = distances
             .map_err(|error| vectors_error(embedder, format!("prompt {:?}: {error}", group.id)))?;
-        matrices.push(Some(matrix));
+        all.push(Some(distances));
     }
-    Ok(matrices)
+    Ok(all)
 }
 
 fn weighed(

@@ -166,7 +166,7 @@ fn end() -> Markup {
             h1 id="end-title" tabindex="-1" { "Save your answers" } "\n"
             p id="told" {} "\n"
             ul id="open" {} "\n"
-            p { "Save them as a file and send it to whoever asked you." } "\n"
+            p { "Save them as a file and send it to the person who asked you." } "\n"
             div.steps {
                 button type="button" id="again" { "Back " kbd { "p" } }
                 button type="button" id="save-end" class="main" { "Save answers" }

@@ -198,7 +198,7 @@ pub(crate) fn examples(
     }
     if long > 0 {
         events.note(&format!(
-            "{long} of {} responses lose their end: with the prompt they have more than {max_length} tokens",
+            "{long} of {} responses are truncated: with the prompt they have more than {max_length} tokens",
             examples.len()
         ));
     }

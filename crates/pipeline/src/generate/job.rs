@@ -423,7 +423,7 @@ fn count(samples: &[Sample], is: impl Fn(&&Sample) -> bool) -> usize {
 fn with_kept(error: PipelineError, journal: &Journal, total: usize) -> PipelineError {
     match journal.place() {
         Some(place) => PipelineError::Invalid(format!(
-            "{}; {} keeps {} of {total} responses, and the same command goes on from there",
+            "{}; {} has {} of {total} responses, and the same command resumes from there",
             error.chain(),
             place.display(),
             journal.answered.responses()

@@ -144,7 +144,7 @@ impl Journal {
         for (number, line) in whole.split_inclusive(|byte| *byte == b'\n').enumerate() {
             let entry = serde_json::from_slice(line).with_context(|| {
                 format!(
-                    "{}, line {}, is no answer; remove that line, or the file to ask everything again",
+                    "{}, line {}, is not an answer; remove that line, or the file to request everything again",
                     path.display(),
                     number + 1
                 )
@@ -272,6 +272,6 @@ mod tests {
         let path = folder.path().join("journal");
         std::fs::write(&path, "{}\n").unwrap();
         let error = Journal::open(Some(path), 1, 1).unwrap_err().to_string();
-        assert!(error.contains("line 1, is no answer"), "{error}");
+        assert!(error.contains("line 1, is not an answer"), "{error}");
     }
 }

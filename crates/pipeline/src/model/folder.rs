@@ -345,7 +345,7 @@ fn check_replaceable(folder: &Path) -> Result<()> {
         });
         ensure!(
             known,
-            "{} holds {}, which is no part of a model and would be lost: give another folder",
+            "{} contains {}, which is not part of a model and would be lost: give another folder",
             folder.display(),
             name.display()
         );

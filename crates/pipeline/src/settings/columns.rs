@@ -19,8 +19,7 @@ macro_rules! columns {
                 #[arg(long, value_name = "NAME", default_value_t = Columns::default().$column)]
                 pub $setting: String,
             )*
-            /// Scores are ranks or losses: the lowest is the best. They are read with their sign
-            /// changed
+            /// Scores are ranks or losses: the lowest is the best. They are negated when read
             #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
             #[serde(skip_serializing_if = "is_off")]
             pub lower_is_better: bool,

@@ -98,10 +98,10 @@ fn listed(names: &[ObjectiveName]) -> String {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum DorpoForm {
-    /// Before the whole loss, as the paper prints it
+    /// To the whole loss, as in the paper
     #[default]
     Paper,
-    /// Before the NLL and inside the sigmoid, as the authors' code has it
+    /// To the NLL and inside the sigmoid, as in the authors' code
     Reference,
 }
 
@@ -169,14 +169,14 @@ macro_rules! objective_settings {
 }
 
 objective_settings! {
-    /// What the loss makes of the margin
+    /// The loss as a function of the margin
     loss_type: LossType, arg(value_enum), for DPO, default DPO = LossType::Sigmoid;
-    /// The pull towards the reference; for SimPO the scale of the margin
+    /// Strength of the regularisation towards the reference; for SimPO the scale of the margin
     beta: f64, check positive, for DPO_KTO_SIMPO, default DPO_KTO = 0.1, SIMPO = 2.0;
     /// Another beta for the policy's log-ratio (soft preference learning): above beta, the policy
     /// becomes more diverse than the reference; without it, beta
     policy_beta: f64, check positive, for DPO;
-    /// The margin that is aimed for
+    /// The target margin
     simpo_gamma: f64, check not_negative, for SIMPO, default SIMPO = 0.5;
     /// Weight of all desirable completions
     desirable_weight: f64, check not_negative, for KTO, default KTO = 1.0;
@@ -187,7 +187,7 @@ objective_settings! {
     /// The tokens whose likelihood is maximised: the completion's, or as in TRL those of prompt and
     /// completion
     orpo_nll: OrpoNll, arg(value_enum), for ORPO, default ORPO = OrpoNll::Completion;
-    /// Where the weight stands
+    /// Where the weight is applied
     dorpo_form: DorpoForm, arg(value_enum), for DORPO, default DORPO = DorpoForm::Paper;
     /// Train on what follows the prompt only; without it, true, but false for rows of `messages`
     completion_only_loss: bool, arg(num_args = 0..=1, default_missing_value = "true"), for SFT;

@@ -19,8 +19,8 @@ pub struct OnlineSettings {
     /// Train on what the policy writes to the data's prompts, round by round
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
     pub online: bool,
-    /// What judges the responses: a reward model's folder, an adapter's folder, or a Hugging Face id;
-    /// builtin:tales is the oracle of the demo's world
+    /// The judge of the responses: a reward model's folder, an adapter's folder, or a Hugging Face
+    /// id; builtin:tales is the oracle of the demo's tales
     #[arg(
         long,
         value_name = "MODEL",

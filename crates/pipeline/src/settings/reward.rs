@@ -115,7 +115,7 @@ impl RewardConfig {
             );
             ensure!(
                 self.model.train_file.is_some() && self.model.eval_file.is_none(),
-                "`test_size` holds prompts of `train_file` out where there is no other evaluation data: remove it"
+                "`test_size` only applies to a `train_file` without other evaluation data: remove it"
             );
         }
         Ok(())

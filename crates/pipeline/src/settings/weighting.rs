@@ -70,8 +70,8 @@ impl WeightingSettings {
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Weighting")]
 pub struct WeightUse {
-    /// Shuffle the weights among each prompt's responses: the control that shows whether deviation
-    /// does the work
+    /// Shuffle the weights among each prompt's responses, as a control for whether deviation is
+    /// what helps
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
     #[serde(skip_serializing_if = "is_off")]
     pub shuffle_weights: bool,

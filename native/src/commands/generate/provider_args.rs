@@ -28,7 +28,7 @@ pub(crate) struct ProviderArgs {
     /// The environment variable that holds the API key
     #[arg(long, value_name = "NAME", requires = "provider")]
     api_key_env: Option<String>,
-    /// Questions on their way at a time
+    /// Requests in flight at the same time
     #[arg(
         long,
         value_name = "N",
@@ -37,12 +37,12 @@ pub(crate) struct ProviderArgs {
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub(super) concurrency: u16,
-    /// How often a question is asked again after time-outs, cut connections, answers that cannot be
-    /// read, and statuses 408, 409, 425, 429 and 5xx
+    /// How often a request is retried after time-outs, dropped connections, unreadable answers, and
+    /// statuses 408, 409, 425, 429 and 5xx
     #[arg(long, value_name = "N", default_value_t = 6, requires = "provider")]
     max_retries: u32,
-    /// The wait before a question is asked again; it doubles each time, up to a minute, and is
-    /// longer where the server asks for it (Retry-After)
+    /// The wait before the first retry; it doubles each time, up to a minute, and is longer if the
+    /// server asks for it (Retry-After)
     #[arg(long, value_name = "SECONDS", default_value = "1", requires = "provider", value_parser = seconds)]
     retry_delay: Duration,
     /// How long an answer may take

@@ -14,8 +14,8 @@ use crate::global::Global;
 /// Reads samples of `rarebit generate`, and any other source that `rarebit prepare` reads. Writes the
 /// same rows as JSONL with every column that they have and the rewards where their shape has scores:
 /// `score`, in preference rows `score_chosen` and `score_rejected`, in grouped rows the list of
-/// scores or each response's own. `prepare` and `evaluate` read them: what a model wrote becomes
-/// preference pairs, or a system to compare.
+/// scores or each response's own. `prepare` and `evaluate` read these files, so a model's samples
+/// can become preference pairs or a system to compare.
 ///
 /// Example: rarebit reward score runs/reward/model samples.jsonl --output scored.jsonl
 #[derive(clap::Args, Clone, Debug)]

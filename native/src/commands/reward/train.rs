@@ -18,15 +18,13 @@ use crate::progress;
 /// Train a reward model on the scores of responses
 ///
 /// The model reads <prompt>P</prompt><response>R</response> and learns the score by L1 regression.
-/// Starting from a language model it gets a fresh head; starting from a reward model it goes on.
-/// The scores of a folder of `rarebit prepare` are on the right scale already; those of a file are
-/// brought to it.
+/// A language model gets a new head; a reward model is trained further. The scores of a folder of
+/// `rarebit prepare` are already on the right scale; those of a file are mapped to it.
 ///
-/// Where nothing else is said: learning rate 3e-5, batches of 4, at most 3 epochs, an evaluation
-/// each quarter of an epoch, half the learning rate after two without improvement, an end after
-/// four, and the best evaluated model as the result. Settings come from a TOML file, flags go over
-/// it. Kill it at any instant and start the same command again: it goes on from the last
-/// checkpoint.
+/// Defaults: learning rate 3e-5, batches of 4, at most 3 epochs, four evaluations per epoch, half
+/// the learning rate after two without improvement, early stopping after four, and the best
+/// evaluated model as the result. Settings come from a TOML file, and flags override it. After an
+/// interruption, run the same command again: it resumes from the last checkpoint.
 ///
 /// Example: rarebit reward train --model-name-or-path google/gemma-2-2b --dataset-name prepared
 /// --output-dir runs/reward
