@@ -532,7 +532,7 @@ fn outputs_replace_only_what_is_of_their_kind() {
     sandbox.succeeds(&format!("export {policy} --output model/"));
     sandbox.succeeds("generate model --prompt p --max-new-tokens 2");
     let error = sandbox.refused(1, "export model --output model/");
-    assert_holds(&error, &["model/ is what is being exported"]);
+    assert_holds(&error, &["model/ is, or holds, what is being exported"]);
 
     for arguments in [
         format!("prepare rows.jsonl {LEXICAL} --output"),
@@ -551,6 +551,124 @@ fn outputs_replace_only_what_is_of_their_kind() {
 }
 
 #[cfg(unix)]
+#[test]
+fn no_command_writes_over_what_it_reads_or_one_result_over_another() {
+    let sandbox = Sandbox::new();
+    let policy = policy();
+    sandbox.write_groups("rows.jsonl");
+    for name in [
+        "other.jsonl",
+        "dir/rows.jsonl",
+        "out/train/groups.parquet",
+        "run/metrics.jsonl",
+    ] {
+        sandbox.write(name, sandbox.read("rows.jsonl"));
+    }
+    let human = "human prepare rows.jsonl other.jsonl";
+    for (arguments, parts) in [
+        (
+            format!("{human} --output s.html --key s.html"),
+            ["--output s.html is also where --key goes", "another path"],
+        ),
+        (
+            format!("{human} --key other.jsonl"),
+            ["--key other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            format!("{human} --summary-prompts rows.jsonl"),
+            ["--summary-prompts rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "human analyse rows.jsonl --key other.jsonl --output other.jsonl".to_owned(),
+            ["--output other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            format!("generate {policy} --prompts-file rows.jsonl --output rows.jsonl"),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --output dir/../rows.jsonl {LEXICAL}"),
+            ["--output dir/../rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --csv rows.jsonl {LEXICAL}"),
+            ["--csv rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --output x --csv ./x {LEXICAL}"),
+            ["--csv ./x", "where --output goes"],
+        ),
+        (
+            "evaluate rows.jsonl --semantic vectors:other.jsonl --output other.jsonl".to_owned(),
+            ["--output other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            "report rows.jsonl --output rows.jsonl".to_owned(),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "report rows.jsonl --run run --output run/metrics.jsonl".to_owned(),
+            ["--output run/metrics.jsonl", "the input run/metrics.jsonl"],
+        ),
+        (
+            format!("prepare out/train/groups.parquet --output out {LEXICAL}"),
+            ["--output out/train/groups.parquet", "the input out/train"],
+        ),
+        (
+            format!("deviation rows.jsonl --output rows.jsonl {LEXICAL}"),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("reward score {policy} dir/rows.jsonl --output dir"),
+            ["--output dir/rows.jsonl", "the input dir/rows.jsonl"],
+        ),
+        (
+            format!("reward evaluate {policy} rows.jsonl --html rows.jsonl"),
+            ["--html rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "tales judge rows.jsonl --output rows.jsonl".to_owned(),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("sweep {policy} --tales --prompts-file dir/evaluation.csv --output dir"),
+            ["--output dir/evaluation.csv", "the input dir/evaluation"],
+        ),
+        (
+            format!(
+                "train --objective dpo --model-name-or-path {policy} --train-file run/metrics.jsonl \
+                 --output-dir run"
+            ),
+            ["--output-dir run/metrics.jsonl", "the input run/metrics"],
+        ),
+    ] {
+        assert_holds(&sandbox.refused(1, &arguments), &parts);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_input_is_the_input() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    std::os::unix::fs::symlink("rows.jsonl", sandbox.path("link.jsonl")).expect("a link");
+    let arguments = format!("evaluate link.jsonl --output rows.jsonl {LEXICAL}");
+    let error = sandbox.refused(1, &arguments);
+    assert_holds(
+        &error,
+        &["--output rows.jsonl is also the input link.jsonl"],
+    );
+}
+
+#[test]
+fn a_model_is_not_exported_over_the_folder_that_holds_it() {
+    let sandbox = Sandbox::new();
+    sandbox.copy_policy("model");
+    sandbox.copy_policy("model/inner");
+    let error = sandbox.refused(1, "export model/inner --output model");
+    assert_holds(&error, &["holds, what is being exported"]);
+}
+
 #[test]
 fn a_device_is_not_replaced_by_a_result() {
     let sandbox = Sandbox::new();

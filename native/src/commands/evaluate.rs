@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rarebit_pipeline::evaluation::{read_system, write_evaluation};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::columns::ColumnSettings;
 
 use super::evaluation_table::table;
@@ -46,6 +47,12 @@ pub(crate) struct EvaluateArgs {
 }
 
 pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    Places::default()
+        .reads(args.systems.iter().map(|argument| split(argument).1))
+        .reads(args.measures.embedders.files())
+        .writes("--output", [&args.output])
+        .writes("--csv", &args.csv)
+        .check()?;
     let options = args.columns.options();
     let systems = args
         .systems

@@ -14,6 +14,7 @@ use rarebit_pipeline::generate::{
     check_system, read_prompts,
 };
 use rarebit_pipeline::model;
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::chat::ChatSettings;
 use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::given;
@@ -191,6 +192,11 @@ pub(crate) fn run(
     global: &Global,
     matches: &ArgMatches,
 ) -> anyhow::Result<()> {
+    Places::default()
+        .reads(&args.prompts_file)
+        .reads(&args.asking.system_prompt_file)
+        .writes("--output", &args.output)
+        .check()?;
     // What is out of range is so for a provider, too.
     let config = args.sampling.config()?;
     ensure!(

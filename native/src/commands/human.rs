@@ -9,7 +9,7 @@ use rarebit_data::{SourceOptions, read_samples};
 use rarebit_eval::Bootstrap;
 use rarebit_eval::human::{Judgements, Key, Selection, SelectionOptions, Study, analyse, page};
 use rarebit_pipeline::evaluation::read_system;
-use rarebit_pipeline::output;
+use rarebit_pipeline::output::{self, Places};
 
 use super::human_results::{read_json, table};
 use super::measure_args::split;
@@ -110,6 +110,16 @@ pub(crate) fn run(command: HumanCommand) -> anyhow::Result<()> {
 }
 
 fn prepare(args: &PrepareArgs) -> anyhow::Result<()> {
+    let places = Places::default()
+        .reads(args.systems.iter().map(|argument| split(argument).1))
+        .reads(&args.summaries);
+    let places = match &args.summary_prompts {
+        Some(prompts) => places.writes("--summary-prompts", [prompts]),
+        None => places
+            .writes("--key", [&args.key])
+            .writes("--output", [&args.output]),
+    };
+    places.check()?;
     let systems = args
         .systems
         .iter()
@@ -190,6 +200,11 @@ fn check_key(path: &Path, study: &Study) -> anyhow::Result<()> {
 }
 
 fn run_analysis(args: &AnalyseArgs) -> anyhow::Result<()> {
+    Places::default()
+        .reads(&args.judgements)
+        .reads([&args.key])
+        .writes("--output", &args.output)
+        .check()?;
     let key: Key = read_json(&args.key, "the key that `rarebit human prepare` wrote")?;
     let files = args
         .judgements

@@ -13,7 +13,7 @@ use crate::progress;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct MeasureArgs {
     #[command(flatten)]
-    embedders: EmbedderSettings,
+    pub(crate) embedders: EmbedderSettings,
     /// The system that the others are compared with [default: the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) baseline: Option<String>,

@@ -15,6 +15,7 @@ use rarebit_pipeline::generate::{
     read_prompts,
 };
 use rarebit_pipeline::model::{self, LoadedModel};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::sampling::{SamplingSettings, TruncationSettings};
 use rarebit_pipeline::{Session, output};
 
@@ -94,6 +95,17 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
         "--num-return-sequences is {}: diversity needs two or more",
         args.num_return_sequences
     );
+    let results = [
+        "evaluation.json",
+        "evaluation.csv",
+        "equal-quality.csv",
+        "report.html",
+    ];
+    Places::default()
+        .reads([&args.prompts_file])
+        .reads(args.measures.embedders.files())
+        .writes("--output", results.map(|name| args.output.join(name)))
+        .check()?;
     let settings = args.settings()?;
     let mut prompts = read_prompts(&args.prompts_file, &SourceOptions::default())?;
     prompts.truncate(args.limit.unwrap_or(usize::MAX));

@@ -11,7 +11,7 @@ use rarebit_eval::report::render_reward;
 use rarebit_eval::reward::{Judged, RewardEvaluation, evaluate_reward};
 use rarebit_pipeline::examples::scores::ScoreReading;
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
-use rarebit_pipeline::output;
+use rarebit_pipeline::output::{self, Places};
 use rarebit_pipeline::settings::named;
 
 use crate::global::Global;
@@ -59,6 +59,10 @@ pub(crate) struct EvaluateArgs {
 }
 
 pub(crate) fn run(args: &EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    Places::default()
+        .reads([&args.input])
+        .writes("--html", &args.html)
+        .check()?;
     let range = match args.score_range.as_deref() {
         Some(&[low, high]) => {
             ensure!(
