@@ -6,6 +6,7 @@ mod device;
 mod event_view;
 mod global;
 mod hub;
+mod logging;
 mod progress;
 mod tale_world;
 
@@ -45,11 +46,7 @@ fn main() -> ExitCode {
         .clone()
         .get_matches_from(dashed(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    logging::start();
     match commands::run(cli.command, &cli.global, innermost(&matches), command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
