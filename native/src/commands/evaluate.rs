@@ -34,7 +34,8 @@ pub(crate) struct EvaluateArgs {
     /// Where to write the evaluation
     #[arg(long, short, value_name = "FILE", default_value = "evaluation.json")]
     output: PathBuf,
-    /// Write the table of metrics as CSV, too
+    /// Write the table of metrics as CSV, too. A name that a spreadsheet would run as a formula has an
+    /// apostrophe before it
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Print the evaluation as JSON instead of a table
