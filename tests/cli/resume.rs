@@ -41,7 +41,19 @@ fn outcome(sandbox: &Sandbox) -> (Vec<Value>, Tree) {
         // Event files hold times; the optimizer's file holds its tensors in any order.
         !name.contains("tfevents") && !name.ends_with(".burnpack") && name != "metrics.jsonl"
     });
+    without_hashes(&mut tree);
     (log, tree)
+}
+
+/// Takes the hashes out of checkpoints: they are of the optimizer's file, too.
+pub(super) fn without_hashes(tree: &mut Tree) {
+    for (path, content) in tree {
+        if path.ends_with("state.json") {
+            let mut state: Value = serde_json::from_slice(content).expect("JSON");
+            state.as_object_mut().expect("an object").remove("files");
+            *content = state.to_string().into_bytes();
+        }
+    }
 }
 
 /// The newest step of which there is a checkpoint.
@@ -168,26 +180,91 @@ fn a_finished_run_is_left_as_it_is() {
     assert!(sandbox.tree("run") == finished);
 }
 
+/// Runs a command that resumes; what it says on standard error.
+fn resumes(sandbox: &Sandbox, arguments: &str) -> String {
+    let output = sandbox.rarebit(arguments).output();
+    let output = output.expect("the program runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    told
+}
+
+const CHECKPOINT_FILES: [&str; 3] = ["state.json", "parameters.safetensors", "optimizer.burnpack"];
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_it_serves() {
     let sandbox = sandbox();
     let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
     let expected = outcome(&sandbox);
-    let last = "run/checkpoints/step-00000012";
-    for file in ["state.json", "parameters.safetensors", "optimizer.burnpack"] {
-        let path = format!("{last}/{file}");
-        let whole = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
-        for length in [0, 30, whole.len() / 2] {
-            sandbox.write(&path, &whole[..length]);
-            let error = sandbox.refused(1, &arguments);
-            assert_holds(&error, &[&path, "is damaged", "remove its folder"]);
+    for file in CHECKPOINT_FILES {
+        let path = format!("run/checkpoints/step-00000012/{file}");
+        let serves = |damage: &dyn Fn(&mut Vec<u8>)| {
+            let mut content = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
+            damage(&mut content);
+            sandbox.write(&path, content);
+            let told = resumes(&sandbox, &arguments);
+            assert_holds(
+                &told,
+                &[
+                    &path,
+                    "is damaged",
+                    "resuming from the checkpoint of step 10\n",
+                ],
+            );
+            assert!(outcome(&sandbox) == expected, "{path}");
+        };
+        serves(&|content| content.truncate(content.len() / 2));
+        // One bit of one byte, anywhere.
+        for place in [1, 3, 5, 7] {
+            serves(&|content| {
+                let at = content.len() * place / 8;
+                // A blank between two values of JSON means nothing.
+                let at = at
+                    + content[at..]
+                        .iter()
+                        .position(|it| *it != b' ')
+                        .expect("a byte");
+                content[at] ^= 1;
+            });
         }
-        sandbox.write(&path, whole);
+        fs::remove_file(sandbox.path(&path)).expect("a file of the checkpoint");
+        assert_holds(&resumes(&sandbox, &arguments), &[&path, "it is missing"]);
+        assert!(outcome(&sandbox) == expected, "{path}");
     }
-    fs::remove_dir_all(sandbox.path(last)).expect("a checkpoint");
+}
+
+#[test]
+fn damaged_checkpoints_alone_are_refused_with_a_remedy() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
-    assert!(outcome(&sandbox) == expected);
+    for entry in fs::read_dir(sandbox.path("run/checkpoints")).expect("a folder") {
+        fs::write(entry.expect("a checkpoint").path().join("state.json"), "{").expect("a file");
+    }
+    let error = sandbox.refused(1, &arguments);
+    let newest = "run/checkpoints/step-00000012/state.json";
+    assert_holds(&error, &[newest, "remove run/checkpoints to start over"]);
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_serves_and_is_told() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
+    sandbox.succeeds(&arguments);
+    let expected = outcome(&sandbox);
+    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000012")).expect("a checkpoint");
+    let path = "run/checkpoints/step-00000010/state.json";
+    let mut state: Value = serde_json::from_str(&sandbox.read(path)).expect("JSON");
+    state.as_object_mut().expect("an object").remove("files");
+    sandbox.write(path, state.to_string());
+    let told = resumes(&sandbox, &arguments);
+    assert_holds(
+        &told,
+        &["the checkpoint of step 10; it is of an older version"],
+    );
+    assert!(sandbox.path("run/model").is_dir());
+    assert_eq!(outcome(&sandbox).0, expected.0);
 }
 
 #[test]

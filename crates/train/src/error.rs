@@ -99,6 +99,20 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There are checkpoints, and every one of them is damaged.
+    #[error(
+        "every checkpoint is damaged: the newest because of {} ({reason}); remove {} to start over",
+        path.display(),
+        folder.display()
+    )]
+    NoCheckpoint {
+        /// The folder of the checkpoints.
+        folder: PathBuf,
+        /// The damaged file of the newest one.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Results could not be read back from the device.
     #[error("cannot read results back from the device: {reason}")]
     Device {

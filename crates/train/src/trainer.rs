@@ -141,11 +141,14 @@ impl<'a, T: Task> Trainer<'a, T> {
             optimizer,
         } = plan;
         let checkpoints = Checkpoints::new(output_dir);
-        let last = checkpoints.steps().last().copied();
-        let state = match last {
-            Some(step) => {
-                model = checkpoints.load_model(step, model)?;
-                checkpoints.read_state(step)?
+        let resumed = checkpoints.newest(&mut |path, reason| {
+            on_event(Event::DamagedCheckpoint { path, reason });
+        })?;
+        let last = resumed.as_ref().map(|state| state.step);
+        let state = match resumed {
+            Some(state) => {
+                model = checkpoints.load_model(state.step, model)?;
+                state
             }
             None => RunState {
                 fingerprint,
@@ -156,6 +159,7 @@ impl<'a, T: Task> Trainer<'a, T> {
                 best: None,
                 evaluations_since_best: 0,
                 plateau: arguments.plateau(),
+                files: BTreeMap::new(),
             },
         };
         let mut learner = Learner::new(model, task, arguments.adam(), arguments.clip());
@@ -164,7 +168,10 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
         if let Some(step) = last {
             learner.optimizer = checkpoints.load_optimizer(step, learner.optimizer)?;
-            on_event(Event::Resumed { step });
+            on_event(Event::Resumed {
+                step,
+                is_verified: !state.files.is_empty(),
+            });
         }
         let total = arguments.total_steps(train.len());
         let log = RunLog::open(output_dir, state.step)?;
@@ -407,6 +414,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             .save(&self.state, &parameters, &self.learner.optimizer)?;
         self.saved = Some(self.state.step);
         self.checkpoints.prune(
+            self.state.step,
             self.arguments.save_total_limit,
             self.state.best.map(|(step, _)| step),
         )?;
@@ -428,7 +436,10 @@ impl<'a, T: Task> Trainer<'a, T> {
             .best
             .filter(|(step, _)| self.arguments.load_best_model_at_end && *step != self.state.step);
         let model = match best {
-            Some((step, _)) => self.checkpoints.load_model(step, self.learner.model)?,
+            Some((step, _)) => {
+                self.checkpoints.verified(step)?;
+                self.checkpoints.load_model(step, self.learner.model)?
+            }
             None => self.learner.model,
         };
         Ok(Outcome {
