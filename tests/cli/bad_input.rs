@@ -382,6 +382,18 @@ fn an_adapter_needs_its_base() {
     );
     let error = sandbox.refused(1, "generate lost --prompt p");
     assert_holds(&error, &["the base model of the adapter lost", "./moved"]);
+    sandbox.copy_policy("base");
+    for dropout in ["1.0", "1.5", "-0.1"] {
+        let settings = format!(
+            "{{{settings}, \"lora_dropout\": {dropout}, \"base_model_name_or_path\": \"base\"}}"
+        );
+        sandbox.write("wet/adapter_config.json", settings);
+        let error = sandbox.refused(1, "generate wet --prompt p");
+        assert_holds(
+            &error,
+            &["`lora_dropout` in wet/adapter_config.json", "below 1"],
+        );
+    }
 }
 
 #[test]
@@ -447,6 +459,21 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         ),
         (
             "objective = 'dpo'",
+            "--lora-alpha 0",
+            &["`lora_alpha` is 0: it must be above 0"],
+        ),
+        (
+            "objective = 'kto'",
+            "--desirable-weight 0 --undesirable-weight 0",
+            &["`desirable_weight` and `undesirable_weight` are both 0"],
+        ),
+        (
+            "objective = 'dpo'",
+            "--num-train-epochs 1e300",
+            &["`num_train_epochs` is 1000000", "at most 1000000"],
+        ),
+        (
+            "objective = 'dpo'",
             "--lora_r 2 --lora_target_modules query,key",
             &["no layer matches `query`, `key`", "q_proj"],
         ),
@@ -479,6 +506,42 @@ fn bad_flags_are_refused_with_exit_code_2() {
         let arguments = format!("train {arguments}");
         assert_holds(&sandbox.refused(2, &arguments), parts);
     }
+    for (arguments, parts) in [
+        (
+            "train --seed 9223372036854775808",
+            ["--seed", "0..=9223372036854775807"],
+        ),
+        (
+            "generate m --prompt p --batch-size 0",
+            ["--batch-size", "1.."],
+        ),
+        (
+            "sweep m --tales --prompts-file p --batch-size 0",
+            ["--batch-size", "1.."],
+        ),
+        (
+            "evaluate rows --resamples 999999999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "evaluate rows --resamples 0",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "reward evaluate m rows --resamples 99999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "human analyse a --resamples 99999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "prepare rows --mix diversity=1e308,novelty=1e308",
+            ["--mix", "add up to more"],
+        ),
+    ] {
+        assert_holds(&sandbox.refused(2, arguments), &parts);
+    }
 }
 
 #[test]
@@ -491,6 +554,18 @@ fn generation_needs_prompts_and_sane_sampling() {
             &["there is no prompt", "--prompt", "--prompts-file"][..],
         ),
         ("--prompt p --temperature 0", &["temperature is 0"]),
+        (
+            "--prompt p --temperature 1e-38",
+            &["temperature is", "from 1e-15"],
+        ),
+        (
+            "--prompt p --temperature 1e-60",
+            &["temperature is 0", "from 1e-15"],
+        ),
+        (
+            "--prompt p --repetition-penalty 1e-38",
+            &["repetition_penalty is"],
+        ),
         ("--prompt p --top-p 2", &["top_p is 2"]),
         ("--prompt p -n 0", &["--num-return-sequences is 0"]),
     ] {
@@ -513,6 +588,39 @@ fn generation_needs_prompts_and_sane_sampling() {
         &sandbox.refused(1, &arguments),
         &["prompts.jsonl, line 2, field \"prompt\"", "not 7"],
     );
+}
+
+#[test]
+fn what_would_do_nothing_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    let error = sandbox.refused(
+        1,
+        &format!("evaluate rows.jsonl --responses 1000 {LEXICAL}"),
+    );
+    assert_holds(
+        &error,
+        &[
+            "--responses 1000: no prompt of rows has so many",
+            "6 is the most",
+        ],
+    );
+    sandbox.write_pairs("pairs.jsonl", 4, 1);
+    let rows = sandbox.rows("pairs.jsonl").into_iter().map(|mut row| {
+        row["weight"] = 0.into();
+        format!("{row}\n")
+    });
+    sandbox.write("weightless.jsonl", rows.collect::<String>());
+    let train = |objective: &str| {
+        format!(
+            "train --objective {objective} --model-name-or-path {} --train-file weightless.jsonl \
+             --output-dir run --max-steps 1",
+            policy()
+        )
+    };
+    let error = sandbox.refused(1, &train("ddpo"));
+    assert_holds(&error, &["all weights of the training examples are 0"]);
+    sandbox.succeeds(&train("dpo"));
 }
 
 #[test]

@@ -21,6 +21,12 @@ pub enum TrainError {
     /// There is no training data.
     #[error("there are no training examples: the file is empty, or all of its rows were dropped")]
     NoExamples,
+    /// The objective multiplies every example's loss by a weight of 0.
+    #[error(
+        "all weights of the training examples are 0: the model would learn nothing. Make weights with \
+         `rarebit prepare`, or train the objective without weights"
+    )]
+    NoWeights,
     /// An example is not of the kind that the objective learns from.
     #[error(
         "example {id} does not fit the objective: preference objectives learn from pairs, sft from completions, \

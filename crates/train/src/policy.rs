@@ -156,11 +156,21 @@ pub struct PolicyRun<'a> {
 }
 
 impl PolicyRun<'_> {
-    /// Checks that checkpoints in the run folder belong to this run.
+    /// Checks settings and data, and that checkpoints in the run folder belong to this run.
     ///
     /// # Errors
-    /// When they do not, or cannot be read.
-    pub fn check_folder(&self) -> Result<(), TrainError> {
+    /// When a check fails or a checkpoint cannot be read.
+    pub fn check(&self) -> Result<(), TrainError> {
+        trainer::check(self.arguments, self.train.len(), self.eval.len())?;
+        self.objective.check(self.train.iter().chain(self.eval))?;
+        if self.round.is_some() && !self.eval.is_empty() {
+            return Err(TrainError::EvaluatedRound);
+        }
+        let is_weightless = self.train.iter().all(|example| example.weight() == 0.0);
+        // A round of online training has the weights that the policy's own responses give it.
+        if self.objective.is_weighted() && is_weightless && self.round.is_none() {
+            return Err(TrainError::NoWeights);
+        }
         Checkpoints::new(self.output_dir).check(&self.fingerprint())
     }
 
@@ -255,12 +265,7 @@ pub fn train_on(
     run: &PolicyRun<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
-    trainer::check(run.arguments, run.train.len(), run.eval.len())?;
-    run.objective.check(run.train.iter().chain(run.eval))?;
-    if run.round.is_some() && !run.eval.is_empty() {
-        return Err(TrainError::EvaluatedRound);
-    }
-    run.check_folder()?;
+    run.check()?;
     // The reference is the initial policy, so its log-probs are computed before the first step.
     let [train, eval] = run.reference(&model, on_event)?;
     let plan = Plan {

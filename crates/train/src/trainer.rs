@@ -176,14 +176,14 @@ impl<'a, T: Task> Trainer<'a, T> {
         let total = arguments.total_steps(train.len());
         let log = RunLog::open(output_dir, state.step)?;
         let since_log = (Instant::now(), state.num_tokens);
-        let schedule = arguments.schedule(total * segment.of);
+        let schedule = arguments.schedule(total.saturating_mul(segment.of));
         Ok(Self {
             arguments,
             train,
             eval,
             learner,
             schedule,
-            steps_before: total * segment.index,
+            steps_before: total.saturating_mul(segment.index),
             total,
             state,
             checkpoints,

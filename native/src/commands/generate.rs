@@ -22,6 +22,7 @@ use rarebit_pipeline::settings::sampling::SamplingSettings;
 use rarebit_provider::Settings;
 
 use self::provider_args::ProviderArgs;
+use super::counts::at_least_one;
 use crate::event_view;
 use crate::global::Global;
 
@@ -81,6 +82,7 @@ pub(crate) struct GenerateArgs {
     #[arg(
         long,
         default_value_t = BATCH_SIZE,
+        value_parser = at_least_one(),
         help_heading = "Sampling",
         conflicts_with = "provider"
     )]

@@ -11,6 +11,7 @@ use rarebit_eval::human::{Judgements, Key, Selection, SelectionOptions, Study, a
 use rarebit_pipeline::evaluation::read_system;
 use rarebit_pipeline::output::{self, Places};
 
+use super::counts::resamples;
 use super::human_results::{read_json, table};
 use super::measure_args::split;
 use crate::progress;
@@ -95,7 +96,7 @@ pub(crate) struct AnalyseArgs {
     #[arg(long)]
     json: bool,
     /// Bootstrap resamples
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = resamples())]
     resamples: u32,
     /// Decides the resamples
     #[arg(long, default_value_t = 42)]

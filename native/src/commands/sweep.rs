@@ -20,6 +20,7 @@ use rarebit_pipeline::settings::sampling::{SamplingSettings, TruncationSettings}
 use rarebit_pipeline::{Session, output};
 
 use super::command_line::own_command;
+use super::counts::at_least_one;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
 use crate::global::Global;
@@ -75,7 +76,7 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     truncation: TruncationSettings,
     /// Responses that are written side by side
-    #[arg(long, default_value_t = BATCH_SIZE)]
+    #[arg(long, default_value_t = BATCH_SIZE, value_parser = at_least_one())]
     batch_size: usize,
     /// Let the oracle of the tales judge quality, for prompts of `rarebit tales write`; else
     /// --reward-model must

@@ -59,7 +59,7 @@ pub fn train_policy(config: &RunConfig, session: &Session) -> Result<Outcome> {
         round: None,
     };
     // The configuration of another run stays as it is.
-    run.check_folder()?;
+    run.check()?;
     save_config(&config.to_toml()?, output_dir)?;
     let events = &session.events;
     let outcome = train(loaded.model, &run, &mut |event| {
