@@ -7,6 +7,7 @@ mod event_view;
 mod global;
 mod hub;
 mod logging;
+mod panics;
 mod progress;
 mod tale_world;
 
@@ -41,6 +42,10 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    panics::run(rarebit)
+}
+
+fn rarebit() -> ExitCode {
     let command_line = command();
     let matches = command_line
         .clone()
