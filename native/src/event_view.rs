@@ -119,9 +119,19 @@ impl View {
                 let (done, total) = (*done as u64, *total as u64);
                 self.bar(Phase::Reference, done, total, "reference log-probs");
             }
-            Event::Resumed { step } => {
-                progress::note(&format!("resuming from the checkpoint of step {step}"));
+            Event::Resumed { step, is_verified } => {
+                let unverified = match is_verified {
+                    true => "",
+                    false => "; it is of an older version, without hashes that show damage",
+                };
+                progress::note(&format!(
+                    "resuming from the checkpoint of step {step}{unverified}"
+                ));
             }
+            Event::DamagedCheckpoint { path, reason } => progress::note(&format!(
+                "{} is damaged ({reason}): its checkpoint is left out",
+                path.display()
+            )),
             Event::Step {
                 step,
                 total,

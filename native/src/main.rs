@@ -6,7 +6,10 @@ mod device;
 mod event_view;
 mod global;
 mod hub;
+mod logging;
+mod panics;
 mod progress;
+mod signals;
 mod tale_world;
 
 use std::ffi::OsString;
@@ -40,19 +43,23 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    panics::run(rarebit)
+}
+
+fn rarebit() -> ExitCode {
     let command_line = command();
     let matches = command_line
         .clone()
         .get_matches_from(dashed(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .without_time()
-        .init();
+    logging::start();
     match commands::run(cli.command, &cli.global, innermost(&matches), command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_stopped(&error) => {
+            progress::note(&format!("{error:#}"));
+            signals::exit_code()
+        }
         Err(error) => {
             // Nothing is left to say it to when standard error is closed, too.
             let _ = std::io::Write::write_fmt(
@@ -108,6 +115,14 @@ fn dashed(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsS
             _ => argument,
         }
     })
+}
+
+/// Whether the run did what a signal asked of it.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    let stopped = |cause: &PipelineError| cause.is_stopped();
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(stopped))
 }
 
 /// `rarebit ... | head` ends quietly.

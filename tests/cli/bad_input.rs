@@ -382,6 +382,18 @@ fn an_adapter_needs_its_base() {
     );
     let error = sandbox.refused(1, "generate lost --prompt p");
     assert_holds(&error, &["the base model of the adapter lost", "./moved"]);
+    sandbox.copy_policy("base");
+    for dropout in ["1.0", "1.5", "-0.1"] {
+        let settings = format!(
+            "{{{settings}, \"lora_dropout\": {dropout}, \"base_model_name_or_path\": \"base\"}}"
+        );
+        sandbox.write("wet/adapter_config.json", settings);
+        let error = sandbox.refused(1, "generate wet --prompt p");
+        assert_holds(
+            &error,
+            &["`lora_dropout` in wet/adapter_config.json", "below 1"],
+        );
+    }
 }
 
 #[test]
@@ -447,6 +459,21 @@ fn settings_out_of_range_are_named_with_what_they_should_be() {
         ),
         (
             "objective = 'dpo'",
+            "--lora-alpha 0",
+            &["`lora_alpha` is 0: it must be above 0"],
+        ),
+        (
+            "objective = 'kto'",
+            "--desirable-weight 0 --undesirable-weight 0",
+            &["`desirable_weight` and `undesirable_weight` are both 0"],
+        ),
+        (
+            "objective = 'dpo'",
+            "--num-train-epochs 1e300",
+            &["`num_train_epochs` is 1000000", "at most 1000000"],
+        ),
+        (
+            "objective = 'dpo'",
             "--lora_r 2 --lora_target_modules query,key",
             &["no layer matches `query`, `key`", "q_proj"],
         ),
@@ -479,6 +506,42 @@ fn bad_flags_are_refused_with_exit_code_2() {
         let arguments = format!("train {arguments}");
         assert_holds(&sandbox.refused(2, &arguments), parts);
     }
+    for (arguments, parts) in [
+        (
+            "train --seed 9223372036854775808",
+            ["--seed", "0..=9223372036854775807"],
+        ),
+        (
+            "generate m --prompt p --batch-size 0",
+            ["--batch-size", "1.."],
+        ),
+        (
+            "sweep m --tales --prompts-file p --batch-size 0",
+            ["--batch-size", "1.."],
+        ),
+        (
+            "evaluate rows --resamples 999999999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "evaluate rows --resamples 0",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "reward evaluate m rows --resamples 99999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "human analyse a --resamples 99999999",
+            ["--resamples", "1..=1000000"],
+        ),
+        (
+            "prepare rows --mix diversity=1e308,novelty=1e308",
+            ["--mix", "add up to more"],
+        ),
+    ] {
+        assert_holds(&sandbox.refused(2, arguments), &parts);
+    }
 }
 
 #[test]
@@ -491,6 +554,18 @@ fn generation_needs_prompts_and_sane_sampling() {
             &["there is no prompt", "--prompt", "--prompts-file"][..],
         ),
         ("--prompt p --temperature 0", &["temperature is 0"]),
+        (
+            "--prompt p --temperature 1e-38",
+            &["temperature is", "from 1e-15"],
+        ),
+        (
+            "--prompt p --temperature 1e-60",
+            &["temperature is 0", "from 1e-15"],
+        ),
+        (
+            "--prompt p --repetition-penalty 1e-38",
+            &["repetition_penalty is"],
+        ),
         ("--prompt p --top-p 2", &["top_p is 2"]),
         ("--prompt p -n 0", &["--num-return-sequences is 0"]),
     ] {
@@ -516,6 +591,39 @@ fn generation_needs_prompts_and_sane_sampling() {
 }
 
 #[test]
+fn what_would_do_nothing_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    let error = sandbox.refused(
+        1,
+        &format!("evaluate rows.jsonl --responses 1000 {LEXICAL}"),
+    );
+    assert_holds(
+        &error,
+        &[
+            "--responses 1000: no prompt of rows has so many",
+            "6 is the most",
+        ],
+    );
+    sandbox.write_pairs("pairs.jsonl", 4, 1);
+    let rows = sandbox.rows("pairs.jsonl").into_iter().map(|mut row| {
+        row["weight"] = 0.into();
+        format!("{row}\n")
+    });
+    sandbox.write("weightless.jsonl", rows.collect::<String>());
+    let train = |objective: &str| {
+        format!(
+            "train --objective {objective} --model-name-or-path {} --train-file weightless.jsonl \
+             --output-dir run --max-steps 1",
+            policy()
+        )
+    };
+    let error = sandbox.refused(1, &train("ddpo"));
+    assert_holds(&error, &["all weights of the training examples are 0"]);
+    sandbox.succeeds(&train("dpo"));
+}
+
+#[test]
 fn outputs_replace_only_what_is_of_their_kind() {
     let sandbox = Sandbox::new();
     let policy = policy();
@@ -524,7 +632,10 @@ fn outputs_replace_only_what_is_of_their_kind() {
     sandbox.write("mine/config.json", "{}");
     for folder in ["mine", "mine/."] {
         let error = sandbox.refused(1, &format!("export {policy} --output {folder}"));
-        assert_holds(&error, &["mine", "contains letter.txt", "give another folder"]);
+        assert_holds(
+            &error,
+            &["mine", "contains letter.txt", "give another folder"],
+        );
     }
     let error = sandbox.refused(1, &format!("export {policy} --output .."));
     assert_holds(&error, &["name a new one"]);
@@ -532,7 +643,7 @@ fn outputs_replace_only_what_is_of_their_kind() {
     sandbox.succeeds(&format!("export {policy} --output model/"));
     sandbox.succeeds("generate model --prompt p --max-new-tokens 2");
     let error = sandbox.refused(1, "export model --output model/");
-    assert_holds(&error, &["model/ is what is being exported"]);
+    assert_holds(&error, &["model/ is, or holds, what is being exported"]);
 
     for arguments in [
         format!("prepare rows.jsonl {LEXICAL} --output"),
@@ -551,6 +662,124 @@ fn outputs_replace_only_what_is_of_their_kind() {
 }
 
 #[cfg(unix)]
+#[test]
+fn no_command_writes_over_what_it_reads_or_one_result_over_another() {
+    let sandbox = Sandbox::new();
+    let policy = policy();
+    sandbox.write_groups("rows.jsonl");
+    for name in [
+        "other.jsonl",
+        "dir/rows.jsonl",
+        "out/train/groups.parquet",
+        "run/metrics.jsonl",
+    ] {
+        sandbox.write(name, sandbox.read("rows.jsonl"));
+    }
+    let human = "human prepare rows.jsonl other.jsonl";
+    for (arguments, parts) in [
+        (
+            format!("{human} --output s.html --key s.html"),
+            ["--output s.html is also where --key goes", "another path"],
+        ),
+        (
+            format!("{human} --key other.jsonl"),
+            ["--key other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            format!("{human} --summary-prompts rows.jsonl"),
+            ["--summary-prompts rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "human analyse rows.jsonl --key other.jsonl --output other.jsonl".to_owned(),
+            ["--output other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            format!("generate {policy} --prompts-file rows.jsonl --output rows.jsonl"),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --output dir/../rows.jsonl {LEXICAL}"),
+            ["--output dir/../rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --csv rows.jsonl {LEXICAL}"),
+            ["--csv rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("evaluate a=rows.jsonl --output x --csv ./x {LEXICAL}"),
+            ["--csv ./x", "where --output goes"],
+        ),
+        (
+            "evaluate rows.jsonl --semantic vectors:other.jsonl --output other.jsonl".to_owned(),
+            ["--output other.jsonl", "the input other.jsonl"],
+        ),
+        (
+            "report rows.jsonl --output rows.jsonl".to_owned(),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "report rows.jsonl --run run --output run/metrics.jsonl".to_owned(),
+            ["--output run/metrics.jsonl", "the input run/metrics.jsonl"],
+        ),
+        (
+            format!("prepare out/train/groups.parquet --output out {LEXICAL}"),
+            ["--output out/train/groups.parquet", "the input out/train"],
+        ),
+        (
+            format!("deviation rows.jsonl --output rows.jsonl {LEXICAL}"),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("reward score {policy} dir/rows.jsonl --output dir"),
+            ["--output dir/rows.jsonl", "the input dir/rows.jsonl"],
+        ),
+        (
+            format!("reward evaluate {policy} rows.jsonl --html rows.jsonl"),
+            ["--html rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            "tales judge rows.jsonl --output rows.jsonl".to_owned(),
+            ["--output rows.jsonl", "the input rows.jsonl"],
+        ),
+        (
+            format!("sweep {policy} --tales --prompts-file dir/evaluation.csv --output dir"),
+            ["--output dir/evaluation.csv", "the input dir/evaluation"],
+        ),
+        (
+            format!(
+                "train --objective dpo --model-name-or-path {policy} --train-file run/metrics.jsonl \
+                 --output-dir run"
+            ),
+            ["--output-dir run/metrics.jsonl", "the input run/metrics"],
+        ),
+    ] {
+        assert_holds(&sandbox.refused(1, &arguments), &parts);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_input_is_the_input() {
+    let sandbox = Sandbox::new();
+    sandbox.write_groups("rows.jsonl");
+    std::os::unix::fs::symlink("rows.jsonl", sandbox.path("link.jsonl")).expect("a link");
+    let arguments = format!("evaluate link.jsonl --output rows.jsonl {LEXICAL}");
+    let error = sandbox.refused(1, &arguments);
+    assert_holds(
+        &error,
+        &["--output rows.jsonl is also the input link.jsonl"],
+    );
+}
+
+#[test]
+fn a_model_is_not_exported_over_the_folder_that_holds_it() {
+    let sandbox = Sandbox::new();
+    sandbox.copy_policy("model");
+    sandbox.copy_policy("model/inner");
+    let error = sandbox.refused(1, "export model/inner --output model");
+    assert_holds(&error, &["holds, what is being exported"]);
+}
+
 #[test]
 fn a_device_is_not_replaced_by_a_result() {
     let sandbox = Sandbox::new();

@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_weights;
 mod cases;
 mod conversations;
+mod damage;
 mod export;
 mod help;
 mod human;

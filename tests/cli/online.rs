@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::resume::kill;
+use super::resume::{kill, without_hashes};
 use super::sandbox::{Sandbox, Tree, assert_holds, policy};
 
 fn online(extra: &str) -> String {
@@ -34,6 +34,7 @@ fn outcome(sandbox: &Sandbox) -> Tree {
         let is_log = name.starts_with("rounds") && name.ends_with("metrics.jsonl");
         !(is_log || name.contains("tfevents") || name.ends_with(".burnpack"))
     });
+    without_hashes(&mut tree);
     tree
 }
 

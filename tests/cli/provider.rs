@@ -12,6 +12,8 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 
 use self::server::{Question, Reply, Server, openai};
+#[cfg(unix)]
+use super::resume::signal;
 use super::sandbox::{Sandbox, assert_holds, fails, rows};
 
 const KEY: &str = "sk-very-secret-0123";
@@ -56,6 +58,12 @@ fn with_key(command: &mut std::process::Command) {
         .env("RUST_LOG", "trace");
 }
 
+/// Whether a text has the key or a piece of it: a dump of bytes breaks it into lines.
+fn tells_the_key(text: &str) -> bool {
+    let piece = |bytes: &[u8]| text.contains(std::str::from_utf8(bytes).expect("ASCII"));
+    KEY.as_bytes().windows(8).any(piece)
+}
+
 /// Standard output and standard error of a command that succeeds and does not tell its key.
 fn succeeds(sandbox: &Sandbox, arguments: &str) -> (String, String) {
     let output = keyed(sandbox, arguments)
@@ -64,21 +72,21 @@ fn succeeds(sandbox: &Sandbox, arguments: &str) -> (String, String) {
     let [out, err] =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
     assert!(output.status.success(), "{arguments}\n{err}");
-    assert!(!err.contains(KEY) && !out.contains(KEY), "{err}");
+    assert!(!tells_the_key(&err) && !tells_the_key(&out), "{err}");
     (out, err)
 }
 
 /// Standard error of a command that fails and does not tell its key.
 fn refused(sandbox: &Sandbox, arguments: &str) -> String {
     let error = fails(&mut keyed(sandbox, arguments), 1, arguments);
-    assert!(!error.contains(KEY), "{error}");
+    assert!(!tells_the_key(&error), "{error}");
     error
 }
 
 fn no_file_tells_the_key(sandbox: &Sandbox) {
     for (path, content) in sandbox.tree(".") {
         let text = String::from_utf8_lossy(&content);
-        assert!(!text.contains(KEY), "{}", path.display());
+        assert!(!tells_the_key(&text), "{}", path.display());
     }
 }
 
@@ -181,6 +189,65 @@ fn answers_become_rows_with_their_price_and_are_never_asked_for_again() {
     );
     assert_eq!(groups[0]["generations"].as_array().map(Vec::len), Some(2));
     sandbox.succeeds("evaluate out.jsonl --semantic builtin:lexical --resamples 50");
+}
+
+#[test]
+fn no_log_tells_a_key_however_it_is_asked() {
+    let server = Server::start(|_, _| openai("A tale."));
+    for (api, variable) in [
+        ("openai", "OPENAI_API_KEY"),
+        ("anthropic", "ANTHROPIC_API_KEY"),
+    ] {
+        for log in [
+            "trace",
+            "debug",
+            "ureq=trace",
+            "ureq_proto=trace",
+            "ureq_proto::util=trace",
+            "off,ureq_proto::util=trace,ureq::run=debug",
+        ] {
+            let sandbox = sandbox(1);
+            let arguments = arguments(&server, "-n 1 --max-retries 0");
+            let arguments = arguments.replace("--provider openai", &format!("--provider {api}"));
+            let mut command = sandbox.process(&arguments);
+            with_key(&mut command);
+            let output = command
+                .env("RUST_LOG", log)
+                .output()
+                .expect("the program runs");
+            let asked = server.asked();
+            let headers = &asked.last().expect("a question").headers;
+            let is_sent = headers.iter().any(|(_, value)| value.ends_with(KEY));
+            assert!(is_sent, "{variable} is not sent");
+            for told in [output.stdout, output.stderr] {
+                let told = String::from_utf8_lossy(&told);
+                assert!(!tells_the_key(&told), "RUST_LOG={log}\n{told}");
+            }
+            no_file_tells_the_key(&sandbox);
+        }
+    }
+}
+
+#[test]
+fn no_log_tells_the_token_of_the_hub() {
+    let server = Server::start(|_, _| Reply::Http(404, "", "{}".to_owned()));
+    for log in ["trace", "ureq=trace", "hf_hub=trace"] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.process("export org/name --output model");
+        with_key(&mut command);
+        command
+            .env("RUST_LOG", log)
+            .env("HF_HUB_OFFLINE", "0")
+            .env_remove("HF_HUB_CACHE")
+            .env("HF_HOME", sandbox.path("hub"))
+            .env("HF_ENDPOINT", server.url.trim_end_matches("/v1"))
+            .env("HF_TOKEN", KEY);
+        let error = fails(&mut Command::from_std(command), 1, "export org/name");
+        assert!(!tells_the_key(&error), "RUST_LOG={log}\n{error}");
+        let asked = server.asked();
+        let sent = asked.last().expect("a question").header("authorization");
+        assert_eq!(sent, Some(&*format!("Bearer {KEY}")));
+    }
 }
 
 #[test]
@@ -401,6 +468,34 @@ fn killed_at_any_instant_it_asks_only_for_what_is_missing() {
     assert!(different.len() >= 30);
     let turns = |question: &Question| question.body["messages"].as_array().unwrap().len();
     assert_eq!(asked.iter().map(turns).max(), Some(9));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_waits_for_what_is_paid_for_and_a_second_one_for_nothing() {
+    let server = Server::start(|number, _| match number {
+        0 | 1 => openai("A tale."),
+        // Asked again only after a minute.
+        2 => Reply::Http(429, "retry-after: 60", "{}".to_owned()),
+        _ => Reply::Silence(Duration::from_secs(30)),
+    });
+    let sandbox = sandbox(4);
+    let arguments = arguments(&server, "-n 1 --concurrency 1");
+    let process = || {
+        let mut command = sandbox.process(&arguments);
+        with_key(&mut command);
+        command
+    };
+    let started = Instant::now();
+    let (ended, told) = signal(process(), &["INT"], || server.count() == 3);
+    assert_eq!(ended, Some(130), "{told}");
+    assert_holds(
+        &told,
+        &["keeps 2 of 4 responses", "the same command goes on"],
+    );
+    let (ended, _) = signal(process(), &["TERM", "TERM"], || server.count() == 4);
+    assert_eq!(ended, Some(143));
+    assert!(started.elapsed() < Duration::from_secs(25), "{told}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -41,7 +43,19 @@ fn outcome(sandbox: &Sandbox) -> (Vec<Value>, Tree) {
         // Event files hold times; the optimizer's file holds its tensors in any order.
         !name.contains("tfevents") && !name.ends_with(".burnpack") && name != "metrics.jsonl"
     });
+    without_hashes(&mut tree);
     (log, tree)
+}
+
+/// Takes the hashes out of checkpoints: they are of the optimizer's file, too.
+pub(super) fn without_hashes(tree: &mut Tree) {
+    for (path, content) in tree {
+        if path.ends_with("state.json") {
+            let mut state: Value = serde_json::from_slice(content).expect("JSON");
+            state.as_object_mut().expect("an object").remove("files");
+            *content = state.to_string().into_bytes();
+        }
+    }
 }
 
 /// The newest step of which there is a checkpoint.
@@ -83,6 +97,99 @@ pub(super) fn kill(
     sleep(delay);
     process.kill().expect("a process of ours");
     !process.wait().expect("a process").success()
+}
+
+/// Starts the command, sends it a signal (INT, TERM) when it is time, and waits for its end: its exit
+/// code and what it said on standard error.
+#[cfg(unix)]
+pub(super) fn signal(
+    mut command: Command,
+    signals: &[&str],
+    is_time: impl Fn() -> bool,
+) -> (Option<i32>, String) {
+    let process = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let process = process.spawn().expect("the program runs");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_time() {
+        assert!(Instant::now() < patience, "the program stands still");
+        sleep(Duration::from_millis(1));
+    }
+    for signal in signals {
+        let pid = process.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status();
+        assert!(
+            sent.expect("a signal").success(),
+            "the program ended too early"
+        );
+        sleep(Duration::from_millis(100));
+    }
+    let output = process.wait_with_output().expect("a process of ours");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), told)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_a_run_after_its_step_and_the_same_command_goes_on() {
+    let arguments = ddpo("--num-train-epochs 3");
+    let unbroken = sandbox();
+    unbroken.succeeds(&arguments);
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let stopped = sandbox();
+        let run = stopped.path("run");
+        let (ended, told) = signal(stopped.process(&arguments), &[name], || {
+            last_checkpoint(&run) >= 5
+        });
+        assert_eq!(ended, Some(code), "{told}");
+        let step = last_checkpoint(&run);
+        let line = format!(
+            "stopped after step {step}: run/checkpoints/step-{step:08} is written, and the same command goes on"
+        );
+        assert_holds(&told, &[&line]);
+        assert!(
+            !told.contains("error") && !run.join("model").exists(),
+            "{told}"
+        );
+        resumes(&stopped, &arguments);
+        assert!(outcome(&stopped) == outcome(&unbroken));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_generation_after_its_batch() {
+    let sandbox = Sandbox::new();
+    let prompts: Vec<String> = (0..40)
+        .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
+        .collect();
+    sandbox.write("prompts.jsonl", prompts.concat());
+    let arguments = format!(
+        "generate {} --prompts-file prompts.jsonl -n 3 --max-new-tokens 90 --batch-size 6 --output ",
+        policy()
+    );
+    sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    let arguments = format!("{arguments} stopped.jsonl");
+    let has_begun = || {
+        let names = fs::read_dir(sandbox.path("")).expect("a folder").flatten();
+        let mut sizes = names
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".partial"))
+            .map(|entry| entry.metadata().map_or(0, |it| it.len()));
+        sizes.any(|size| size > 0)
+    };
+    let (ended, told) = signal(sandbox.process(&arguments), &["INT"], has_begun);
+    assert_eq!(ended, Some(130), "{told}");
+    assert_holds(
+        &told,
+        &[
+            "stopped; stopped.",
+            "of 120 responses, and the same command goes on",
+        ],
+    );
+    assert!(!sandbox.path("stopped.jsonl").exists());
+    assert_holds(&resumes(&sandbox, &arguments), &["are there already"]);
+    assert_eq!(sandbox.read("stopped.jsonl"), sandbox.read("whole.jsonl"));
 }
 
 /// Runs unbroken and killed, and compares.
@@ -168,26 +275,91 @@ fn a_finished_run_is_left_as_it_is() {
     assert!(sandbox.tree("run") == finished);
 }
 
+/// Runs a command that resumes; what it says on standard error.
+fn resumes(sandbox: &Sandbox, arguments: &str) -> String {
+    let output = sandbox.rarebit(arguments).output();
+    let output = output.expect("the program runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    told
+}
+
+const CHECKPOINT_FILES: [&str; 3] = ["state.json", "parameters.safetensors", "optimizer.burnpack"];
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_it_serves() {
     let sandbox = sandbox();
     let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
     let expected = outcome(&sandbox);
-    let last = "run/checkpoints/step-00000012";
-    for file in ["state.json", "parameters.safetensors", "optimizer.burnpack"] {
-        let path = format!("{last}/{file}");
-        let whole = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
-        for length in [0, 30, whole.len() / 2] {
-            sandbox.write(&path, &whole[..length]);
-            let error = sandbox.refused(1, &arguments);
-            assert_holds(&error, &[&path, "is damaged", "remove its folder"]);
+    for file in CHECKPOINT_FILES {
+        let path = format!("run/checkpoints/step-00000012/{file}");
+        let serves = |damage: &dyn Fn(&mut Vec<u8>)| {
+            let mut content = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
+            damage(&mut content);
+            sandbox.write(&path, content);
+            let told = resumes(&sandbox, &arguments);
+            assert_holds(
+                &told,
+                &[
+                    &path,
+                    "is damaged",
+                    "resuming from the checkpoint of step 10\n",
+                ],
+            );
+            assert!(outcome(&sandbox) == expected, "{path}");
+        };
+        serves(&|content| content.truncate(content.len() / 2));
+        // One bit of one byte, anywhere.
+        for place in [1, 3, 5, 7] {
+            serves(&|content| {
+                let at = content.len() * place / 8;
+                // A blank between two values of JSON means nothing.
+                let at = at
+                    + content[at..]
+                        .iter()
+                        .position(|it| *it != b' ')
+                        .expect("a byte");
+                content[at] ^= 1;
+            });
         }
-        sandbox.write(&path, whole);
+        fs::remove_file(sandbox.path(&path)).expect("a file of the checkpoint");
+        assert_holds(&resumes(&sandbox, &arguments), &[&path, "it is missing"]);
+        assert!(outcome(&sandbox) == expected, "{path}");
     }
-    fs::remove_dir_all(sandbox.path(last)).expect("a checkpoint");
+}
+
+#[test]
+fn damaged_checkpoints_alone_are_refused_with_a_remedy() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
     sandbox.succeeds(&arguments);
-    assert!(outcome(&sandbox) == expected);
+    for entry in fs::read_dir(sandbox.path("run/checkpoints")).expect("a folder") {
+        fs::write(entry.expect("a checkpoint").path().join("state.json"), "{").expect("a file");
+    }
+    let error = sandbox.refused(1, &arguments);
+    let newest = "run/checkpoints/step-00000012/state.json";
+    assert_holds(&error, &[newest, "remove run/checkpoints to start over"]);
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_serves_and_is_told() {
+    let sandbox = sandbox();
+    let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");
+    sandbox.succeeds(&arguments);
+    let expected = outcome(&sandbox);
+    fs::remove_dir_all(sandbox.path("run/checkpoints/step-00000012")).expect("a checkpoint");
+    let path = "run/checkpoints/step-00000010/state.json";
+    let mut state: Value = serde_json::from_str(&sandbox.read(path)).expect("JSON");
+    state.as_object_mut().expect("an object").remove("files");
+    sandbox.write(path, state.to_string());
+    let told = resumes(&sandbox, &arguments);
+    assert_holds(
+        &told,
+        &["the checkpoint of step 10; it is of an older version"],
+    );
+    assert!(sandbox.path("run/model").is_dir());
+    assert_eq!(outcome(&sandbox).0, expected.0);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub use error::{BadRow, DataError, Place, Reason};
 pub use group::{Group, Label, Pair, Response, Unanswered};
 pub use options::{Pairing, PrepareOptions};
 pub use output::{GroupRow, PairRow};
-pub use prepare::prepare;
+pub use prepare::{prepare, prepared_files};
 pub use progress::{Progress, Stage};
 pub use rarebit_text::{Message, Text};
 pub use read::{

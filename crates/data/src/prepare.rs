@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 use crate::group::{Group, Pair};
@@ -20,6 +20,9 @@ use crate::steps::surprise::SurpriseModel;
 use crate::steps::transform::{ScoreTransform, Transform};
 use crate::steps::weigh::{DeviationOver, Embedders, WeighedGroup, Weigher, keep_paired};
 use crate::summary::{EmbedderIds, PromptCounts, SourceSummary, SplitCounts, Summary};
+
+/// The file that says what was kept and dropped.
+const SUMMARY: &str = "summary.json";
 
 /// Reads `input` and writes `{train,test}/{groups,pairs}.parquet` and `summary.json` into `output`.
 ///
@@ -196,6 +199,26 @@ impl Counts {
     }
 }
 
+/// The files that [`prepare`] writes into a folder.
+pub fn prepared_files(folder: &Path, options: &PrepareOptions) -> Vec<PathBuf> {
+    let tables = Split::ALL.into_iter().flat_map(|split| {
+        let folder = folder.join(split.as_str());
+        let tables = formats(options)
+            .iter()
+            .flat_map(|format| ["groups", "pairs"].map(|table| format!("{table}.{format}")));
+        tables.map(move |name| folder.join(name))
+    });
+    tables.chain([folder.join(SUMMARY)]).collect()
+}
+
+/// The endings of the tables' names.
+fn formats(options: &PrepareOptions) -> &'static [&'static str] {
+    match options.jsonl {
+        true => &["parquet", "jsonl"],
+        false => &["parquet"],
+    }
+}
+
 /// The files of a preparation while they are written.
 struct PreparedFolder {
     sides: Vec<Side>,
@@ -221,11 +244,6 @@ impl PreparedFolder {
         transform: Option<Transform>,
         layout: Layout,
     ) -> Result<Self, DataError> {
-        let formats = if options.jsonl {
-            &["parquet", "jsonl"][..]
-        } else {
-            &["parquet"]
-        };
         let make = |folder: &Path| {
             MadeFolders::create(folder).map_err(|source| DataError::write(folder, source))
         };
@@ -233,12 +251,12 @@ impl PreparedFolder {
         let inner = Split::ALL.map(|split| make(&output.join(split.as_str())));
         let mut folders = inner.into_iter().collect::<Result<Vec<_>, _>>()?;
         folders.push(outer);
-        let summary = OutputFile::create(&output.join("summary.json"))?;
+        let summary = OutputFile::create(&output.join(SUMMARY))?;
         let mut sides = Vec::new();
         for split in Split::ALL {
             let folder = output.join(split.as_str());
             let (mut groups, mut pairs) = (Vec::new(), Vec::new());
-            for format in formats {
+            for format in formats(options) {
                 let path = |table| folder.join(format!("{table}.{format}"));
                 let compression = options.compression;
                 groups.push(TableWriter::create(&path("groups"), compression, layout)?);

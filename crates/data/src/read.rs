@@ -1,5 +1,6 @@
 //! Reading for training and evaluation: pairs, samples, and the numbers of groups.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use crate::error::{DataError, Fault, Place, Reason};
 use crate::group::Group;
 use crate::output::{GroupRow, PairRow, ReadValue};
 use crate::source::{
-    Columns, Groups, Row, Rows, Source, SourceOptions, damaged, id_if_any, located, open,
+    Columns, Groups, Row, Rows, Source, SourceOptions, guarded, id_if_any, located, open,
     optional_name, optional_number, optional_weight, preference_texts, prompt, reader, stem,
 };
 use crate::steps::given::{Oddity, PairCounts};
@@ -271,7 +272,7 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
         path: path.to_path_buf(),
         source,
     })?;
-    let (builder, _) = reader(file).map_err(|error| damaged(path, &error))?;
+    let (builder, _) = guarded(path, || reader(file))?;
     let fields = builder.schema().fields();
     if let Some(missing) = GroupScore::REQUIRED
         .iter()
@@ -285,10 +286,7 @@ pub fn read_group_scores(path: &Path) -> Result<GroupScores, DataError> {
     }
     let columns = GroupScore::REQUIRED.iter().chain(GroupScore::OPTIONAL);
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.copied());
-    let batches = builder
-        .with_projection(mask)
-        .build()
-        .map_err(|error| damaged(path, &error))?;
+    let batches = guarded(path, || builder.with_projection(mask).build())?;
     Ok(GroupScores {
         path: path.to_path_buf(),
         batches,
@@ -316,13 +314,11 @@ impl Iterator for GroupScores {
             if self.failed {
                 return None;
             }
-            let scores = self
-                .batches
-                .next()?
-                .map_err(|error| damaged(&self.path, &error))
-                .and_then(|batch| {
-                    GroupScore::rows(&batch).ok_or_else(|| foreign_types(&self.path))
-                });
+            let batch = guarded(&self.path, || self.batches.next().transpose());
+            let scores = batch.transpose()?.and_then(|batch| {
+                guarded(&self.path, || Ok::<_, Infallible>(GroupScore::rows(&batch)))?
+                    .ok_or_else(|| foreign_types(&self.path))
+            });
             match scores {
                 Ok(scores) => self.ready = scores.into_iter(),
                 Err(error) => {

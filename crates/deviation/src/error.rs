@@ -57,6 +57,12 @@ pub enum DeviationError {
         /// Its lambda.
         lambda: f64,
     },
+    /// The sum of a mix's lambdas is infinite.
+    #[error(
+        "the lambdas of the mix add up to more than a number can hold; give smaller ones, as only \
+         their proportions count"
+    )]
+    MixOverflows,
     /// Every lambda of a mix is 0.
     #[error("no signal counts in the mix; give one of them a lambda above 0")]
     EmptyMix,

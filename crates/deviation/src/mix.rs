@@ -49,6 +49,10 @@ impl Mix {
                 return Err(DeviationError::Lambda { signal, lambda });
             }
         }
+        let total: f64 = Signal::ALL.iter().map(|signal| self.lambda(*signal)).sum();
+        if !total.is_finite() {
+            return Err(DeviationError::MixOverflows);
+        }
         match Signal::ALL.iter().any(|signal| self.counts(*signal)) {
             true => Ok(()),
             false => Err(DeviationError::EmptyMix),
@@ -130,6 +134,7 @@ mod tests {
             ("novelty=-1", "lambda of novelty is -1"),
             ("quality=NaN", "lambda of quality is NaN"),
             ("quality=0", "no signal counts"),
+            ("novelty=1e308,quality=1e308", "add up to more"),
             ("quality=1,quality=2", "quality is given twice"),
         ] {
             let error = text.parse::<Mix>().unwrap_err().to_string();

@@ -1,11 +1,14 @@
 //! An evaluation as CSV.
 
+use std::borrow::Cow;
+
 use crate::evaluation::{Difference, Evaluation};
 
 /// One row per system and metric: the mean with its interval and, for every system but the
 /// baseline, the paired difference to the baseline with its interval.
 ///
-/// Cells without a value are empty. Fields are quoted as in RFC 4180 where necessary.
+/// Cells without a value are empty. Fields are quoted as in RFC 4180 where necessary. A name that a
+/// spreadsheet would take for a formula has an apostrophe before it.
 #[must_use]
 pub fn evaluation_csv(evaluation: &Evaluation) -> String {
     let mut rows = Rows::new(&[
@@ -85,7 +88,7 @@ pub fn equal_quality_csv(evaluation: &Evaluation) -> String {
     rows.finish()
 }
 
-/// Rows of CSV under a header, in memory.
+/// Rows of CSV under a header, in memory, for people to open in a spreadsheet: see [`inert`].
 pub(crate) struct Rows(csv::Writer<Vec<u8>>);
 
 impl Rows {
@@ -96,9 +99,10 @@ impl Rows {
     }
 
     /// Adds a row with as many fields as the header.
-    pub(crate) fn push(&mut self, fields: impl IntoIterator<Item: AsRef<[u8]>>) {
+    pub(crate) fn push(&mut self, fields: impl IntoIterator<Item: AsRef<str>>) {
+        let fields = fields.into_iter();
         self.0
-            .write_record(fields)
+            .write_record(fields.map(|field| inert(field.as_ref()).into_owned()))
             .expect("memory takes every byte, and callers give one field per column");
     }
 
@@ -108,9 +112,45 @@ impl Rows {
     }
 }
 
+/// A field as text where a spreadsheet would run it as a formula, which names of systems and models
+/// from others must not do: with an apostrophe before it, as OWASP says ("CSV Injection"). Numbers
+/// stay numbers.
+fn inert(field: &str) -> Cow<'_, str> {
+    let begins_a_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    match begins_a_formula && field.parse::<f64>().is_err() {
+        true => Cow::Owned(format!("'{field}")),
+        false => Cow::Borrowed(field),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_field_is_a_formula_and_numbers_stay_numbers() {
+        for (field, expected) in [
+            (
+                "=HYPERLINK(\"http://host\")",
+                "'=HYPERLINK(\"http://host\")",
+            ),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("-", "'-"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ("-0.5", "-0.5"),
+            ("-1e-7", "-1e-7"),
+            ("dpo=1", "dpo=1"),
+            ("", ""),
+        ] {
+            assert_eq!(inert(field), expected, "{field:?}");
+        }
+        let mut rows = Rows::new(&["name", "value"]);
+        rows.push(["=1", "-1"]);
+        assert_eq!(rows.finish(), "name,value\n'=1,-1\n");
+    }
 
     #[test]
     fn only_fields_that_need_quotes_have_them() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -47,7 +48,7 @@ impl Tokenizer {
         let path = folder.join(TOKENIZER);
         let mut inner = read_plain(folder, vocab_size, None)?;
         let named = special_tokens(folder)?;
-        recognise(&mut inner, &named).map_err(|error| failed(&path, &error))?;
+        guarded(&path, || recognise(&mut inner, &named))?;
         let id_of = |key: &str| inner.token_to_id(named.get(key)?);
         let mut eos: Vec<u32> = id_of("eos_token").into_iter().collect();
         let mut bos = id_of("bos_token");
@@ -155,9 +156,7 @@ impl Tokenizer {
     }
 
     fn encoding(&self, text: &str, special: bool) -> Result<tokenizers::Encoding, ModelError> {
-        self.inner
-            .encode(text, special)
-            .map_err(|error| failed(&self.path, &error))
+        guarded(&self.path, || self.inner.encode(text, special))
     }
 
     /// The text of token ids, without special tokens.
@@ -165,15 +164,12 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
-        self.inner
-            .decode(ids, true)
-            .map_err(|error| failed(&self.path, &error))
+        guarded(&self.path, || self.inner.decode(ids, true))
     }
 
     /// Whether token ids are only white space.
     pub(crate) fn is_blank(&self, ids: &[u32]) -> Result<bool, ModelError> {
-        let text = self.inner.decode(ids, false);
-        let text = text.map_err(|error| failed(&self.path, &error))?;
+        let text = guarded(&self.path, || self.inner.decode(ids, false))?;
         Ok(text.chars().all(char::is_whitespace))
     }
 
@@ -195,11 +191,21 @@ impl Tokenizer {
     }
 }
 
-fn failed(path: &Path, error: &tokenizers::Error) -> ModelError {
-    ModelError::Tokenizer {
+/// What a tokenizer does. A damaged or contradictory `tokenizer.json` can make it panic; that is an
+/// error of the file, not of this program.
+pub(crate) fn guarded<T>(
+    path: &Path,
+    work: impl FnOnce() -> tokenizers::Result<T>,
+) -> Result<T, ModelError> {
+    let reason = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it is damaged: its parts contradict each other".to_owned(),
+    };
+    Err(ModelError::Tokenizer {
         path: path.to_owned(),
-        reason: error.to_string(),
-    }
+        reason,
+    })
 }
 
 /// The special tokens that a folder names: `bos_token`, `eos_token` and every other key that ends
@@ -268,15 +274,17 @@ pub(crate) fn read_plain(
         path: path.clone(),
         source,
     })?;
-    let failed = |error: tokenizers::Error| failed(&path, &error);
-    let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(failed)?;
-    tokenizer.with_padding(None);
     let truncation = max_length.map(|max_length| TruncationParams {
         max_length,
         ..TruncationParams::default()
     });
-    tokenizer.with_truncation(truncation).map_err(failed)?;
-    let vocabulary = tokenizer.get_vocab(true);
+    let (tokenizer, vocabulary) = guarded(&path, || {
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(truncation)?;
+        let vocabulary = tokenizer.get_vocab(true);
+        Ok((tokenizer, vocabulary))
+    })?;
     let largest = vocabulary.into_iter().max_by_key(|(_, id)| *id);
     match largest.filter(|(_, id)| *id as usize >= vocab_size) {
         None => Ok(tokenizer),

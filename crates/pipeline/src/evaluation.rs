@@ -15,7 +15,7 @@ use crate::error::{Context as _, PipelineError, Result, bail, ensure};
 use crate::output;
 
 /// The configuration in a run folder.
-const CONFIG: &str = "config.toml";
+pub const CONFIG: &str = "config.toml";
 
 /// Reads the responses of one system. Those that are not an answer are left out and counted.
 ///

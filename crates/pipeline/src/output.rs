@@ -1,11 +1,84 @@
-//! Files that are whole or absent.
+//! Files that are whole or absent, and never in the place of what they were made from.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Context as _, PipelineError, Result};
+use crate::error::{Context as _, PipelineError, Result, bail};
 use rarebit_data::output::OutputFile;
+
+/// The files that a command reads and writes, checked before it begins: no result may take the place
+/// of an input, or of another result.
+#[derive(Debug, Default)]
+pub struct Places {
+    read: Vec<PathBuf>,
+    /// Each with the flag that says so.
+    written: Vec<(&'static str, PathBuf)>,
+}
+
+impl Places {
+    /// The same places with more files that are read.
+    #[must_use]
+    pub fn reads<P: AsRef<Path>>(mut self, files: impl IntoIterator<Item = P>) -> Self {
+        let files = files.into_iter().map(|file| file.as_ref().to_owned());
+        self.read.extend(files);
+        self
+    }
+
+    /// The same places with more files that are written because of `flag`.
+    #[must_use]
+    pub fn writes<P: AsRef<Path>>(
+        mut self,
+        flag: &'static str,
+        files: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let files = files.into_iter().map(|file| file.as_ref().to_owned());
+        self.written.extend(files.map(|file| (flag, file)));
+        self
+    }
+
+    /// Whether nothing would be lost.
+    ///
+    /// Files are the same if their paths lead to the same place. A hard link is another place: results
+    /// are renamed into theirs, which leaves other links to the old content alone.
+    ///
+    /// # Errors
+    /// When a file would be written over an input, or two of them to one place.
+    pub fn check(&self) -> Result<()> {
+        let read: Vec<PathBuf> = self.read.iter().map(|file| resolved(file)).collect();
+        let mut taken: Vec<(&str, PathBuf)> = Vec::new();
+        for (flag, file) in &self.written {
+            let place = resolved(file);
+            if let Some(input) = read.iter().position(|input| *input == place) {
+                bail!(
+                    "{flag} {} is also the input {}: give another path",
+                    file.display(),
+                    self.read[input].display()
+                );
+            }
+            if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == place) {
+                bail!(
+                    "{flag} {} is also where {other} goes: give another path",
+                    file.display()
+                );
+            }
+            taken.push((flag, place));
+        }
+        Ok(())
+    }
+}
+
+/// The path without links and dots, as far as there is something at it.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(place) = fs::canonicalize(path) {
+        return place;
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(folder), Some(name)) => resolved(folder).join(name),
+        _ => absolute,
+    }
+}
 
 /// Writes a file beside its place and renames it into it, so that a crash, a full disk or an error
 /// of `write` leaves whatever was at `path` as it was. Missing folders are made.
@@ -70,7 +143,6 @@ fn explain(error: PipelineError, path: &Path) -> PipelineError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::{ErrorKind, Write};
 
     use super::*;
@@ -107,6 +179,35 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("out.txt"), "{error}");
+    }
+
+    #[test]
+    fn no_result_takes_the_place_of_an_input_or_of_another_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("a")).unwrap();
+        fs::write(at("a/rows"), b"").unwrap();
+        let rows = at("a/rows");
+        for (output, is_refused) in [
+            ("a/rows", true),
+            ("a/../a/./rows", true),
+            ("a/other", false),
+            ("b/rows", false),
+        ] {
+            let places = Places::default()
+                .reads([&rows])
+                .writes("--output", [at(output)]);
+            assert_eq!(places.check().is_err(), is_refused, "{output}");
+        }
+        // Neither is there yet.
+        let both = Places::default()
+            .writes("--output", [at("b/c/page")])
+            .writes("--key", [at("a/../b/c/page")]);
+        let error = both.check().unwrap_err().to_string();
+        assert!(
+            error.starts_with("--key") && error.contains("where --output goes"),
+            "{error}"
+        );
     }
 
     #[test]

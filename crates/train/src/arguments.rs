@@ -70,7 +70,7 @@ pub struct TrainingArguments {
     #[arg(long, value_enum, default_value = "keep_start")]
     pub truncation_mode: TruncationMode,
     /// Seed of the order of examples, of fresh adapters and of dropout
-    #[arg(long, default_value = "42")]
+    #[arg(long, default_value = "42", value_parser = clap::value_parser!(u64).range(..=LARGEST_INTEGER))]
     pub seed: u64,
 
     /// Steps between log lines
@@ -125,6 +125,11 @@ pub struct TrainingArguments {
     pub load_best_model_at_end: bool,
 }
 
+/// The largest integer in TOML, where settings are kept.
+const LARGEST_INTEGER: u64 = i64::MAX as u64;
+/// More than any run takes, and few enough to be counted in steps.
+const MOST_EPOCHS: f64 = 1e6;
+
 impl Default for TrainingArguments {
     fn default() -> Self {
         defaults()
@@ -168,6 +173,10 @@ impl TrainingArguments {
             if !(value >= 0.0 && value.is_finite()) {
                 return wrong(key, value.to_string(), "it must be 0 or more");
             }
+        }
+        if self.num_train_epochs > MOST_EPOCHS {
+            let value = self.num_train_epochs.to_string();
+            return wrong("num_train_epochs", value, "it must be at most 1000000");
         }
         for (key, value) in [
             ("warmup_ratio", self.warmup_ratio),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use burn::optim::ModuleOptimizer;
@@ -23,6 +24,7 @@ const PARTIAL: &str = "partial-";
 
 /// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RunState {
     /// Must match for the run to resume: see [`fingerprint`].
     pub(crate) fingerprint: String,
@@ -41,6 +43,20 @@ pub(crate) struct RunState {
     /// State of `reduce_lr_on_plateau`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) plateau: Option<Plateau>,
+    /// BLAKE3 hashes of the checkpoint's files by their names, of this one without its own hash; none
+    /// in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+impl RunState {
+    /// The hash of everything but itself.
+    fn own_hash(&self) -> serde_json::Result<String> {
+        let mut rest = self.clone();
+        rest.files.remove(STATE);
+        let json = serde_json::to_vec(&rest)?;
+        Ok(blake3::hash(&json).to_hex().to_string())
+    }
 }
 
 /// A short hash of everything that a run's results depend on.
@@ -66,18 +82,62 @@ impl Checkpoints {
         }
     }
 
-    /// Fails if the checkpoints belong to another run.
+    /// Fails if the checkpoints belong to another run. Damaged ones tell nothing.
     pub(crate) fn check(&self, fingerprint: &str) -> Result<(), TrainError> {
-        let Some(&step) = self.steps().last() else {
-            return Ok(());
-        };
-        if self.read_state(step)?.fingerprint == fingerprint {
-            return Ok(());
+        for step in self.steps().into_iter().rev() {
+            match self.read_state(step) {
+                Ok(state) if state.fingerprint == fingerprint => return Ok(()),
+                Ok(_) => {
+                    return Err(TrainError::OtherRun {
+                        path: self.path(step),
+                        what: "the model, the data, the objective or a training argument",
+                    });
+                }
+                Err(TrainError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Err(TrainError::OtherRun {
-            path: self.path(step),
-            what: "the model, the data, the objective or a training argument",
-        })
+        Ok(())
+    }
+
+    /// The state of the newest checkpoint whose files are as they were written. `on_damaged` hears of
+    /// newer ones: which file, and what is wrong with it.
+    pub(crate) fn newest(
+        &self,
+        on_damaged: &mut dyn FnMut(&Path, &str),
+    ) -> Result<Option<RunState>, TrainError> {
+        let mut damage = None;
+        for step in self.steps().into_iter().rev() {
+            match self.verified(step) {
+                Ok(state) => return Ok(Some(state)),
+                Err(TrainError::Damaged { path, reason }) => {
+                    on_damaged(&path, &reason);
+                    damage.get_or_insert((path, reason));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match damage {
+            None => Ok(None),
+            Some((path, reason)) => Err(TrainError::NoCheckpoint {
+                folder: self.folder.clone(),
+                path,
+                reason,
+            }),
+        }
+    }
+
+    /// The state of a checkpoint whose files are as they were written.
+    pub(crate) fn verified(&self, step: u64) -> Result<RunState, TrainError> {
+        let state = self.read_state(step)?;
+        for (name, expected) in state.files.iter().filter(|(name, _)| *name != STATE) {
+            let path = self.path(step).join(name);
+            let found = hash(&path).map_err(|error| unread(&path, error))?;
+            if found != *expected {
+                return Err(changed(path));
+            }
+        }
+        Ok(state)
     }
 
     pub(crate) fn path(&self, step: u64) -> PathBuf {
@@ -122,13 +182,20 @@ impl Checkpoints {
         steps
     }
 
-    pub(crate) fn read_state(&self, step: u64) -> Result<RunState, TrainError> {
+    fn read_state(&self, step: u64) -> Result<RunState, TrainError> {
         let path = self.path(step).join(STATE);
-        let bytes = fs::read(&path).map_err(TrainError::read(&path))?;
-        serde_json::from_slice(&bytes).map_err(|error| TrainError::Damaged {
-            path,
+        let bytes = fs::read(&path).map_err(|error| unread(&path, error))?;
+        let damaged = |error: serde_json::Error| TrainError::Damaged {
+            path: path.clone(),
             reason: error.to_string(),
-        })
+        };
+        let state: RunState = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let own = state.own_hash().map_err(damaged)?;
+        let is_whole = state.files.is_empty() || state.files.get(STATE) == Some(&own);
+        if !is_whole || state.step != step {
+            return Err(changed(path));
+        }
+        Ok(state)
     }
 
     pub(crate) fn load_model<M: Adaptable>(&self, step: u64, model: M) -> Result<M, TrainError> {
@@ -152,12 +219,20 @@ impl Checkpoints {
         })
     }
 
-    /// Removes all checkpoints but the newest `limit` and the best one, and the incomplete ones of
-    /// killed runs.
-    pub(crate) fn prune(&self, limit: usize, best: Option<u64>) -> Result<(), TrainError> {
-        let steps = self.steps();
+    /// Removes all checkpoints but the newest `limit` up to `step` and the best one: later ones are
+    /// damaged, as the run would have resumed from them. Removes the incomplete ones of killed runs,
+    /// too.
+    pub(crate) fn prune(
+        &self,
+        step: u64,
+        limit: usize,
+        best: Option<u64>,
+    ) -> Result<(), TrainError> {
+        let (steps, damaged): (Vec<u64>, Vec<u64>) =
+            self.steps().into_iter().partition(|it| *it <= step);
         let old = steps.len().saturating_sub(limit.max(1));
-        for &step in steps[..old].iter().filter(|step| Some(**step) != best) {
+        let old = steps[..old].iter().filter(|step| Some(**step) != best);
+        for &step in old.chain(&damaged) {
             clear(&self.path(step))?;
         }
         let entries = fs::read_dir(&self.folder).map_err(TrainError::read(&self.folder))?;
@@ -188,13 +263,24 @@ fn write(
     optimizer.save(&file).map_err(|error| TrainError::File {
         action: "write",
         path: file,
-        source: std::io::Error::other(error.to_string()),
+        source: io::Error::other(error.to_string()),
     })?;
+    let mut state = state.clone();
+    state.files.clear();
+    for name in [WEIGHTS, OPTIMIZER] {
+        let file = folder.join(name);
+        let hash = hash(&file).map_err(TrainError::read(&file))?;
+        state.files.insert(name.to_owned(), hash);
+    }
     let file = folder.join(STATE);
-    let json = serde_json::to_vec_pretty(state).map_err(|error| TrainError::Damaged {
+    let unwritten = |error: serde_json::Error| TrainError::File {
+        action: "write",
         path: file.clone(),
-        reason: error.to_string(),
-    })?;
+        source: error.into(),
+    };
+    let own = state.own_hash().map_err(unwritten)?;
+    state.files.insert(STATE.to_owned(), own);
+    let json = serde_json::to_vec_pretty(&state).map_err(unwritten)?;
     fs::write(&file, json).map_err(TrainError::write(&file))?;
     for entry in fs::read_dir(folder)
         .map_err(TrainError::read(folder))?
@@ -207,10 +293,34 @@ fn write(
     Ok(())
 }
 
+fn hash(file: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(file)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// A checkpoint without one of its files is damaged, as one that was cut off.
+fn unread(path: &Path, error: io::Error) -> TrainError {
+    match error.kind() {
+        io::ErrorKind::NotFound => TrainError::Damaged {
+            path: path.to_owned(),
+            reason: "it is missing".to_owned(),
+        },
+        _ => TrainError::read(path)(error),
+    }
+}
+
+fn changed(path: PathBuf) -> TrainError {
+    TrainError::Damaged {
+        path,
+        reason: "it is not as it was written".to_owned(),
+    }
+}
+
 /// Removes a folder if it exists.
 fn clear(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(TrainError::write(folder)(error))
         }
         _ => Ok(()),

@@ -21,6 +21,12 @@ pub enum TrainError {
     /// There is no training data.
     #[error("there are no training examples: the file is empty, or all of its rows were dropped")]
     NoExamples,
+    /// The objective multiplies every example's loss by a weight of 0.
+    #[error(
+        "all weights of the training examples are 0: the model would learn nothing. Make weights with \
+         `rarebit prepare`, or train the objective without weights"
+    )]
+    NoWeights,
     /// An example is not of the kind that the objective learns from.
     #[error(
         "example {id} does not fit the objective: preference objectives learn from pairs, sft from completions, \
@@ -69,6 +75,17 @@ pub enum TrainError {
         /// Where to resume from.
         last_good: String,
     },
+    /// The run was asked to stop.
+    #[error(
+        "stopped after step {step}: {}the same command goes on from there",
+        checkpoint.as_ref().map_or_else(String::new, |path| format!("{} is written, and ", path.display()))
+    )]
+    Stopped {
+        /// The last step.
+        step: u64,
+        /// Its checkpoint; none before the first step.
+        checkpoint: Option<PathBuf>,
+    },
     /// A checkpoint belongs to another run.
     #[error(
         "{} was made with other settings ({what}): choose another output_dir, or remove this one to start over",
@@ -95,6 +112,20 @@ pub enum TrainError {
     #[error("{} is damaged: {reason}; remove its folder to resume from the checkpoint before it", path.display())]
     Damaged {
         /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There are checkpoints, and every one of them is damaged.
+    #[error(
+        "every checkpoint is damaged: the newest because of {} ({reason}); remove {} to start over",
+        path.display(),
+        folder.display()
+    )]
+    NoCheckpoint {
+        /// The folder of the checkpoints.
+        folder: PathBuf,
+        /// The damaged file of the newest one.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

@@ -21,6 +21,16 @@ pub enum Event<'a> {
     Resumed {
         /// The checkpoint's step.
         step: u64,
+        /// Whether its files are known to be as they were written: older versions did not keep their
+        /// hashes.
+        is_verified: bool,
+    },
+    /// A checkpoint is damaged; the run resumes from the one before it.
+    DamagedCheckpoint {
+        /// The damaged file.
+        path: &'a Path,
+        /// What is wrong with it.
+        reason: &'a str,
     },
     /// A step was completed.
     Step {

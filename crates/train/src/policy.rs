@@ -17,6 +17,7 @@ use crate::event::{Event, Outcome};
 use crate::example::Example;
 use crate::objective::{Inputs, Objective};
 use crate::reference::{ReferenceCache, reference_logps};
+use crate::stop::Stop;
 use crate::task::{Losses, Sample, Task};
 use crate::trainer::{self, Plan, Segment};
 
@@ -153,14 +154,26 @@ pub struct PolicyRun<'a> {
     pub reference_cache: Option<PathBuf>,
     /// The round, in online training.
     pub round: Option<Round>,
+    /// Ends the run before its next step.
+    pub stop: Stop,
 }
 
 impl PolicyRun<'_> {
-    /// Checks that checkpoints in the run folder belong to this run.
+    /// Checks settings and data, and that checkpoints in the run folder belong to this run.
     ///
     /// # Errors
-    /// When they do not, or cannot be read.
-    pub fn check_folder(&self) -> Result<(), TrainError> {
+    /// When a check fails or a checkpoint cannot be read.
+    pub fn check(&self) -> Result<(), TrainError> {
+        trainer::check(self.arguments, self.train.len(), self.eval.len())?;
+        self.objective.check(self.train.iter().chain(self.eval))?;
+        if self.round.is_some() && !self.eval.is_empty() {
+            return Err(TrainError::EvaluatedRound);
+        }
+        let is_weightless = self.train.iter().all(|example| example.weight() == 0.0);
+        // A round of online training has the weights that the policy's own responses give it.
+        if self.objective.is_weighted() && is_weightless && self.round.is_none() {
+            return Err(TrainError::NoWeights);
+        }
         Checkpoints::new(self.output_dir).check(&self.fingerprint())
     }
 
@@ -236,7 +249,8 @@ impl PolicyRun<'_> {
 ///
 /// # Errors
 /// When settings are out of range, there are no examples or they do not fit the objective, the run
-/// folder belongs to another run or cannot be written, the device fails, or the loss is not finite.
+/// folder belongs to another run or cannot be written, the device fails, the loss is not finite, or
+/// the run is stopped.
 pub fn train(
     model: CausalLm,
     run: &PolicyRun<'_>,
@@ -255,12 +269,7 @@ pub fn train_on(
     run: &PolicyRun<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<Outcome, TrainError> {
-    trainer::check(run.arguments, run.train.len(), run.eval.len())?;
-    run.objective.check(run.train.iter().chain(run.eval))?;
-    if run.round.is_some() && !run.eval.is_empty() {
-        return Err(TrainError::EvaluatedRound);
-    }
-    run.check_folder()?;
+    run.check()?;
     // The reference is the initial policy, so its log-probs are computed before the first step.
     let [train, eval] = run.reference(&model, on_event)?;
     let plan = Plan {
@@ -278,6 +287,7 @@ pub fn train_on(
             of: round.of,
         }),
         optimizer,
+        stop: run.stop.clone(),
     };
     trainer::run(model, plan, on_event)
 }

@@ -16,6 +16,7 @@ use crate::event::{Event, Outcome};
 use crate::run_log::RunLog;
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::{Learner, StepReport};
+use crate::stop::Stop;
 use crate::task::{Sample, Task};
 
 /// Everything that a run of the loop needs besides the model.
@@ -31,6 +32,8 @@ pub(crate) struct Plan<'a, T: Task> {
     pub(crate) segment: Segment,
     /// The initial optimizer; by default a new one.
     pub(crate) optimizer: Option<ModuleOptimizer>,
+    /// Asked before every step.
+    pub(crate) stop: Stop,
 }
 
 /// One of several equally long segments of a learning rate schedule.
@@ -91,6 +94,9 @@ pub(crate) fn run<T: Task>(
     std::fs::create_dir_all(output_dir).map_err(TrainError::write(output_dir))?;
     let mut trainer = Trainer::start(model, plan, on_event)?;
     while trainer.state.step < trainer.total && !trainer.is_out_of_patience() {
+        if trainer.stop.is_asked() {
+            return Err(trainer.stop_here(on_event));
+        }
         trainer.advance(on_event)?;
     }
     trainer.finish(on_event)
@@ -122,6 +128,7 @@ struct Trainer<'a, T: Task> {
     /// Step of the last checkpoint.
     saved: Option<u64>,
     evaluated: Option<u64>,
+    stop: Stop,
 }
 
 impl<'a, T: Task> Trainer<'a, T> {
@@ -139,13 +146,17 @@ impl<'a, T: Task> Trainer<'a, T> {
             fingerprint,
             segment,
             optimizer,
+            stop,
         } = plan;
         let checkpoints = Checkpoints::new(output_dir);
-        let last = checkpoints.steps().last().copied();
-        let state = match last {
-            Some(step) => {
-                model = checkpoints.load_model(step, model)?;
-                checkpoints.read_state(step)?
+        let resumed = checkpoints.newest(&mut |path, reason| {
+            on_event(Event::DamagedCheckpoint { path, reason });
+        })?;
+        let last = resumed.as_ref().map(|state| state.step);
+        let state = match resumed {
+            Some(state) => {
+                model = checkpoints.load_model(state.step, model)?;
+                state
             }
             None => RunState {
                 fingerprint,
@@ -156,6 +167,7 @@ impl<'a, T: Task> Trainer<'a, T> {
                 best: None,
                 evaluations_since_best: 0,
                 plateau: arguments.plateau(),
+                files: BTreeMap::new(),
             },
         };
         let mut learner = Learner::new(model, task, arguments.adam(), arguments.clip());
@@ -164,19 +176,22 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
         if let Some(step) = last {
             learner.optimizer = checkpoints.load_optimizer(step, learner.optimizer)?;
-            on_event(Event::Resumed { step });
+            on_event(Event::Resumed {
+                step,
+                is_verified: !state.files.is_empty(),
+            });
         }
         let total = arguments.total_steps(train.len());
         let log = RunLog::open(output_dir, state.step)?;
         let since_log = (Instant::now(), state.num_tokens);
-        let schedule = arguments.schedule(total * segment.of);
+        let schedule = arguments.schedule(total.saturating_mul(segment.of));
         Ok(Self {
             arguments,
             train,
             eval,
             learner,
             schedule,
-            steps_before: total * segment.index,
+            steps_before: total.saturating_mul(segment.index),
             total,
             state,
             checkpoints,
@@ -186,6 +201,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             last_loss: None,
             saved: last,
             evaluated: None,
+            stop,
         })
     }
 
@@ -407,11 +423,25 @@ impl<'a, T: Task> Trainer<'a, T> {
             .save(&self.state, &parameters, &self.learner.optimizer)?;
         self.saved = Some(self.state.step);
         self.checkpoints.prune(
+            self.state.step,
             self.arguments.save_total_limit,
             self.state.best.map(|(step, _)| step),
         )?;
         on_event(Event::Saved { path: &path });
         Ok(())
+    }
+
+    /// Keeps what has been done, and says how to go on.
+    fn stop_here(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> TrainError {
+        if self.state.step > 0
+            && let Err(error) = self.save(on_event)
+        {
+            return error;
+        }
+        TrainError::Stopped {
+            step: self.state.step,
+            checkpoint: self.saved.map(|step| self.checkpoints.path(step)),
+        }
     }
 
     fn finish(
@@ -428,7 +458,10 @@ impl<'a, T: Task> Trainer<'a, T> {
             .best
             .filter(|(step, _)| self.arguments.load_best_model_at_end && *step != self.state.step);
         let model = match best {
-            Some((step, _)) => self.checkpoints.load_model(step, self.learner.model)?,
+            Some((step, _)) => {
+                self.checkpoints.verified(step)?;
+                self.checkpoints.load_model(step, self.learner.model)?
+            }
             None => self.learner.model,
         };
         Ok(Outcome {

@@ -11,6 +11,7 @@ use rarebit_pipeline::evaluation::{read_run, read_system, write_evaluation, writ
 use rarebit_pipeline::{Preparation, Session, prepare, train_policy};
 use rarebit_tales::{Reading, Split, World, mode_coverage};
 
+use super::counts::at_least_one;
 use crate::global::Global;
 use crate::progress;
 use crate::tale_world::files::{readings, write_groups, write_judged};
@@ -31,16 +32,16 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 42)]
     seed: u64,
     /// Prompts to train on
-    #[arg(long, default_value_t = 320, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 320, value_parser = at_least_one())]
     train_prompts: usize,
     /// Tales to each of them
-    #[arg(long, default_value_t = 12, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 12, value_parser = at_least_one())]
     responses: usize,
     /// Held-out prompts to write to
-    #[arg(long, default_value_t = 48, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 48, value_parser = at_least_one())]
     test_prompts: usize,
     /// Samples of each model per held-out prompt
-    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 8, value_parser = at_least_one())]
     samples: usize,
     /// Steps of DPO and of DDPO
     #[arg(long, default_value_t = 210)]
@@ -54,14 +55,6 @@ const STAGES: [(&str, &str); 3] = [
     ("ddpo", tale_world::DDPO),
 ];
 const BASELINE: &str = "dpo";
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it must be at least 1".to_owned()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
-    }
-}
 
 pub(crate) fn run(args: DemoArgs, global: &Global) -> anyhow::Result<()> {
     let started = Instant::now();

@@ -8,6 +8,7 @@ use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::weigh::{WeighedGroup, Weigher};
 use rarebit_data::{DataError, GroupRow, Source, weigh_source};
 use rarebit_pipeline::model::surprise::Perplexity;
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::{Event, Events};
 
 use super::source_args::{LoadedEmbedders, SourceArgs, WeightingArgs};
@@ -45,6 +46,11 @@ pub(crate) struct DeviationArgs {
 pub(crate) fn run(args: DeviationArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.output {
         check_format(path)?;
+        Places::default()
+            .reads([&args.input])
+            .reads(args.weighting.files())
+            .writes("--output", [path])
+            .check()?;
     }
     let embedders = args.weighting.embedders(global)?;
     let surprise = args.weighting.surprise(global)?;

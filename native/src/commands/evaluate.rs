@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rarebit_pipeline::evaluation::{read_system, write_evaluation};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::columns::ColumnSettings;
 
 use super::evaluation_table::table;
@@ -34,7 +35,8 @@ pub(crate) struct EvaluateArgs {
     /// Where to write the evaluation
     #[arg(long, short, value_name = "FILE", default_value = "evaluation.json")]
     output: PathBuf,
-    /// Write the table of metrics as CSV, too
+    /// Write the table of metrics as CSV, too. A name that a spreadsheet would run as a formula has an
+    /// apostrophe before it
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Print the evaluation as JSON instead of a table
@@ -47,6 +49,12 @@ pub(crate) struct EvaluateArgs {
 }
 
 pub(crate) fn run(args: EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    Places::default()
+        .reads(args.systems.iter().map(|argument| split(argument).1))
+        .reads(args.measures.embedders.files())
+        .writes("--output", [&args.output])
+        .writes("--csv", &args.csv)
+        .check()?;
     let options = args.columns.options();
     let systems = args
         .systems

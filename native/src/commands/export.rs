@@ -66,7 +66,7 @@ pub(crate) fn run(args: ExportArgs, global: &Global) -> anyhow::Result<()> {
     let folder = ModelFolder::open(&args.model, &HubOrFolder)?;
     ensure!(
         !folder.stands_in(&args.output),
-        "{} is what is being exported: give another --output",
+        "{} is, or holds, what is being exported: give another --output",
         args.output.display()
     );
     match &folder.adapter {

@@ -9,11 +9,13 @@ use anyhow::{Context, ensure};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use rarebit_models::generation::GenerationConfig;
+use rarebit_pipeline::Stop;
 use rarebit_pipeline::generate::{
     BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
     check_system, read_prompts,
 };
 use rarebit_pipeline::model;
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::chat::ChatSettings;
 use rarebit_pipeline::settings::columns::ColumnSettings;
 use rarebit_pipeline::settings::given;
@@ -21,8 +23,9 @@ use rarebit_pipeline::settings::sampling::SamplingSettings;
 use rarebit_provider::Settings;
 
 use self::provider_args::ProviderArgs;
-use crate::event_view;
+use super::counts::at_least_one;
 use crate::global::Global;
+use crate::{event_view, signals};
 
 /// Write several responses to each prompt
 ///
@@ -80,6 +83,7 @@ pub(crate) struct GenerateArgs {
     #[arg(
         long,
         default_value_t = BATCH_SIZE,
+        value_parser = at_least_one(),
         help_heading = "Sampling",
         conflicts_with = "provider"
     )]
@@ -191,6 +195,11 @@ pub(crate) fn run(
     global: &Global,
     matches: &ArgMatches,
 ) -> anyhow::Result<()> {
+    Places::default()
+        .reads(&args.prompts_file)
+        .reads(&args.asking.system_prompt_file)
+        .writes("--output", &args.output)
+        .check()?;
     // What is out of range is so for a provider, too.
     let config = args.sampling.config()?;
     ensure!(
@@ -207,11 +216,17 @@ pub(crate) fn run(
     };
     let show = |sample: &Sample| args.show(sample, prompts.len());
     let events = event_view::events();
+    // Without a file nothing would be kept.
+    let stop = match args.output {
+        Some(_) => signals::stop()?,
+        None => Stop::default(),
+    };
     let job = |price: Price| Job {
         questions,
         price,
         sink: args.sink(&show),
         events: &events,
+        stop: &stop,
     };
     if let Some(api) = args.provider.provider {
         ensure!(

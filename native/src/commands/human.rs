@@ -9,8 +9,9 @@ use rarebit_data::{SourceOptions, read_samples};
 use rarebit_eval::Bootstrap;
 use rarebit_eval::human::{Judgements, Key, Selection, SelectionOptions, Study, analyse, page};
 use rarebit_pipeline::evaluation::read_system;
-use rarebit_pipeline::output;
+use rarebit_pipeline::output::{self, Places};
 
+use super::counts::resamples;
 use super::human_results::{read_json, table};
 use super::measure_args::split;
 use crate::progress;
@@ -95,7 +96,7 @@ pub(crate) struct AnalyseArgs {
     #[arg(long)]
     json: bool,
     /// Bootstrap resamples
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10_000, value_parser = resamples())]
     resamples: u32,
     /// Decides the resamples
     #[arg(long, default_value_t = 42)]
@@ -110,6 +111,16 @@ pub(crate) fn run(command: HumanCommand) -> anyhow::Result<()> {
 }
 
 fn prepare(args: &PrepareArgs) -> anyhow::Result<()> {
+    let places = Places::default()
+        .reads(args.systems.iter().map(|argument| split(argument).1))
+        .reads(&args.summaries);
+    let places = match &args.summary_prompts {
+        Some(prompts) => places.writes("--summary-prompts", [prompts]),
+        None => places
+            .writes("--key", [&args.key])
+            .writes("--output", [&args.output]),
+    };
+    places.check()?;
     let systems = args
         .systems
         .iter()
@@ -190,6 +201,11 @@ fn check_key(path: &Path, study: &Study) -> anyhow::Result<()> {
 }
 
 fn run_analysis(args: &AnalyseArgs) -> anyhow::Result<()> {
+    Places::default()
+        .reads(&args.judgements)
+        .reads([&args.key])
+        .writes("--output", &args.output)
+        .check()?;
     let key: Key = read_json(&args.key, "the key that `rarebit human prepare` wrote")?;
     let files = args
         .judgements

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use rarebit_eval::{EvalOptions, Evaluation, Mode, SystemSamples, Thresholds, evaluate};
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
 use rarebit_pipeline::settings::embedders::EmbedderSettings;
 
+use super::counts::resamples;
 use crate::global::Global;
 use crate::progress;
 
@@ -13,7 +15,7 @@ use crate::progress;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct MeasureArgs {
     #[command(flatten)]
-    embedders: EmbedderSettings,
+    pub(crate) embedders: EmbedderSettings,
     /// The system that the others are compared with [default: the first]
     #[arg(long, value_name = "NAME")]
     pub(crate) baseline: Option<String>,
@@ -22,8 +24,8 @@ pub(crate) struct MeasureArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     responses: Option<u32>,
     /// Bootstrap resamples
-    #[arg(long, default_value_t = 10_000)]
-    resamples: usize,
+    #[arg(long, default_value_t = 10_000, value_parser = resamples())]
+    resamples: u32,
     /// Seed of the drawn responses and of the bootstrap
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -56,6 +58,13 @@ impl MeasureArgs {
     ) -> anyhow::Result<Evaluation> {
         if let Some(responses) = self.responses {
             for system in &mut systems {
+                let counts = system.prompts.iter().map(|it| it.responses.len());
+                let most = counts.max().unwrap_or(0);
+                ensure!(
+                    responses as usize <= most,
+                    "--responses {responses}: no prompt of {} has so many, {most} is the most; give a lower number",
+                    system.name
+                );
                 system.draw(responses as usize, self.seed);
             }
         }
@@ -75,7 +84,7 @@ impl MeasureArgs {
         }
         let options = EvalOptions {
             seed: self.seed,
-            resamples: self.resamples,
+            resamples: self.resamples as usize,
             mode: if self.reference_compat {
                 Mode::ReferenceCompat
             } else {

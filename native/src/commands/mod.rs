@@ -2,6 +2,7 @@
 
 mod command_line;
 pub(crate) mod completions;
+mod counts;
 pub(crate) mod demo;
 pub(crate) mod deviation;
 pub(crate) mod devices;

@@ -11,7 +11,8 @@ use rarebit_data::steps::pairs::PairOptions;
 use rarebit_data::steps::surprise::SurpriseModel;
 use rarebit_data::steps::transform::ScoreTransform;
 use rarebit_data::steps::weigh::DeviationOver;
-use rarebit_data::{Pairing, PrepareOptions, Summary};
+use rarebit_data::{Pairing, PrepareOptions, Summary, prepared_files};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::named;
 use rarebit_pipeline::{Preparation, TokenCounter, prepare};
 
@@ -177,6 +178,11 @@ impl PrepareArgs {
 
 /// Prepares, says on standard error what was kept and dropped, and prints the summary's path.
 pub(crate) fn run(args: PrepareArgs, global: &Global) -> anyhow::Result<()> {
+    Places::default()
+        .reads([&args.input])
+        .reads(args.weighting.files())
+        .writes("--output", prepared_files(&args.output, &args.options()))
+        .check()?;
     let embedders = args.weighting.embedders(global)?;
     let surprise = args.weighting.surprise(global)?;
     let counter = args

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use rarebit_eval::Evaluation;
 use rarebit_eval::report::Report;
-use rarebit_pipeline::evaluation::{read_run, write_report};
-use rarebit_pipeline::output;
+use rarebit_pipeline::evaluation::{CONFIG, read_run, write_report};
+use rarebit_pipeline::output::{self, Places};
 use rarebit_train::METRICS;
 
 use super::command_line::own_command;
@@ -45,6 +45,13 @@ pub(crate) struct ReportArgs {
 
 /// Writes the report and prints its path.
 pub(crate) fn run(args: ReportArgs) -> anyhow::Result<()> {
+    let of_runs = args.runs.iter();
+    Places::default()
+        .reads([&args.evaluation])
+        .reads(&args.human)
+        .reads(of_runs.flat_map(|run| [METRICS, CONFIG].map(|file| run.join(file))))
+        .writes("--output", [&args.output])
+        .check()?;
     let evaluation = read_evaluation(&args.evaluation)?;
     if let Some(baseline) = &args.baseline {
         check_baseline(&evaluation, baseline)?;

@@ -67,6 +67,11 @@ impl WeightingArgs {
         self.deviation
     }
 
+    /// The files that embedders are read from.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.embedders.files()
+    }
+
     /// Makes the embedders that are asked for.
     pub(crate) fn embedders(&self, global: &Global) -> anyhow::Result<LoadedEmbedders> {
         let load = |flag: &str, name: &str| match name {

@@ -15,10 +15,12 @@ use rarebit_pipeline::generate::{
     read_prompts,
 };
 use rarebit_pipeline::model::{self, LoadedModel};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::settings::sampling::{SamplingSettings, TruncationSettings};
 use rarebit_pipeline::{Session, output};
 
 use super::command_line::own_command;
+use super::counts::at_least_one;
 use super::evaluation_table::table;
 use super::measure_args::{MeasureArgs, split};
 use crate::global::Global;
@@ -74,7 +76,7 @@ pub(crate) struct SweepArgs {
     #[command(flatten)]
     truncation: TruncationSettings,
     /// Responses that are written side by side
-    #[arg(long, default_value_t = BATCH_SIZE)]
+    #[arg(long, default_value_t = BATCH_SIZE, value_parser = at_least_one())]
     batch_size: usize,
     /// Let the oracle of the tales judge quality, for prompts of `rarebit tales write`; else
     /// --reward-model must
@@ -94,6 +96,17 @@ pub(crate) fn run(mut args: SweepArgs, global: &Global) -> anyhow::Result<()> {
         "--num-return-sequences is {}: diversity needs two or more",
         args.num_return_sequences
     );
+    let results = [
+        "evaluation.json",
+        "evaluation.csv",
+        "equal-quality.csv",
+        "report.html",
+    ];
+    Places::default()
+        .reads([&args.prompts_file])
+        .reads(args.measures.embedders.files())
+        .writes("--output", results.map(|name| args.output.join(name)))
+        .check()?;
     let settings = args.settings()?;
     let mut prompts = read_prompts(&args.prompts_file, &SourceOptions::default())?;
     prompts.truncate(args.limit.unwrap_or(usize::MAX));
@@ -214,6 +227,7 @@ impl SweepArgs {
                 model: name,
             },
             events: &session.events,
+            stop: &session.stop,
         };
         let respondent = Respondent::Local(&writer);
         // A file is named after what decides it, so that none is taken for another.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::ensure;
+use rarebit_pipeline::output::Places;
 use rarebit_tales::{Reading, Split, World, mode_coverage};
 
 use crate::tale_world::files::{readings, write_groups, write_judged};
@@ -98,6 +99,10 @@ pub(crate) fn run(command: TalesCommand) -> anyhow::Result<()> {
 }
 
 fn judge(args: &JudgeArgs) -> anyhow::Result<()> {
+    Places::default()
+        .reads([&args.input])
+        .writes("--output", &args.output)
+        .check()?;
     let judged = readings(&args.input)?;
     ensure!(
         !judged.is_empty(),

@@ -126,6 +126,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Question> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
+    let is_get = line.starts_with("GET ");
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
     let mut headers = Vec::new();
     loop {
@@ -147,6 +148,9 @@ fn read(stream: &TcpStream) -> std::io::Result<Question> {
     Ok(Question {
         path,
         headers,
-        body: serde_json::from_slice(&body).expect("the question is JSON"),
+        body: match is_get {
+            true => Value::Null,
+            false => serde_json::from_slice(&body).expect("the question is JSON"),
+        },
     })
 }

@@ -35,7 +35,7 @@ pub use survey::{SkippedRows, Survey};
 pub(crate) use conversation::{preference_texts, prompt};
 pub(crate) use field::{id_if_any, optional_name, optional_number, optional_weight};
 pub(crate) use open::{Rows, open};
-pub(crate) use parquet::{damaged, reader};
+pub(crate) use parquet::{guarded, reader};
 pub(crate) use row::Row;
 pub(crate) use shape::{located, stem};
 

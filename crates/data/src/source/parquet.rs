@@ -1,7 +1,10 @@
 //! Parquet, a few hundred rows at a time.
 
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -38,7 +41,7 @@ pub(crate) fn rows(
     file: File,
     done: Rc<Cell<u64>>,
 ) -> Result<ParquetRows<impl Iterator<Item = Result<Row, DataError>> + use<>>, DataError> {
-    let (builder, origin) = reader(file).map_err(|error| damaged(path, &error))?;
+    let (builder, origin) = guarded(path, || reader(file))?;
     let total = builder.metadata().file_metadata().num_rows().max(0) as u64;
     if total == 0 {
         return Err(DataError::Empty {
@@ -52,10 +55,7 @@ pub(crate) fn rows(
             kind: type_name(field),
         })
         .collect();
-    let batches = builder
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|error| damaged(path, &error))?;
+    let batches = guarded(path, || builder.with_batch_size(BATCH_ROWS).build())?;
     let rows = BatchRows {
         path: path.to_path_buf(),
         fields,
@@ -88,7 +88,20 @@ pub(crate) fn reader(
     }
 }
 
-pub(crate) fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
+/// What `read` reads from a file. A reader of Parquet can panic where a damaged file promises
+/// something else than it has; that is an error of the file, not of this program.
+pub(crate) fn guarded<T, E: Display>(
+    path: &Path,
+    read: impl FnOnce() -> Result<T, E>,
+) -> Result<T, DataError> {
+    // What a panic leaves half done is dropped with the reader.
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| damaged(path, &error)),
+        Err(_) => Err(damaged(path, &"its content is not what it promises")),
+    }
+}
+
+fn damaged(path: &Path, error: &dyn Display) -> DataError {
     DataError::Damaged {
         path: path.to_path_buf(),
         format: "Parquet",
@@ -152,18 +165,19 @@ impl Iterator for BatchRows {
             if let Some(batch) = &self.batch
                 && self.in_batch < batch.num_rows()
             {
-                let fields = object(&self.fields, batch, self.in_batch);
+                let row = || Ok::<_, Infallible>(object(&self.fields, batch, self.in_batch));
+                let row = guarded(&self.path, row);
                 self.in_batch += 1;
                 self.done.set(self.done.get() + 1);
                 let place = Place::Row(self.done.get());
-                return Some(Ok(Row { place, fields }));
+                return Some(row.map(|fields| Row { place, fields }));
             }
-            match self.batches.next()? {
+            match guarded(&self.path, || self.batches.next().transpose()) {
                 Ok(batch) => {
-                    self.batch = Some(batch);
+                    self.batch = Some(batch?);
                     self.in_batch = 0;
                 }
-                Err(error) => return Some(Err(damaged(&self.path, &error))),
+                Err(error) => return Some(Err(error)),
             }
         }
     }

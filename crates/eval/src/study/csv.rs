@@ -5,7 +5,8 @@ use crate::csv::Rows;
 
 /// One row per system, seed and metric: the mean over the run's prompts.
 ///
-/// What was not measured has no row. Fields are quoted as in RFC 4180 where necessary.
+/// What was not measured has no row. Fields are written as in
+/// [`evaluation_csv`](crate::evaluation_csv).
 #[must_use]
 pub fn study_csv(study: &Study, metrics: &[&str]) -> String {
     let mut rows = Rows::new(&["system", "seed", "metric", "mean", "prompts"]);

@@ -34,16 +34,18 @@ impl Default for LogitsProcessors {
 impl LogitsProcessors {
     /// An error message for the first invalid setting.
     pub fn problem(&self) -> Option<String> {
-        let positive = |name: &str, value: f32| {
-            (!(value > 0.0 && value.is_finite()))
-                .then(|| format!("{name} is {value}; it must be greater than 0"))
+        // Beyond these, a logit divided by both is not finite, and nothing can be sampled.
+        let (least, most) = (1e-15, 1e15);
+        let factor = |name: &str, value: f32| {
+            (!(least..=most).contains(&value))
+                .then(|| format!("{name} is {value}; it must be from {least:e} to {most:e}"))
         };
         let share = |name: &str, value: f32| {
             (!(0.0..=1.0).contains(&value))
                 .then(|| format!("{name} is {value}; it must be between 0 and 1"))
         };
-        positive("temperature", self.temperature)
-            .or_else(|| positive("repetition_penalty", self.repetition_penalty))
+        factor("temperature", self.temperature)
+            .or_else(|| factor("repetition_penalty", self.repetition_penalty))
             .or_else(|| share("top_p", self.top_p))
             .or_else(|| share("min_p", self.min_p))
     }
@@ -138,4 +140,37 @@ pub(super) fn softmax(logits: &[f32]) -> Vec<f32> {
     let sum: f32 = exponentials.iter().sum();
     exponentials.iter_mut().for_each(|value| *value /= sum);
     exponentials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_either_end_of_the_range_logits_stay_numbers() {
+        for (temperature, repetition_penalty) in
+            [(1e-15, 1e-15), (1e-15, 1e15), (1e15, 1e-15), (1e15, 1e15)]
+        {
+            let processors = LogitsProcessors {
+                temperature,
+                repetition_penalty,
+                ..LogitsProcessors::default()
+            };
+            assert_eq!(processors.problem(), None);
+            let mut logits = [-900.0, 0.0, 900.0];
+            processors.apply(&mut logits, &[0, 2]);
+            assert!(
+                softmax(&logits).iter().all(|it| it.is_finite()),
+                "{logits:?}"
+            );
+        }
+        for temperature in [0.0, 1e-38, 1e38, -1.0, f32::NAN, f32::INFINITY] {
+            let processors = LogitsProcessors {
+                temperature,
+                ..LogitsProcessors::default()
+            };
+            let problem = processors.problem().unwrap();
+            assert!(problem.contains("from 1e-15 to 1e15"), "{problem}");
+        }
+    }
 }

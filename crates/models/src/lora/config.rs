@@ -151,7 +151,16 @@ pub fn read_adapter_config(folder: &Path) -> Result<LoraConfig, ModelError> {
     };
     let value: Map<String, Value> = serde_json::from_slice(&bytes).map_err(json)?;
     check(&value, &path)?;
-    config_file::parse(&path, &Value::Object(value))
+    let config: LoraConfig = config_file::parse(&path, &Value::Object(value))?;
+    let dropout = config.lora_dropout;
+    if !(0.0..1.0).contains(&dropout) {
+        return Err(ModelError::Setting {
+            path,
+            key: "lora_dropout".to_owned(),
+            reason: format!("it is {dropout}, and must be at least 0 and below 1"),
+        });
+    }
+    Ok(config)
 }
 
 /// Rejects settings that peft applies and rarebit does not.

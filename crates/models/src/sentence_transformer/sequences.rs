@@ -9,7 +9,7 @@ use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::sentence_folder::SentenceFolder;
-use crate::tokenizer::{TOKENIZER, read_plain};
+use crate::tokenizer::{TOKENIZER, guarded, read_plain};
 
 /// What to do with a text that is too long for the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,12 +56,8 @@ impl Sequences {
     ) -> Result<Self, ModelError> {
         let mut tokenizer = read_plain(&layout.encoder, encoder.vocab_size, None)?;
         let path = layout.encoder.join(TOKENIZER);
-        let failed = |error: tokenizers::Error| ModelError::Tokenizer {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
         if layout.do_lower_case {
-            lower_case(&mut tokenizer).map_err(failed)?;
+            guarded(&path, || lower_case(&mut tokenizer))?;
         }
         let max_length = layout.max_tokens.unwrap_or(usize::MAX);
         let max_length = max_length.min(encoder.max_tokens);
@@ -81,9 +77,9 @@ impl Sequences {
             },
             ..TruncationParams::default()
         };
-        tokenizer
-            .with_truncation(Some(truncation))
-            .map_err(failed)?;
+        guarded(&path, || {
+            tokenizer.with_truncation(Some(truncation)).map(drop)
+        })?;
         let mut sequences = Self {
             tokenizer,
             path,
@@ -111,8 +107,8 @@ impl Sequences {
     }
 
     fn prompt_tokens(&self) -> Result<Vec<u32>, ModelError> {
-        let encoding = self.tokenizer.encode_fast(self.prompt.as_str(), true);
-        let encoding = encoding.map_err(|error| self.failed(&error))?;
+        let encode = || self.tokenizer.encode_fast(self.prompt.as_str(), true);
+        let encoding = guarded(&self.path, encode)?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -124,7 +120,7 @@ impl Sequences {
 
     /// The sequences of each text: one, or the chunks of a long text.
     pub(super) fn of(&self, texts: &[&str]) -> Result<Vec<Sequence>, ModelError> {
-        let encodings = match self.prompt.as_str() {
+        let encode = || match self.prompt.as_str() {
             "" => self.tokenizer.encode_batch_fast(texts.to_vec(), true),
             prompt => {
                 let texts = texts.iter().map(|text| format!("{prompt}{text}"));
@@ -132,7 +128,7 @@ impl Sequences {
                 self.tokenizer.encode_batch_fast(texts, true)
             }
         };
-        let encodings = encodings.map_err(|error| self.failed(&error))?;
+        let encodings = guarded(&self.path, encode)?;
         let mut sequences = Vec::with_capacity(texts.len());
         for (text, encoding) in encodings.iter().enumerate() {
             let mut chunks = vec![encoding];
@@ -151,13 +147,6 @@ impl Sequences {
         // Without special tokens, an empty text has no tokens.
         sequences.retain(|sequence| sequence.ids.len() > sequence.skipped);
         Ok(sequences)
-    }
-
-    fn failed(&self, error: &tokenizers::Error) -> ModelError {
-        ModelError::Tokenizer {
-            path: self.path.clone(),
-            reason: error.to_string(),
-        }
     }
 }
 

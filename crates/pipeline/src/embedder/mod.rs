@@ -31,7 +31,7 @@ pub fn open_embedder(
     if let Some(builtin) = embed::builtin(name) {
         return Ok(builtin);
     }
-    if let Some(file) = name.strip_prefix(vectors::PREFIX) {
+    if let Some(file) = vectors_file(name) {
         return Ok(Box::new(Vectors::read(Path::new(file))?));
     }
     if name.starts_with("builtin:") {
@@ -81,6 +81,11 @@ impl Embedder for OnDevice {
             embed,
         )
     }
+}
+
+/// The file of an embedder called `vectors:FILE`.
+pub(crate) fn vectors_file(name: &str) -> Option<&Path> {
+    name.strip_prefix(vectors::PREFIX).map(Path::new)
 }
 
 /// Parts a model's name from the settings behind it. A folder may have commas in its name.

@@ -77,11 +77,12 @@ impl ModelFolder {
         }
     }
 
-    /// Whether the folder is one that this model was read from, so that writing there would take its
-    /// ground away.
+    /// Whether the folder is or holds one that this model was read from, so that writing there would
+    /// take its ground away.
     pub fn stands_in(&self, folder: &Path) -> bool {
         let same = |own: &Path| match (fs::canonicalize(own), fs::canonicalize(folder)) {
-            (Ok(own), Ok(folder)) => own == folder,
+            // A folder is replaced with all that is in it.
+            (Ok(own), Ok(folder)) => own.starts_with(folder),
             _ => false,
         };
         same(&self.base) || self.adapter.as_deref().is_some_and(same)

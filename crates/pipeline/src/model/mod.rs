@@ -61,8 +61,8 @@ pub fn load(name: &str, models: &dyn ModelSource, device: &Device) -> Result<Loa
 }
 
 impl LoadedModel {
-    /// Whether the folder is one that this model was read from, so that writing there would take its
-    /// ground away.
+    /// Whether the folder is or holds one that this model was read from, so that writing there would
+    /// take its ground away.
     pub fn stands_in(&self, folder: &Path) -> bool {
         self.folder.stands_in(folder)
     }

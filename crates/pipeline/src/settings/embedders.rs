@@ -1,6 +1,10 @@
 //! Which embedders measure deviation.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::embedder::vectors_file;
 
 /// The embedders of both kinds of deviation.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +24,14 @@ pub struct EmbedderSettings {
     /// vectors:FILE, or none
     #[arg(long, value_name = "EMBEDDER", default_value = "builtin:style")]
     pub style: String,
+}
+
+impl EmbedderSettings {
+    /// The files of vectors among them.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let names = [&self.semantic, &self.style].into_iter();
+        names.filter_map(|name| vectors_file(name))
+    }
 }
 
 impl Default for EmbedderSettings {

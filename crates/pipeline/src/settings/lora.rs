@@ -22,7 +22,12 @@ pub struct LoraSettings {
     #[arg(long, value_name = "R", default_value = "16")]
     pub lora_r: usize,
     /// Scale: the adapter's output is multiplied by alpha / r
-    #[arg(long, value_name = "ALPHA", default_value = "32")]
+    #[arg(
+        long,
+        value_name = "ALPHA",
+        default_value = "32",
+        allow_negative_numbers = true
+    )]
     pub lora_alpha: f64,
     /// Dropout of the adapter's input
     #[arg(long, value_name = "P", default_value = "0")]
@@ -76,6 +81,11 @@ impl LoraSettings {
         ensure!(
             (0.0..1.0).contains(&dropout),
             "`lora_dropout` is {dropout}: it must be at least 0 and below 1"
+        );
+        let alpha = self.lora_alpha;
+        ensure!(
+            alpha > 0.0 && alpha.is_finite(),
+            "`lora_alpha` is {alpha}: it must be above 0, or the adapter learns nothing"
         );
         ensure!(self.lora_r > 0, "`lora_r` is 0: it must be at least 1");
         Ok(())

@@ -39,7 +39,12 @@ pub(crate) fn keys<S: Args>() -> Vec<String> {
 /// # Errors
 /// When a value has no form in TOML.
 pub fn given<S: Args + Serialize>(settings: &S, matches: &ArgMatches) -> Result<Table> {
-    let all = Table::try_from(settings)?;
+    let all = Table::try_from(settings).with_context(|| {
+        format!(
+            "a flag cannot be kept in TOML, whose numbers end at {}",
+            i64::MAX
+        )
+    })?;
     let known = keys::<S>();
     let is_given = |key: &str| {
         known.iter().any(|it| it == key)

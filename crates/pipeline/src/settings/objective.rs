@@ -151,6 +151,11 @@ macro_rules! objective_settings {
                     let is_set = self.$key.is_some();
                     objective.check(stringify!($key), is_set, ObjectiveName::$objectives)?;
                 )+
+                let weights = [self.desirable_weight, self.undesirable_weight];
+                ensure!(
+                    weights != [Some(0.0); 2],
+                    "`desirable_weight` and `undesirable_weight` are both 0: nothing would be learned; set one of them"
+                );
                 Ok(())
             }
 

@@ -295,6 +295,16 @@ mod tests {
                 "`desirable_weight` is -1",
             ),
             (
+                "objective = 'kto'\ndesirable_weight = 0\nundesirable_weight = 0",
+                "are both 0",
+            ),
+            ("objective = 'dpo'\nlora_alpha = 0", "`lora_alpha` is 0"),
+            ("objective = 'dpo'\nlora_alpha = -1", "`lora_alpha` is -1"),
+            (
+                "objective = 'dpo'\nnum_train_epochs = 1e300",
+                "at most 1000000",
+            ),
+            (
                 "objective = 'kto'\nshuffle_weights = true",
                 "`shuffle_weights` does not apply",
             ),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use rarebit_train::METRICS;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, bail};
+use crate::evaluation::CONFIG;
+use crate::output::Places;
 
 /// What a run starts from, learns from, and where it writes.
 #[derive(clap::Args, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +49,7 @@ impl SourceSettings {
     /// Keys that every configuration must set.
     pub(crate) const REQUIRED: [&str; 2] = ["model_name_or_path", "output_dir"];
 
-    /// Whether there is exactly one place to learn from.
+    /// Whether there is exactly one place to learn from, and nothing is written over it.
     pub(crate) fn validate(&self) -> Result<()> {
         match (&self.dataset_name, &self.train_file) {
             (None, None) => bail!(
@@ -55,7 +58,14 @@ impl SourceSettings {
             (Some(_), Some(_)) => {
                 bail!("`dataset_name` and `train_file` are both set: one of them is enough")
             }
-            _ => Ok(()),
+            _ => Places::default()
+                .reads(&self.train_file)
+                .reads(&self.eval_file)
+                .writes(
+                    "--output-dir",
+                    [CONFIG, METRICS].map(|name| self.output_dir.join(name)),
+                )
+                .check(),
         }
     }
 }

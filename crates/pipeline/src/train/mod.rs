@@ -57,9 +57,10 @@ pub fn train_policy(config: &RunConfig, session: &Session) -> Result<Outcome> {
         adapter: adapter.as_ref(),
         reference_cache: Some(session.reference_cache()),
         round: None,
+        stop: session.stop.clone(),
     };
     // The configuration of another run stays as it is.
-    run.check_folder()?;
+    run.check()?;
     save_config(&config.to_toml()?, output_dir)?;
     let events = &session.events;
     let outcome = train(loaded.model, &run, &mut |event| {

@@ -24,6 +24,7 @@ use self::report::{METRICS, Told};
 use self::stages::Stages;
 use rarebit_pipeline::output;
 
+use super::counts::at_least_one;
 use crate::global::Global;
 use crate::{progress, tale_world};
 
@@ -52,13 +53,13 @@ pub(crate) struct ReproduceArgs {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     systems: Vec<String>,
     /// Prompts to train on [default: 170]
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, value_parser = at_least_one())]
     train_prompts: Option<usize>,
     /// Held-out prompts to sample [default: 48]
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, value_parser = at_least_one())]
     test_prompts: Option<usize>,
     /// Samples of each model per held-out prompt [default: 8]
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, value_parser = at_least_one())]
     samples: Option<usize>,
     /// Training steps of every system except sft [default: 100]
     #[arg(long)]
@@ -66,14 +67,6 @@ pub(crate) struct ReproduceArgs {
     /// Print the numbers and verdicts as JSON instead of the report's path
     #[arg(long)]
     json: bool,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it must be at least 1".to_owned()),
-        Ok(count) => Ok(count),
-        Err(error) => Err(format!("{error}")),
-    }
 }
 
 impl ReproduceArgs {

@@ -11,9 +11,10 @@ use rarebit_eval::report::render_reward;
 use rarebit_eval::reward::{Judged, RewardEvaluation, evaluate_reward};
 use rarebit_pipeline::examples::scores::ScoreReading;
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
-use rarebit_pipeline::output;
+use rarebit_pipeline::output::{self, Places};
 use rarebit_pipeline::settings::named;
 
+use crate::commands::counts::resamples;
 use crate::global::Global;
 
 /// Measure how well a reward model judges
@@ -51,14 +52,18 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_enum, default_value_t)]
     reward_format: RewardFormat,
     /// Bootstrap resamples
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    resamples: usize,
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = resamples())]
+    resamples: u32,
     /// Seed of the bootstrap
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
 
 pub(crate) fn run(args: &EvaluateArgs, global: &Global) -> anyhow::Result<()> {
+    Places::default()
+        .reads([&args.input])
+        .writes("--html", &args.html)
+        .check()?;
     let range = match args.score_range.as_deref() {
         Some(&[low, high]) => {
             ensure!(
@@ -78,7 +83,7 @@ pub(crate) fn run(args: &EvaluateArgs, global: &Global) -> anyhow::Result<()> {
     let mut groups = reading.read(&args.input, &session.events)?.groups;
     let model = RewardModel::open(&args.model, args.reward_format, &session)?;
     let bootstrap = Bootstrap {
-        resamples: args.resamples,
+        resamples: args.resamples as usize,
         confidence: 0.95,
         seed: args.seed,
     };

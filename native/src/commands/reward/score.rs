@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use rarebit_pipeline::model::reward::{RewardFormat, RewardModel};
+use rarebit_pipeline::output::Places;
 use rarebit_pipeline::scored::{read_rows, write_scored};
 
 use crate::global::Global;
@@ -36,6 +37,10 @@ pub(crate) struct ScoreArgs {
 
 pub(crate) fn run(args: &ScoreArgs, global: &Global) -> anyhow::Result<()> {
     let places = args.places()?;
+    Places::default()
+        .reads(&args.files)
+        .writes("--output", &places)
+        .check()?;
     let read = args.files.iter().map(|file| read_rows(file));
     let read = read.collect::<Result<Vec<_>, _>>()?;
     let model = RewardModel::open(&args.model, args.reward_format, &global.session()?)?;
