@@ -5,6 +5,7 @@ mod bad_weights;
 mod cases;
 mod conversations;
 mod export;
+mod folders;
 mod help;
 mod human;
 mod objectives;
