@@ -269,13 +269,6 @@ fn spoilt_model_folders_are_refused_by_training_and_generation() {
         "\"vocab_size\": 300",
         "\"vocab_size\": 299",
     );
-    edit(
-        "other-tokenizer",
-        "tokenizer.json",
-        "\"added_tokens\": [",
-        "\"added_tokens\": [{\"id\": 300, \"content\": \"<|new|>\", \"single_word\": false, \
-         \"lstrip\": false, \"rstrip\": false, \"normalized\": false, \"special\": true},",
-    );
 
     for (folder, parts) in [
         ("no-config", &["no config.json in no-config"][..]),
@@ -296,14 +289,6 @@ fn spoilt_model_folders_are_refused_by_training_and_generation() {
             &["other-architecture/config.json", "`mamba`", "not supported"],
         ),
         ("other-vocabulary", &["shape", "other-vocabulary"]),
-        (
-            "other-tokenizer",
-            &[
-                "the tokenizer does not fit the model",
-                "<|new|>",
-                "other-tokenizer",
-            ],
-        ),
         ("./absent", &["./absent"]),
     ] {
         for arguments in [

@@ -6,6 +6,7 @@ mod cases;
 mod conversations;
 mod damage;
 mod export;
+mod folders;
 mod help;
 mod human;
 mod objectives;

@@ -402,6 +402,67 @@ fn refusals_and_empty_answers_are_responses_too_and_are_told() {
 }
 
 #[test]
+fn a_server_that_wants_the_newer_name_of_the_limit_gets_it() {
+    let server = Server::start(|_, question| match &question.body["max_tokens"] {
+        Value::Null => openai("I should be brief.\n</think>\n\nA tale."),
+        _ => {
+            let said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use \
+                        'max_completion_tokens' instead.";
+            let error = json!({"code": "unsupported_parameter", "message": said});
+            Reply::Http(400, "", json!({"error": error}).to_string())
+        }
+    });
+    let sandbox = sandbox(2);
+    let flags = "-n 2 --concurrency 1 --max-retries 0 --max-new-tokens 9";
+    let (_, err) = succeeds(&sandbox, &arguments(&server, flags));
+    assert_holds(&err, &["4 responses; 40 tokens in"]);
+    // The first question tells for all.
+    let asked = server.asked();
+    assert_eq!(asked.len(), 5);
+    assert_eq!(asked[0].body["max_tokens"], 9);
+    assert!(
+        asked[1..]
+            .iter()
+            .all(|it| it.body["max_completion_tokens"] == 9)
+    );
+    // What stands before a lone </think> is thought.
+    let rows = sandbox.rows("out.jsonl");
+    assert!(rows.iter().all(|row| row["response"] == "A tale."));
+
+    // A server that is not content with that either is not asked for ever.
+    let said = r#"{"error": {"message": "max_completion_tokens must be at least 16"}}"#;
+    let server = Server::start(move |_, _| Reply::Http(400, "", said.to_owned()));
+    let error = refused(&sandbox, &arguments(&server, "-n 3 --concurrency 1"));
+    assert_holds(&error, &["must be at least 16"]);
+    assert_eq!(server.count(), 2);
+}
+
+#[test]
+fn an_answer_that_ended_in_an_error_is_asked_for_again() {
+    let server = Server::start(|number, _| match number {
+        0 => {
+            let choice = json!({
+                "message": {"content": "A ta"}, "finish_reason": "error",
+                "error": {"code": 502, "message": "the provider is gone"},
+            });
+            Reply::Http(200, "", json!({"choices": [choice]}).to_string())
+        }
+        _ => openai("A tale."),
+    });
+    let sandbox = sandbox(1);
+    let (_, err) = succeeds(&sandbox, &arguments(&server, "-n 1"));
+    assert_holds(
+        &err,
+        &[
+            "its `finish_reason` is `error`",
+            "the provider is gone; retrying",
+        ],
+    );
+    assert_eq!(sandbox.rows("out.jsonl")[0]["response"], "A tale.");
+    assert_eq!(server.count(), 2);
+}
+
+#[test]
 fn killed_at_any_instant_it_asks_only_for_what_is_missing() {
     let server = Server::start(|number, _| {
         sleep(Duration::from_millis(5));

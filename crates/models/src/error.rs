@@ -150,16 +150,16 @@ pub enum ModelError {
         /// The tokenizer's error.
         reason: String,
     },
-    /// The tokenizer has ids without an embedding.
+    /// A text contains a token without an embedding.
     #[error(
-        "the tokenizer does not fit the model: `{token}` has id {id}, but the model has only \
-         {vocab_size} tokens, in {}",
-        folder.display()
+        "a text has the token `{token}`, but its id {id} is beyond the {vocab_size} token embeddings \
+         of the model: leave the token out of the text, or use the model's own tokenizer instead of {}",
+        path.display()
     )]
     Vocabulary {
-        /// The model folder.
-        folder: PathBuf,
-        /// The token with the largest id.
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// The token.
         token: String,
         /// Its id.
         id: u32,

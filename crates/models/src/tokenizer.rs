@@ -23,6 +23,8 @@ const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
+    /// Number of token embeddings of the model. The tokenizer may have ids beyond them.
+    vocab_size: usize,
     /// Id of the token at the start of a sequence, if the model has one.
     pub bos: Option<u32>,
     /// Ids of the tokens that end a completion. In training, the first one is appended to
@@ -41,15 +43,18 @@ impl Tokenizer {
     /// Loads `tokenizer.json` of a model folder, and the special tokens from
     /// `tokenizer_config.json`, `generation_config.json` and `config.json`.
     ///
+    /// The tokenizer may have tokens beyond the model's `vocab_size` embeddings, as those of Gemma 3
+    /// and Code Llama do. A text that contains one is refused when it is encoded.
+    ///
     /// # Errors
-    /// If there is no tokenizer, it is damaged, or it has ids beyond the model's `vocab_size`
-    /// embeddings.
+    /// If there is no tokenizer, or it is damaged.
     pub fn read(folder: &Path, vocab_size: usize) -> Result<Self, ModelError> {
         let path = folder.join(TOKENIZER);
-        let mut inner = read_plain(folder, vocab_size, None)?;
+        let mut inner = read_plain(folder, None)?;
         let named = special_tokens(folder)?;
         guarded(&path, || recognise(&mut inner, &named))?;
-        let id_of = |key: &str| inner.token_to_id(named.get(key)?);
+        let is_embedded = |id: &u32| (*id as usize) < vocab_size;
+        let id_of = |key: &str| inner.token_to_id(named.get(key)?).filter(is_embedded);
         let mut eos: Vec<u32> = id_of("eos_token").into_iter().collect();
         let mut bos = id_of("bos_token");
         for file in ["generation_config.json", "config.json"] {
@@ -63,12 +68,13 @@ impl Tokenizer {
             bos = bos.or_else(|| settings.get("bos_token_id").and_then(as_id));
         }
         let mut seen = std::collections::HashSet::new();
-        eos.retain(|&id| (id as usize) < vocab_size && seen.insert(id));
+        eos.retain(|id| is_embedded(id) && seen.insert(*id));
         let pad = id_of("pad_token").or(eos.first().copied()).unwrap_or(0);
         Ok(Self {
             inner,
             path,
-            bos,
+            vocab_size,
+            bos: bos.filter(is_embedded),
             eos,
             pad,
             named,
@@ -81,7 +87,7 @@ impl Tokenizer {
     /// `special` is set. Special tokens in the text itself are always recognized.
     ///
     /// # Errors
-    /// If the tokenizer fails.
+    /// If the tokenizer fails, or the text contains a token that the model has no embedding for.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelError> {
         Ok(self.encoding(text, special)?.get_ids().to_vec())
     }
@@ -156,7 +162,9 @@ impl Tokenizer {
     }
 
     fn encoding(&self, text: &str, special: bool) -> Result<tokenizers::Encoding, ModelError> {
-        guarded(&self.path, || self.inner.encode(text, special))
+        let encoding = guarded(&self.path, || self.inner.encode(text, special))?;
+        check_ids(&self.inner, encoding.get_ids(), self.vocab_size, &self.path)?;
+        Ok(encoding)
     }
 
     /// The text of token ids, without special tokens.
@@ -188,6 +196,24 @@ impl Tokenizer {
         let (line, later) = (ids("\n"), ids("\na"));
         self.starts_differently = later.strip_prefix(&line[..]) != Some(&ids("a")[..]);
         self
+    }
+}
+
+/// Refuses token ids that a model with `vocab_size` token embeddings cannot look up.
+pub(crate) fn check_ids(
+    tokenizer: &tokenizers::Tokenizer,
+    ids: &[u32],
+    vocab_size: usize,
+    path: &Path,
+) -> Result<(), ModelError> {
+    match ids.iter().find(|&&id| id as usize >= vocab_size) {
+        None => Ok(()),
+        Some(&id) => Err(ModelError::Vocabulary {
+            path: path.to_owned(),
+            token: tokenizer.id_to_token(id).unwrap_or_default(),
+            id,
+            vocab_size,
+        }),
     }
 }
 
@@ -260,7 +286,6 @@ fn recognise(
 /// limits encoded sequences, special tokens included.
 pub(crate) fn read_plain(
     folder: &Path,
-    vocab_size: usize,
     max_length: Option<usize>,
 ) -> Result<tokenizers::Tokenizer, ModelError> {
     let path = folder.join(TOKENIZER);
@@ -278,23 +303,12 @@ pub(crate) fn read_plain(
         max_length,
         ..TruncationParams::default()
     });
-    let (tokenizer, vocabulary) = guarded(&path, || {
+    guarded(&path, || {
         let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(truncation)?;
-        let vocabulary = tokenizer.get_vocab(true);
-        Ok((tokenizer, vocabulary))
-    })?;
-    let largest = vocabulary.into_iter().max_by_key(|(_, id)| *id);
-    match largest.filter(|(_, id)| *id as usize >= vocab_size) {
-        None => Ok(tokenizer),
-        Some((token, id)) => Err(ModelError::Vocabulary {
-            folder: folder.to_owned(),
-            token,
-            id,
-            vocab_size,
-        }),
-    }
+        Ok(tokenizer)
+    })
 }
 
 fn as_id(value: &Value) -> Option<u32> {

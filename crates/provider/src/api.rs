@@ -5,6 +5,9 @@ use rarebit_text::Message;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+/// OpenAI's newer name of the longest response.
+pub(crate) const NEWER_LIMIT: &str = "max_completion_tokens";
+
 /// Whose API an endpoint speaks.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
@@ -93,20 +96,20 @@ impl Api {
         }
     }
 
-    /// The request body. `is_own` says whether the endpoint is the provider's own.
+    /// The request body. `newer_limit` selects OpenAI's newer name of the longest response.
     pub(crate) fn body(
         self,
         model: &str,
         messages: &[Message],
         settings: &Settings,
-        is_own: bool,
+        newer_limit: bool,
     ) -> Value {
         let mut body = Map::new();
         body.insert("model".to_owned(), model.into());
         let limit = match self {
             // OpenAI's reasoning models reject the older name, many other servers do not know the
             // newer one.
-            Self::Openai if is_own => "max_completion_tokens",
+            Self::Openai if newer_limit => NEWER_LIMIT,
             _ => "max_tokens",
         };
         body.insert(limit.to_owned(), settings.max_new_tokens.into());
@@ -188,6 +191,10 @@ fn openai_text(answer: &Value) -> Result<(String, String), String> {
         .filter(|message| message.is_object())
         .ok_or("`choices[0].message` is missing")?;
     let finish_reason = choice["finish_reason"].as_str().unwrap_or("stop");
+    // OpenRouter's word for a provider that failed while it answered.
+    if finish_reason == "error" {
+        return Err("its `finish_reason` is `error`".to_owned());
+    }
     if let Some(refusal) = message["refusal"].as_str().filter(|it| !it.is_empty()) {
         return Ok((refusal.to_owned(), "refusal".to_owned()));
     }
@@ -222,13 +229,16 @@ fn parts_of(parts: &[Value]) -> String {
 }
 
 /// The text without a leading `<think>` block, which servers of reasoning models may leave in it.
+/// Where the chat template opens the block, only its end is in the text.
 fn without_thoughts(text: &str) -> &str {
-    let Some(thoughts) = text.trim_start().strip_prefix("<think>") else {
-        return text;
-    };
-    thoughts
-        .split_once("</think>")
-        .map_or("", |(_, rest)| rest.trim_start())
+    let opened = text.trim_start().strip_prefix("<think>");
+    match opened.unwrap_or(text).split_once("</think>") {
+        Some((thoughts, rest)) if opened.is_some() || !thoughts.contains("<think>") => {
+            rest.trim_start()
+        }
+        None if opened.is_some() => "",
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -324,9 +334,28 @@ mod tests {
         let thoughts = json!({"content": "<think>\nIs it?\n</think>\n\nBlue."});
         assert_eq!(read(thoughts).unwrap().text, "Blue.");
         assert_eq!(read(json!({"content": "<think>\nIs"})).unwrap().text, "");
+        let thoughts = json!({"content": null, "reasoning_content": "Is it?"});
+        assert_eq!(read(thoughts).unwrap().text, "");
         assert!(read(json!({"content": 3})).is_err());
+        let failed = json!({"message": {"content": "Bl"}, "finish_reason": "error"});
+        assert!(Api::Openai.read(&json!({"choices": [failed]})).is_err());
         assert!(Api::Openai.read(&json!({"choices": []})).is_err());
         assert!(Api::Openai.read(&json!([1])).is_err());
         assert!(Api::Anthropic.read(&json!({"content": "text"})).is_err());
+    }
+
+    #[test]
+    fn thoughts_are_removed_whether_or_not_they_are_opened() {
+        for (text, answer) in [
+            ("<think>\nIs it?\n</think>\n\nBlue.", "Blue."),
+            ("Is it?\n</think>\n\nBlue.", "Blue."),
+            ("</think>Blue.", "Blue."),
+            ("<think>\nIs it", ""),
+            ("Is it?", "Is it?"),
+            // Neither block is before the answer.
+            ("Write <think>x</think>.", "Write <think>x</think>."),
+        ] {
+            assert_eq!(without_thoughts(text), answer, "{text:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
-use crate::api::{Api, Settings};
+use crate::api::{Api, NEWER_LIMIT, Settings};
 use crate::error::{ProviderError, Result};
 use crate::key::ApiKey;
 use crate::refusal::{Asked, Refusal, refusal};
@@ -57,11 +57,15 @@ pub struct Client {
     gate: Mutex<Instant>,
     /// No further requests are sent.
     stopped: AtomicBool,
+    /// The endpoint knows the longest response only by its newer name.
+    newer_limit: AtomicBool,
 }
 
 /// How an attempt ended.
 enum Attempt {
     Answer(Answer),
+    /// The server asks for [`NEWER_LIMIT`].
+    OlderLimit,
     Failed {
         why: String,
         asked_to_wait: Option<Duration>,
@@ -116,6 +120,7 @@ impl Client {
             variable,
             gate: Mutex::new(Instant::now()),
             stopped: AtomicBool::new(false),
+            newer_limit: AtomicBool::new(options.base_url.is_none()),
             options,
             events,
         })
@@ -126,18 +131,20 @@ impl Client {
         let mut settings = self.options.settings.clone();
         // One seed for all samples would make them identical.
         settings.seed = settings.seed.map(|seed| seed.wrapping_add(sample as u64));
-        let own = self.options.base_url.is_none();
-        let body = self
-            .options
-            .api
-            .body(&self.options.model, messages, &settings, own);
         let mut failures = 0;
         loop {
             if !self.wait_for_gate() {
                 return Ok(None);
             }
+            let ClientOptions { api, model, .. } = &self.options;
+            let newer_limit = self.newer_limit.load(Ordering::Relaxed);
+            let body = api.body(model, messages, &settings, newer_limit);
             let (why, asked_to_wait) = match self.attempt(&body)? {
                 Attempt::Answer(answer) => return Ok(Some(answer)),
+                Attempt::OlderLimit => {
+                    self.newer_limit.store(true, Ordering::Relaxed);
+                    continue;
+                }
                 Attempt::Failed { why, asked_to_wait } => (why, asked_to_wait),
             };
             failures += 1;
@@ -193,6 +200,15 @@ impl Client {
             Err(error) => return failed(told(&error), asked_to_wait),
         };
         let json: Option<Value> = serde_json::from_str(&text).ok();
+        // Models behind Azure or a proxy, such as GPT-5. Both names are in the message.
+        let knows_newer = || message(json.as_ref(), &text).contains(NEWER_LIMIT);
+        if status == StatusCode::BAD_REQUEST
+            && api == Api::Openai
+            && body.get(NEWER_LIMIT).is_none()
+            && knows_newer()
+        {
+            return Ok(Attempt::OlderLimit);
+        }
         if !status.is_success() {
             return self.refused(status, &text, json.as_ref(), asked_to_wait);
         }
@@ -322,9 +338,9 @@ fn read(response: &mut Response<Body>) -> Result<String, ureq::Error> {
 
 /// A server's error message.
 fn message(json: Option<&Value>, text: &str) -> String {
-    let error = json.map(|json| &json["error"]);
-    let said = error.and_then(|error| {
-        let places = [&error["message"], error];
+    let said = json.and_then(|json| {
+        let (error, of_choice) = (&json["error"], &json["choices"][0]["error"]);
+        let places = [&error["message"], error, &of_choice["message"]];
         places.into_iter().find_map(Value::as_str)
     });
     said.unwrap_or(text)
@@ -417,5 +433,7 @@ mod tests {
         assert_eq!(of(r#"{"error": {"message": "too\nfast"}}"#), "too fast");
         assert_eq!(of(r#"{"error": "no such model"}"#), "no such model");
         assert_eq!(of("<html>\n502"), "<html> 502");
+        let failed = r#"{"choices": [{"error": {"code": 502, "message": "gone"}}]}"#;
+        assert_eq!(of(failed), "gone");
     }
 }

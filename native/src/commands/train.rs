@@ -26,8 +26,8 @@ use crate::{progress, signals};
 /// Settings come from a TOML file, and flags override it; keys and flags have the names used in TRL
 /// and transformers. The run folder contains the resolved config.toml, metrics.jsonl, TensorBoard
 /// events, checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). After
-/// an interruption, run the same command again: it resumes from the last checkpoint. Ctrl-C and SIGTERM
-/// end a run after the current step, with a checkpoint; a second one ends it at once.
+/// an interruption, run the same command again: it resumes from the last checkpoint. Ctrl-C and
+/// SIGTERM end a run after the current step, with a checkpoint; a second one ends it at once.
 ///
 /// With --online, the policy is trained on its own samples, in rounds: it answers each prompt
 /// several times, a reward model scores the answers, their deviation weights the pairs, and the

@@ -9,7 +9,7 @@ use crate::config_file;
 use crate::encoder::Encoder;
 use crate::error::ModelError;
 use crate::sentence_folder::SentenceFolder;
-use crate::tokenizer::{TOKENIZER, guarded, read_plain};
+use crate::tokenizer::{TOKENIZER, check_ids, guarded, read_plain};
 
 /// What to do with a text that is too long for the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub(super) struct Sequence {
 pub(super) struct Sequences {
     tokenizer: Tokenizer,
     path: PathBuf,
+    /// Number of the encoder's token embeddings.
+    vocab_size: usize,
     /// Precedes every text; may be empty.
     prompt: String,
     /// Number of the prompt's tokens that pooling ignores.
@@ -54,7 +56,7 @@ impl Sequences {
         include_prompt: bool,
         long_texts: LongTexts,
     ) -> Result<Self, ModelError> {
-        let mut tokenizer = read_plain(&layout.encoder, encoder.vocab_size, None)?;
+        let mut tokenizer = read_plain(&layout.encoder, None)?;
         let path = layout.encoder.join(TOKENIZER);
         if layout.do_lower_case {
             guarded(&path, || lower_case(&mut tokenizer))?;
@@ -83,6 +85,7 @@ impl Sequences {
         let mut sequences = Self {
             tokenizer,
             path,
+            vocab_size: encoder.vocab_size,
             prompt,
             skipped: 0,
             long_texts,
@@ -146,6 +149,9 @@ impl Sequences {
         }
         // Without special tokens, an empty text has no tokens.
         sequences.retain(|sequence| sequence.ids.len() > sequence.skipped);
+        for sequence in &sequences {
+            check_ids(&self.tokenizer, &sequence.ids, self.vocab_size, &self.path)?;
+        }
         Ok(sequences)
     }
 }
