@@ -4,6 +4,8 @@
 //! apart from the scoring module, which needs neither a GPU runtime nor a tokenizer.
 
 #[cfg(target_arch = "wasm32")]
+mod complaint;
+#[cfg(target_arch = "wasm32")]
 pub mod device;
 #[cfg(target_arch = "wasm32")]
 pub mod embedder;
