@@ -22,7 +22,7 @@ pub(crate) struct Global {
     /// Where embeddings and reference log-probs are kept between runs
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Embed texts longer than an embedder reads as the mean over their chunks
+    /// Embed a text that is too long for the embedder in chunks, and average their vectors
     #[arg(long, global = true)]
     pub(crate) embed_chunks: bool,
 }

@@ -29,7 +29,7 @@ pub struct TrainingArguments {
     /// Steps over which the learning rate rises from 0
     #[arg(long, value_name = "N", default_value = "0")]
     pub warmup_steps: u64,
-    /// The same as a share of all steps; used if warmup-steps is 0
+    /// Share of all steps over which the learning rate rises from 0; used if warmup-steps is 0
     #[arg(long, value_name = "SHARE", default_value = "0")]
     pub warmup_ratio: f64,
     /// Passes over the data

@@ -59,8 +59,8 @@ pub(crate) struct PrepareArgs {
     /// What the page is called; seen by annotators
     #[arg(long, default_value = "Comparing texts")]
     title: String,
-    /// Rows {prompt_id, prompt, response} with a summary of each response under the prompt_id of
-    /// its summary prompt, as `rarebit generate` writes them
+    /// The summaries: what `rarebit generate` wrote for the prompts of --summary-prompts, as rows
+    /// {prompt_id, prompt, response}
     #[arg(long, value_name = "FILE", conflicts_with = "summary_prompts")]
     summaries: Option<PathBuf>,
     /// Write the prompts that ask for summaries, for `rarebit generate --prompts-file`, and no page

@@ -44,8 +44,8 @@ pub(crate) struct PrepareArgs {
     /// The share of prompts to hold out
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     test_size: f64,
-    /// The scale for reward models: log(x + 1), applied a hundred times and mapped to [-1, 1]; the
-    /// same with the reference code's error; or none
+    /// How scores are scaled for reward models. correct: log(x + 1), applied a hundred times and
+    /// mapped to [-1, 1]; reference: the same with the reference code's error; none: unchanged
     #[arg(long, default_value = "correct", value_parser = named::<ScoreTransform>(&["correct", "reference", "none"]))]
     score_transform: ScoreTransform,
     /// How Parquet is compressed

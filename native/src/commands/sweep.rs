@@ -78,8 +78,8 @@ pub(crate) struct SweepArgs {
     /// Responses that are written side by side
     #[arg(long, default_value_t = BATCH_SIZE, value_parser = at_least_one())]
     batch_size: usize,
-    /// Let the oracle of the tales judge quality, for prompts of `rarebit tales write`; else
-    /// --reward-model must
+    /// Let the tales' oracle judge quality; only for prompts of `rarebit tales write`. Without this
+    /// flag, --reward-model is needed
     #[arg(long, conflicts_with = "reward_model")]
     tales: bool,
     #[command(flatten)]

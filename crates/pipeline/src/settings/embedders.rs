@@ -12,8 +12,8 @@ use crate::embedder::vectors_file;
 #[command(next_help_heading = "Embedders")]
 pub struct EmbedderSettings {
     /// Embedder of meaning: a sentence-transformers folder, a Hugging Face id, builtin:lexical,
-    /// vectors:FILE with {text, embedding} on each line, or none. A folder or id may be followed by
-    /// settings: ,prompt-name=NAME ,task=NAME ,truncate-dim=N
+    /// vectors:FILE with {text, embedding} on each line, or, for `prepare` and `deviation`, none. A
+    /// folder or id may be followed by settings: ,prompt-name=NAME ,task=NAME ,truncate-dim=N
     #[arg(
         long,
         value_name = "EMBEDDER",
@@ -21,7 +21,7 @@ pub struct EmbedderSettings {
     )]
     pub semantic: String,
     /// Embedder of style: builtin:style, a sentence-transformers folder, a Hugging Face id,
-    /// vectors:FILE, or none
+    /// vectors:FILE, or, for `prepare` and `deviation`, none
     #[arg(long, value_name = "EMBEDDER", default_value = "builtin:style")]
     pub style: String,
 }

@@ -178,8 +178,8 @@ objective_settings! {
     loss_type: LossType, arg(value_enum), for DPO, default DPO = LossType::Sigmoid;
     /// Strength of the regularisation towards the reference; for SimPO the scale of the margin
     beta: f64, check positive, for DPO_KTO_SIMPO, default DPO_KTO = 0.1, SIMPO = 2.0;
-    /// Another beta for the policy's log-ratio (soft preference learning): above beta, the policy
-    /// becomes more diverse than the reference; without it, beta
+    /// A separate beta for the policy's log-ratio (soft preference learning). A value above beta
+    /// makes the policy more diverse than the reference [default: beta]
     policy_beta: f64, check positive, for DPO;
     /// The target margin
     simpo_gamma: f64, check not_negative, for SIMPO, default SIMPO = 0.5;
@@ -194,7 +194,7 @@ objective_settings! {
     orpo_nll: OrpoNll, arg(value_enum), for ORPO, default ORPO = OrpoNll::Completion;
     /// Where the weight is applied
     dorpo_form: DorpoForm, arg(value_enum), for DORPO, default DORPO = DorpoForm::Paper;
-    /// Train on what follows the prompt only; without it, true, but false for rows of `messages`
+    /// Train only on what follows the prompt [default: true; false for rows of `messages`]
     completion_only_loss: bool, arg(num_args = 0..=1, default_missing_value = "true"), for SFT;
     /// Train only on the assistant's turns of a conversation; without it, false
     assistant_only_loss: bool, arg(num_args = 0..=1, default_missing_value = "true"), for SFT;

@@ -14,12 +14,14 @@ pub struct WeightingSettings {
     #[arg(long, value_name = "KINDS", value_parser = named::<Kinds>(&["semantic", "style", "both", "none"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weighting: Option<Kinds>,
-    /// Least mixed score of a response before the mean is taken, from 0 to 1. Without it, the least
-    /// deviating response of each prompt has weight 0; the paper's code uses 0.1
+    /// Raise each response's mixed deviation (0 to 1) to at least this before it becomes a weight.
+    /// Without it, the least deviating response of each prompt has weight 0; the paper's code uses
+    /// 0.1
     #[arg(long, value_name = "SCORE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<f64>,
-    /// Weight by the rank of a deviation instead of its min-max
+    /// Weight by the rank of a deviation within its prompt instead of by its place between the
+    /// smallest and the largest
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", action = clap::ArgAction::Set)]
     #[serde(skip_serializing_if = "is_off")]
     pub rank: bool,

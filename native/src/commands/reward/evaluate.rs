@@ -41,7 +41,7 @@ pub(crate) struct EvaluateArgs {
     /// The column of scores [default: transformed_score where there is one, else score]
     #[arg(long, value_name = "NAME")]
     score_column: Option<String>,
-    /// What becomes of scores that `rarebit prepare` has not transformed
+    /// How scores that `rarebit prepare` has not transformed are mapped to [-1, 1]
     #[arg(long, default_value = "correct", value_parser = named::<ScoreTransform>(&["correct", "reference", "none"]))]
     score_transform: ScoreTransform,
     /// The lowest and the highest score of the data that the model learned from [default: those of

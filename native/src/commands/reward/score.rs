@@ -10,7 +10,7 @@ use rarebit_pipeline::scored::{read_rows, write_scored};
 
 use crate::global::Global;
 
-/// Give responses a reward model's rewards as their `score`
+/// Score responses with a reward model
 ///
 /// Reads samples of `rarebit generate`, and any other source that `rarebit prepare` reads. Writes the
 /// same rows as JSONL with every column that they have and the rewards where their shape has scores:
