@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use rarebit_deviation::Embedder;
 use rarebit_models::sentence_transformer::LongTexts;
-use rarebit_pipeline::Session;
 use rarebit_pipeline::embedder::open_embedder;
+use rarebit_pipeline::{Session, Stop};
 
 use crate::device::{self, DeviceChoice};
 use crate::{cache, event_view, hub};
@@ -47,6 +47,7 @@ impl Global {
             models: Arc::new(hub::HubOrFolder),
             cache_dir: cache::folder(self.cache_dir.as_deref())?,
             events: event_view::events(),
+            stop: Stop::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod hub;
 mod logging;
 mod panics;
 mod progress;
+mod signals;
 mod tale_world;
 
 use std::ffi::OsString;
@@ -55,6 +56,10 @@ fn rarebit() -> ExitCode {
     match commands::run(cli.command, &cli.global, innermost(&matches), command_line) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_stopped(&error) => {
+            progress::note(&format!("{error:#}"));
+            signals::exit_code()
+        }
         Err(error) => {
             // Nothing is left to say it to when standard error is closed, too.
             let _ = std::io::Write::write_fmt(
@@ -110,6 +115,14 @@ fn dashed(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsS
             _ => argument,
         }
     })
+}
+
+/// Whether the run did what a signal asked of it.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    let stopped = |cause: &PipelineError| cause.is_stopped();
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(stopped))
 }
 
 /// `rarebit ... | head` ends quietly.

@@ -12,6 +12,8 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 
 use self::server::{Question, Reply, Server, openai};
+#[cfg(unix)]
+use super::resume::signal;
 use super::sandbox::{Sandbox, assert_holds, fails, rows};
 
 const KEY: &str = "sk-very-secret-0123";
@@ -466,6 +468,34 @@ fn killed_at_any_instant_it_asks_only_for_what_is_missing() {
     assert!(different.len() >= 30);
     let turns = |question: &Question| question.body["messages"].as_array().unwrap().len();
     assert_eq!(asked.iter().map(turns).max(), Some(9));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_waits_for_what_is_paid_for_and_a_second_one_for_nothing() {
+    let server = Server::start(|number, _| match number {
+        0 | 1 => openai("A tale."),
+        // Asked again only after a minute.
+        2 => Reply::Http(429, "retry-after: 60", "{}".to_owned()),
+        _ => Reply::Silence(Duration::from_secs(30)),
+    });
+    let sandbox = sandbox(4);
+    let arguments = arguments(&server, "-n 1 --concurrency 1");
+    let process = || {
+        let mut command = sandbox.process(&arguments);
+        with_key(&mut command);
+        command
+    };
+    let started = Instant::now();
+    let (ended, told) = signal(process(), &["INT"], || server.count() == 3);
+    assert_eq!(ended, Some(130), "{told}");
+    assert_holds(
+        &told,
+        &["keeps 2 of 4 responses", "the same command goes on"],
+    );
+    let (ended, _) = signal(process(), &["TERM", "TERM"], || server.count() == 4);
+    assert_eq!(ended, Some(143));
+    assert!(started.elapsed() < Duration::from_secs(25), "{told}");
 }
 
 #[test]

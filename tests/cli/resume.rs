@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(unix)]
+use std::process::Command;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -95,6 +97,99 @@ pub(super) fn kill(
     sleep(delay);
     process.kill().expect("a process of ours");
     !process.wait().expect("a process").success()
+}
+
+/// Starts the command, sends it a signal (INT, TERM) when it is time, and waits for its end: its exit
+/// code and what it said on standard error.
+#[cfg(unix)]
+pub(super) fn signal(
+    mut command: Command,
+    signals: &[&str],
+    is_time: impl Fn() -> bool,
+) -> (Option<i32>, String) {
+    let process = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let process = process.spawn().expect("the program runs");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !is_time() {
+        assert!(Instant::now() < patience, "the program stands still");
+        sleep(Duration::from_millis(1));
+    }
+    for signal in signals {
+        let pid = process.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &pid])
+            .status();
+        assert!(
+            sent.expect("a signal").success(),
+            "the program ended too early"
+        );
+        sleep(Duration::from_millis(100));
+    }
+    let output = process.wait_with_output().expect("a process of ours");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), told)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_a_run_after_its_step_and_the_same_command_goes_on() {
+    let arguments = ddpo("--num-train-epochs 3");
+    let unbroken = sandbox();
+    unbroken.succeeds(&arguments);
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let stopped = sandbox();
+        let run = stopped.path("run");
+        let (ended, told) = signal(stopped.process(&arguments), &[name], || {
+            last_checkpoint(&run) >= 5
+        });
+        assert_eq!(ended, Some(code), "{told}");
+        let step = last_checkpoint(&run);
+        let line = format!(
+            "stopped after step {step}: run/checkpoints/step-{step:08} is written, and the same command goes on"
+        );
+        assert_holds(&told, &[&line]);
+        assert!(
+            !told.contains("error") && !run.join("model").exists(),
+            "{told}"
+        );
+        resumes(&stopped, &arguments);
+        assert!(outcome(&stopped) == outcome(&unbroken));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_generation_after_its_batch() {
+    let sandbox = Sandbox::new();
+    let prompts: Vec<String> = (0..40)
+        .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
+        .collect();
+    sandbox.write("prompts.jsonl", prompts.concat());
+    let arguments = format!(
+        "generate {} --prompts-file prompts.jsonl -n 3 --max-new-tokens 90 --batch-size 6 --output ",
+        policy()
+    );
+    sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    let arguments = format!("{arguments} stopped.jsonl");
+    let has_begun = || {
+        let names = fs::read_dir(sandbox.path("")).expect("a folder").flatten();
+        let mut sizes = names
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with(".partial"))
+            .map(|entry| entry.metadata().map_or(0, |it| it.len()));
+        sizes.any(|size| size > 0)
+    };
+    let (ended, told) = signal(sandbox.process(&arguments), &["INT"], has_begun);
+    assert_eq!(ended, Some(130), "{told}");
+    assert_holds(
+        &told,
+        &[
+            "stopped; stopped.",
+            "of 120 responses, and the same command goes on",
+        ],
+    );
+    assert!(!sandbox.path("stopped.jsonl").exists());
+    assert_holds(&resumes(&sandbox, &arguments), &["are there already"]);
+    assert_eq!(sandbox.read("stopped.jsonl"), sandbox.read("whole.jsonl"));
 }
 
 /// Runs unbroken and killed, and compares.

@@ -16,6 +16,9 @@ pub enum PipelineError {
     /// and what to change.
     #[error("{0}")]
     Invalid(String),
+    /// Responses were being written, and the caller asked to stop.
+    #[error("{0}")]
+    Stopped(String),
     /// Where something else went wrong.
     #[error("{context}")]
     In {
@@ -80,6 +83,15 @@ impl PipelineError {
             Self::In { source, .. } => source.io_error(),
             Self::Caller(error) => io_error(error.as_ref()),
             error => error.source().and_then(io_error),
+        }
+    }
+
+    /// Whether nothing went wrong, but the caller asked to [stop](rarebit_train::Stop).
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped(_) | Self::Train(TrainError::Stopped { .. }) => true,
+            Self::In { source, .. } => source.is_stopped(),
+            _ => false,
         }
     }
 

@@ -21,6 +21,8 @@ mod train;
 
 pub use error::{PipelineError, Result};
 pub use event::{Event, Events, Stage};
+pub use rarebit_train::Stop;
+
 pub use prepare::{Preparation, TokenCounter, prepare};
 pub use session::{LocalFolders, ModelSource, Session};
 pub use train::{RewardOutcome, train_online, train_policy, train_reward};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use rarebit_train::Stop;
 
 use crate::error::{Result, bail};
 use crate::event::Events;
@@ -44,6 +45,8 @@ pub struct Session {
     pub cache_dir: PathBuf,
     /// Hears what happens.
     pub events: Events,
+    /// Ends training after a step and generation after a batch, with what is done kept.
+    pub stop: Stop,
 }
 
 impl Session {
@@ -55,6 +58,7 @@ impl Session {
             models: Arc::new(LocalFolders),
             cache_dir: cache_dir.into(),
             events: Events::default(),
+            stop: Stop::default(),
         }
     }
 

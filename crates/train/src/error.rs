@@ -75,6 +75,17 @@ pub enum TrainError {
         /// Where to resume from.
         last_good: String,
     },
+    /// The run was asked to stop.
+    #[error(
+        "stopped after step {step}: {}the same command goes on from there",
+        checkpoint.as_ref().map_or_else(String::new, |path| format!("{} is written, and ", path.display()))
+    )]
+    Stopped {
+        /// The last step.
+        step: u64,
+        /// Its checkpoint; none before the first step.
+        checkpoint: Option<PathBuf>,
+    },
     /// A checkpoint belongs to another run.
     #[error(
         "{} was made with other settings ({what}): choose another output_dir, or remove this one to start over",

@@ -17,6 +17,7 @@ use crate::event::{Event, Outcome};
 use crate::example::Example;
 use crate::objective::{Inputs, Objective};
 use crate::reference::{ReferenceCache, reference_logps};
+use crate::stop::Stop;
 use crate::task::{Losses, Sample, Task};
 use crate::trainer::{self, Plan, Segment};
 
@@ -153,6 +154,8 @@ pub struct PolicyRun<'a> {
     pub reference_cache: Option<PathBuf>,
     /// The round, in online training.
     pub round: Option<Round>,
+    /// Ends the run before its next step.
+    pub stop: Stop,
 }
 
 impl PolicyRun<'_> {
@@ -246,7 +249,8 @@ impl PolicyRun<'_> {
 ///
 /// # Errors
 /// When settings are out of range, there are no examples or they do not fit the objective, the run
-/// folder belongs to another run or cannot be written, the device fails, or the loss is not finite.
+/// folder belongs to another run or cannot be written, the device fails, the loss is not finite, or
+/// the run is stopped.
 pub fn train(
     model: CausalLm,
     run: &PolicyRun<'_>,
@@ -283,6 +287,7 @@ pub fn train_on(
             of: round.of,
         }),
         optimizer,
+        stop: run.stop.clone(),
     };
     trainer::run(model, plan, on_event)
 }

@@ -11,6 +11,7 @@ use crate::arguments::TrainingArguments;
 use crate::checkpoint::{Checkpoints, fingerprint};
 use crate::error::TrainError;
 use crate::event::{Event, Outcome};
+use crate::stop::Stop;
 use crate::task::{Losses, Sample, Task};
 use crate::trainer::{self, Plan, Segment};
 
@@ -83,6 +84,8 @@ pub struct RewardRun<'a> {
     pub start: String,
     /// The settings of the adapter to train, if any.
     pub adapter: Option<&'a LoraConfig>,
+    /// Ends the run before its next step.
+    pub stop: Stop,
 }
 
 impl RewardRun<'_> {
@@ -130,6 +133,7 @@ pub fn train_reward(
         fingerprint: run.fingerprint(),
         segment: Segment::WHOLE,
         optimizer: None,
+        stop: run.stop.clone(),
     };
     trainer::run(model, plan, on_event)
 }

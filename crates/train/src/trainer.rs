@@ -16,6 +16,7 @@ use crate::event::{Event, Outcome};
 use crate::run_log::RunLog;
 use crate::schedule::{LrSchedulerType, Schedule};
 use crate::step::{Learner, StepReport};
+use crate::stop::Stop;
 use crate::task::{Sample, Task};
 
 /// Everything that a run of the loop needs besides the model.
@@ -31,6 +32,8 @@ pub(crate) struct Plan<'a, T: Task> {
     pub(crate) segment: Segment,
     /// The initial optimizer; by default a new one.
     pub(crate) optimizer: Option<ModuleOptimizer>,
+    /// Asked before every step.
+    pub(crate) stop: Stop,
 }
 
 /// One of several equally long segments of a learning rate schedule.
@@ -91,6 +94,9 @@ pub(crate) fn run<T: Task>(
     std::fs::create_dir_all(output_dir).map_err(TrainError::write(output_dir))?;
     let mut trainer = Trainer::start(model, plan, on_event)?;
     while trainer.state.step < trainer.total && !trainer.is_out_of_patience() {
+        if trainer.stop.is_asked() {
+            return Err(trainer.stop_here(on_event));
+        }
         trainer.advance(on_event)?;
     }
     trainer.finish(on_event)
@@ -122,6 +128,7 @@ struct Trainer<'a, T: Task> {
     /// Step of the last checkpoint.
     saved: Option<u64>,
     evaluated: Option<u64>,
+    stop: Stop,
 }
 
 impl<'a, T: Task> Trainer<'a, T> {
@@ -139,6 +146,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             fingerprint,
             segment,
             optimizer,
+            stop,
         } = plan;
         let checkpoints = Checkpoints::new(output_dir);
         let resumed = checkpoints.newest(&mut |path, reason| {
@@ -193,6 +201,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             last_loss: None,
             saved: last,
             evaluated: None,
+            stop,
         })
     }
 
@@ -420,6 +429,19 @@ impl<'a, T: Task> Trainer<'a, T> {
         )?;
         on_event(Event::Saved { path: &path });
         Ok(())
+    }
+
+    /// Keeps what has been done, and says how to go on.
+    fn stop_here(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> TrainError {
+        if self.state.step > 0
+            && let Err(error) = self.save(on_event)
+        {
+            return error;
+        }
+        TrainError::Stopped {
+            step: self.state.step,
+            checkpoint: self.saved.map(|step| self.checkpoints.path(step)),
+        }
     }
 
     fn finish(

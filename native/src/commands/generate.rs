@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use rarebit_models::generation::GenerationConfig;
+use rarebit_pipeline::Stop;
 use rarebit_pipeline::generate::{
     BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
     check_system, read_prompts,
@@ -23,8 +24,8 @@ use rarebit_provider::Settings;
 
 use self::provider_args::ProviderArgs;
 use super::counts::at_least_one;
-use crate::event_view;
 use crate::global::Global;
+use crate::{event_view, signals};
 
 /// Write several responses to each prompt
 ///
@@ -215,11 +216,17 @@ pub(crate) fn run(
     };
     let show = |sample: &Sample| args.show(sample, prompts.len());
     let events = event_view::events();
+    // Without a file nothing would be kept.
+    let stop = match args.output {
+        Some(_) => signals::stop()?,
+        None => Stop::default(),
+    };
     let job = |price: Price| Job {
         questions,
         price,
         sink: args.sink(&show),
         events: &events,
+        stop: &stop,
     };
     if let Some(api) = args.provider.provider {
         ensure!(

@@ -227,6 +227,7 @@ impl SweepArgs {
                 model: name,
             },
             events: &session.events,
+            stop: &session.stop,
         };
         let respondent = Respondent::Local(&writer);
         // A file is named after what decides it, so that none is taken for another.

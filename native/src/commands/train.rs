@@ -14,19 +14,20 @@ use rarebit_pipeline::settings::online::OnlineSettings;
 use rarebit_pipeline::settings::run::{RunConfig, TaskSettings};
 use rarebit_pipeline::settings::source::SourceSettings;
 use rarebit_pipeline::settings::weighting::{WeightUse, WeightingSettings};
-use rarebit_pipeline::{train_online, train_policy};
+use rarebit_pipeline::{Session, train_online, train_policy};
 use rarebit_train::TrainingArguments;
 use toml::Table;
 
 use crate::global::Global;
-use crate::progress;
+use crate::{progress, signals};
 
 /// Train a model: sft, dpo, orpo, simpo, kto, or one of them weighted by deviation
 ///
 /// Settings come from a TOML file, flags go over it; keys and flags carry the names of TRL and
 /// transformers. The run folder gets the resolved config.toml, metrics.jsonl, TensorBoard events,
 /// checkpoints, and the trained model as a Hugging Face folder (or a peft adapter). Kill it at any
-/// instant and start the same command again: it goes on from the last checkpoint.
+/// instant and start the same command again: it goes on from the last checkpoint. Ctrl-C and SIGTERM
+/// end it after a step, with a checkpoint; a second one ends it at once.
 ///
 /// With --online the policy learns from what it writes itself: each round it answers the data's
 /// prompts several times, a reward model judges the answers, deviation among them weighs the pairs,
@@ -81,7 +82,10 @@ impl TrainArgs {
 
 pub(crate) fn run(args: &TrainArgs, global: &Global, matches: &ArgMatches) -> anyhow::Result<()> {
     let config = RunConfig::resolve(args.config.as_deref(), args.flags(matches)?)?;
-    let session = global.session()?;
+    let session = Session {
+        stop: signals::stop()?,
+        ..global.session()?
+    };
     let outcome = match &config.online {
         Some(online) => {
             let semantic = global.embedder(&online.embedders.semantic)?;

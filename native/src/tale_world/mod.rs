@@ -160,6 +160,6 @@ pub(crate) fn write_samples(
         config: &sampling(seed),
         batch_size: BATCH,
     };
-    let job = Job::to_file(&prompts, samples, path, &session.events);
+    let job = Job::to_file(&prompts, samples, path, session);
     Ok(job.run(&Respondent::Local(&writer))?)
 }

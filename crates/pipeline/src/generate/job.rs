@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rarebit_data::output::check_place;
+use rarebit_train::Stop;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ChatService, Usage};
@@ -20,6 +21,7 @@ use super::writer::{Writer, conversations};
 use crate::error::{Context as _, PipelineError, Result};
 use crate::event::{Events, Progress, Stage};
 use crate::output;
+use crate::session::Session;
 
 /// Who answers.
 pub enum Respondent<'a> {
@@ -59,7 +61,12 @@ pub struct Job<'a> {
     pub sink: Sink<'a>,
     /// Told how far it is.
     pub events: &'a Events,
+    /// Asked before every batch or question.
+    pub stop: &'a Stop,
 }
+
+/// How long it takes at most until questions hear that they are to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What threads share.
 struct Shared<'a> {
@@ -75,7 +82,7 @@ impl<'a> Job<'a> {
         prompts: &'a [Prompt],
         samples: usize,
         path: &'a Path,
-        events: &'a Events,
+        session: &'a Session,
     ) -> Self {
         Self {
             questions: Questions {
@@ -90,7 +97,8 @@ impl<'a> Job<'a> {
                 layout: Layout::Rows,
                 model: "",
             },
-            events,
+            events: &session.events,
+            stop: &session.stop,
         }
     }
 }
@@ -99,8 +107,8 @@ impl Job<'_> {
     /// Asks what is not answered yet, and brings the responses to their place.
     ///
     /// # Errors
-    /// When a question cannot be asked or answered, or the responses cannot be written; what was
-    /// answered is kept beside the file, and the same job goes on from there.
+    /// When a question cannot be asked or answered, the responses cannot be written, or the job is
+    /// stopped; what was answered is kept beside the file, and the same job goes on from there.
     pub fn run(&self, respondent: &Respondent<'_>) -> Result<()> {
         let about = self.describe(respondent);
         let fingerprint = fingerprint(&about, self.questions.prompts);
@@ -178,8 +186,9 @@ impl Job<'_> {
         let work = || -> Result<()> {
             while let Some(&chain) = chains.get(next.fetch_add(1, Ordering::Relaxed)) {
                 while let Some(question) = self.question(chain, shared) {
+                    self.go_on()?;
                     let Some(answer) = service.ask(&question.messages, question.sample)? else {
-                        return Ok(());
+                        return self.go_on();
                     };
                     self.record(vec![self.questions.entry(&question, answer)], shared)?;
                 }
@@ -199,6 +208,14 @@ impl Job<'_> {
                     })
                 })
                 .collect();
+            // A question may be waiting for its next try.
+            while !workers.iter().all(|worker| worker.is_finished()) {
+                if self.stop.is_asked() {
+                    service.stop();
+                    break;
+                }
+                std::thread::sleep(STOP_INTERVAL);
+            }
             let mut ended = Ok(());
             for worker in workers {
                 let worked = worker
@@ -225,6 +242,7 @@ impl Job<'_> {
             let (Some(&first), false) = (stretch.first(), is_done(&lock(shared))) else {
                 continue;
             };
+            self.go_on()?;
             let asked = conversations(&self.questions);
             let ids = writer.encode(asked.skip(first).take(stretch.len()))?;
             let answers = writer.write(&ids, first, samples)?;
@@ -250,11 +268,20 @@ impl Job<'_> {
                 return Ok(());
             }
             for batch in writer.batches(&open) {
+                self.go_on()?;
                 let answers = batch.iter().zip(writer.answer(&batch)?);
                 let entries =
                     answers.map(|(question, answer)| self.questions.entry(question, answer));
                 self.record(entries.collect(), shared)?;
             }
+        }
+    }
+
+    /// An error if the job is to stop.
+    fn go_on(&self) -> Result<()> {
+        match self.stop.is_asked() {
+            true => Err(PipelineError::Stopped("stopped".to_owned())),
+            false => Ok(()),
         }
     }
 
@@ -421,14 +448,18 @@ fn count(samples: &[Sample], is: impl Fn(&&Sample) -> bool) -> usize {
 
 /// Behind an error: what is not lost.
 fn with_kept(error: PipelineError, journal: &Journal, total: usize) -> PipelineError {
-    match journal.place() {
-        Some(place) => PipelineError::Invalid(format!(
-            "{}; {} keeps {} of {total} responses, and the same command goes on from there",
-            error.chain(),
-            place.display(),
-            journal.answered.responses()
-        )),
-        None => error,
+    let Some(place) = journal.place() else {
+        return error;
+    };
+    let told = format!(
+        "{}; {} keeps {} of {total} responses, and the same command goes on from there",
+        error.chain(),
+        place.display(),
+        journal.answered.responses()
+    );
+    match error.is_stopped() {
+        true => PipelineError::Stopped(told),
+        false => PipelineError::Invalid(told),
     }
 }
 

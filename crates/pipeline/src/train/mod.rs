@@ -57,6 +57,7 @@ pub fn train_policy(config: &RunConfig, session: &Session) -> Result<Outcome> {
         adapter: adapter.as_ref(),
         reference_cache: Some(session.reference_cache()),
         round: None,
+        stop: session.stop.clone(),
     };
     // The configuration of another run stays as it is.
     run.check()?;

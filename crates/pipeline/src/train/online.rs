@@ -177,6 +177,7 @@ pub fn train_online(
                 of: settings.num_rounds,
                 reference,
             }),
+            stop: session.stop.clone(),
         };
         let optimizer = last.take().map(|outcome| outcome.optimizer);
         let outcome = train_on(policy, optimizer, &run, &mut |event| {
@@ -286,7 +287,7 @@ impl Rounds<'_> {
             };
             let prompts = self.prompts_of(round);
             let count = self.settings.num_generations;
-            let job = Job::to_file(&prompts, count, &samples, &self.session.events);
+            let job = Job::to_file(&prompts, count, &samples, self.session);
             job.run(&Respondent::Local(&writer))?;
         } else {
             // A run that was killed after the samples were written has left its journal.

@@ -63,6 +63,7 @@ pub fn train_reward(config: &RewardConfig, session: &Session) -> Result<RewardOu
         eval: &eval,
         start: start.hash,
         adapter: adapter.as_ref(),
+        stop: session.stop.clone(),
     };
     // The configuration of another run stays as it is.
     run.check()?;

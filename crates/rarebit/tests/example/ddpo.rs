@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = load("ddpo/model", &LocalFolders, &session.device)?;
     let sampling = SamplingSettings::default().config(true, 42)?;
     let prompts = read_prompts("prepared/test/groups.parquet".as_ref(), &columns)?;
-    let job = Job::to_file(&prompts, 4, "samples.jsonl".as_ref(), &session.events);
+    let job = Job::to_file(&prompts, 4, "samples.jsonl".as_ref(), &session);
     job.run(&Respondent::Local(&Writer::new(&model, &sampling)))?;
 
     // Evaluate: each metric with a confidence interval.

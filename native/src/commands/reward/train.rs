@@ -8,12 +8,12 @@ use rarebit_pipeline::settings::given;
 use rarebit_pipeline::settings::lora::LoraSettings;
 use rarebit_pipeline::settings::reward::{RewardConfig, ScoreSettings};
 use rarebit_pipeline::settings::source::SourceSettings;
-use rarebit_pipeline::train_reward;
+use rarebit_pipeline::{Session, train_reward};
 use rarebit_train::TrainingArguments;
 
 use super::evaluate::summary;
 use crate::global::Global;
-use crate::progress;
+use crate::{progress, signals};
 
 /// Train a reward model on the scores of responses
 ///
@@ -51,7 +51,11 @@ pub(crate) fn run(args: &TrainArgs, global: &Global, matches: &ArgMatches) -> an
     flags.extend(given(&args.lora, matches)?);
     flags.extend(given(&args.arguments, matches)?);
     let config = RewardConfig::resolve(args.config.as_deref(), flags)?;
-    let outcome = train_reward(&config, &global.session()?)?;
+    let session = Session {
+        stop: signals::stop()?,
+        ..global.session()?
+    };
+    let outcome = train_reward(&config, &session)?;
     if !outcome.held_out.is_empty() {
         progress::note(&summary(&outcome.held_out, config.arguments.seed));
     }
