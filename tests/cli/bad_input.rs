@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use super::sandbox::{Sandbox, assert_holds, fails, policy};
 
 const LEXICAL: &str = "--semantic builtin:lexical";
@@ -590,6 +592,13 @@ fn what_would_do_nothing_is_refused() {
             "6 is the most",
         ],
     );
+    sandbox.succeeds(&format!("evaluate rows.jsonl --resamples 10 {LEXICAL}"));
+    let mut evaluation: Value =
+        serde_json::from_str(&sandbox.read("evaluation.json")).expect("JSON");
+    evaluation["prompts"] = json!([]);
+    sandbox.write("evaluation.json", evaluation.to_string());
+    let error = sandbox.refused(1, "report evaluation.json");
+    assert_holds(&error, &["evaluation.json measures no prompt"]);
     sandbox.write_pairs("pairs.jsonl", 4, 1);
     let rows = sandbox.rows("pairs.jsonl").into_iter().map(|mut row| {
         row["weight"] = 0.into();

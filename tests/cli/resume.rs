@@ -343,6 +343,38 @@ fn damaged_checkpoints_alone_are_refused_with_a_remedy() {
 }
 
 #[test]
+fn a_damaged_best_model_is_not_replaced_by_another() {
+    let sandbox = sandbox();
+    // So large a step that the lowest loss comes early.
+    let arguments = ddpo("--load-best-model-at-end")
+        .replace("--max-steps 60", "--max-steps 12")
+        .replace("--eval-steps 10", "--eval-steps 2")
+        .replace("--learning-rate 1e-3", "--learning-rate 1e-1");
+    let told = resumes(&sandbox, &arguments);
+    let best = told.rsplit("at step ").next().expect("a step").trim();
+    let best: u64 = best
+        .lines()
+        .next()
+        .expect("a line")
+        .parse()
+        .expect("a step");
+    assert!(best < 12, "{told}");
+    let path = format!("run/checkpoints/step-{best:08}/parameters.safetensors");
+    let mut content = fs::read(sandbox.path(&path)).expect("a file of the checkpoint");
+    *content.last_mut().expect("a byte") ^= 1;
+    sandbox.write(&path, content);
+    let error = sandbox.refused(1, &arguments);
+    assert_holds(
+        &error,
+        &[
+            &path,
+            "of the best model",
+            "remove run/checkpoints to start over",
+        ],
+    );
+}
+
+#[test]
 fn a_checkpoint_of_an_older_version_serves_and_is_told() {
     let sandbox = sandbox();
     let arguments = ddpo("--max-steps 12").replace("--max-steps 60", "");

@@ -25,6 +25,6 @@ pub use rarebit_pipeline::model::load;
 pub use rarebit_pipeline::settings::run::RunConfig;
 pub use rarebit_pipeline::settings::sampling::SamplingSettings;
 pub use rarebit_pipeline::{
-    Event, Events, LocalFolders, ModelSource, PipelineError, Preparation, Session, prepare,
+    Event, Events, LocalFolders, ModelSource, PipelineError, Preparation, Session, Stop, prepare,
     train_online, train_policy, train_reward,
 };

@@ -127,8 +127,20 @@ impl Checkpoints {
         }
     }
 
+    /// Fails if the checkpoint of the best model, which no other can stand in for, is damaged.
+    pub(crate) fn verified_best(&self, step: u64) -> Result<(), TrainError> {
+        match self.verified(step) {
+            Err(TrainError::Damaged { path, reason }) => Err(TrainError::DamagedBest {
+                folder: self.folder.clone(),
+                path,
+                reason,
+            }),
+            verified => verified.map(drop),
+        }
+    }
+
     /// The state of a checkpoint whose files are as they were written.
-    pub(crate) fn verified(&self, step: u64) -> Result<RunState, TrainError> {
+    fn verified(&self, step: u64) -> Result<RunState, TrainError> {
         let state = self.read_state(step)?;
         for (name, expected) in state.files.iter().filter(|(name, _)| *name != STATE) {
             let path = self.path(step).join(name);

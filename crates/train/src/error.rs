@@ -130,6 +130,21 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The checkpoint of the best model, with which the run is to finish, is damaged.
+    #[error(
+        "{} is damaged: {reason}; it is of the best model, with which load_best_model_at_end finishes: remove {} to \
+         start over",
+        path.display(),
+        folder.display()
+    )]
+    DamagedBest {
+        /// The folder of the checkpoints.
+        folder: PathBuf,
+        /// The damaged file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Results could not be read back from the device.
     #[error("cannot read results back from the device: {reason}")]
     Device {

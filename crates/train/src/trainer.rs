@@ -459,7 +459,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             .filter(|(step, _)| self.arguments.load_best_model_at_end && *step != self.state.step);
         let model = match best {
             Some((step, _)) => {
-                self.checkpoints.verified(step)?;
+                self.checkpoints.verified_best(step)?;
                 self.checkpoints.load_model(step, self.learner.model)?
             }
             None => self.learner.model,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rarebit_eval::Evaluation;
 use rarebit_eval::report::Report;
 use rarebit_pipeline::evaluation::{CONFIG, read_run, write_report};
@@ -126,12 +126,18 @@ fn read_evaluation(path: &Path) -> anyhow::Result<Evaluation> {
             path.display()
         );
     }
-    serde_json::from_str(&text).with_context(|| {
+    let evaluation: Evaluation = serde_json::from_str(&text).with_context(|| {
         format!(
             "{} is not an evaluation; give the JSON file that `rarebit evaluate` wrote",
             path.display()
         )
-    })
+    })?;
+    ensure!(
+        !evaluation.prompts.is_empty(),
+        "{} measures no prompt: there is nothing to report; make it again with `rarebit evaluate`",
+        path.display()
+    );
+    Ok(evaluation)
 }
 
 fn check_baseline(evaluation: &Evaluation, baseline: &str) -> anyhow::Result<()> {
