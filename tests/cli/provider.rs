@@ -552,7 +552,7 @@ fn a_signal_waits_for_what_is_paid_for_and_a_second_one_for_nothing() {
     assert_eq!(ended, Some(130), "{told}");
     assert_holds(
         &told,
-        &["keeps 2 of 4 responses", "the same command goes on"],
+        &["has 2 of 4 responses", "the same command resumes"],
     );
     let (ended, _) = signal(process(), &["TERM", "TERM"], || server.count() == 4);
     assert_eq!(ended, Some(143));

@@ -184,7 +184,7 @@ fn a_signal_stops_generation_after_its_batch() {
         &told,
         &[
             "stopped; stopped.",
-            "of 120 responses, and the same command goes on",
+            "of 120 responses, and the same command resumes",
         ],
     );
     assert!(!sandbox.path("stopped.jsonl").exists());

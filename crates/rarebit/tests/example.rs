@@ -1,5 +1,7 @@
 //! The example of the crate's page, run on tales from the demo's base model.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
