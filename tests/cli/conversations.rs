@@ -350,3 +350,59 @@ fn templates_that_run_wild_are_refused() {
         assert_holds(&error, &["chat_template.jinja", needle]);
     }
 }
+
+#[test]
+fn a_prompt_that_ends_in_the_assistants_turn_is_continued() {
+    let sandbox = Sandbox::new();
+    let (model, plain) = (policy(), "plain");
+    // Without a template, the same text can be given as it is.
+    sandbox.copy_policy(plain);
+    let settings = sandbox.read("plain/tokenizer_config.json");
+    let mut settings: Value = serde_json::from_str(&settings).expect("JSON");
+    settings
+        .as_object_mut()
+        .expect("settings")
+        .remove("chat_template");
+    sandbox.write("plain/tokenizer_config.json", settings.to_string());
+    let begun = [turn("user", "A lamp."), turn("assistant", "Once upon")];
+    sandbox.write("begun.jsonl", json!({ "prompt": begun }).to_string());
+    // The tokenizer adds BOS to plain text.
+    let text = "<|im_start|>user\nA lamp.<|im_end|>\n<|im_start|>assistant\nOnce upon";
+    sandbox.write("text.jsonl", json!({ "prompt": text }).to_string());
+    let generate = |model: &str, prompts: &str, flags: &str| {
+        sandbox.succeeds(&format!(
+            "generate {model} --prompts-file {prompts} --max-new-tokens 8 --output out-{prompts} {flags}"
+        ));
+        let rows = sandbox.rows(&format!("out-{prompts}"));
+        rows.into_iter()
+            .map(|row| row["response"].clone())
+            .collect::<Vec<_>>()
+    };
+    let continued = generate(&model, "begun.jsonl", "");
+    assert_eq!(continued, generate(plain, "text.jsonl", ""));
+    assert_eq!(continued.len(), 4);
+
+    // A template that does not write the text cannot continue it.
+    sandbox.copy_policy("upper");
+    settings["chat_template"] = json!("{% for m in messages %}{{ m.content | upper }}{% endfor %}");
+    sandbox.write("upper/tokenizer_config.json", settings.to_string());
+    let error = sandbox.refused(
+        1,
+        "generate upper --prompts-file begun.jsonl --output x.jsonl",
+    );
+    assert_holds(
+        &error,
+        &["upper/tokenizer_config.json", "cannot be continued"],
+    );
+    let error = sandbox.refused(
+        1,
+        &format!("generate {model} --prompts-file begun.jsonl --output x.jsonl --verbalized"),
+    );
+    assert_holds(
+        &error,
+        &[
+            "the prompt 1 ends in an assistant's turn",
+            "leave --verbalized out",
+        ],
+    );
+}

@@ -279,6 +279,57 @@ fn the_assistants_tokens_are_those_that_transformers_marks() {
     assert!(marked > 30, "{marked} tokens are the assistant's");
 }
 
+#[derive(Deserialize)]
+struct Continued {
+    now: String,
+    templates: Vec<ContinuedTemplate>,
+}
+
+#[derive(Deserialize)]
+struct ContinuedTemplate {
+    name: String,
+    template: String,
+    cases: Vec<ContinuedCase>,
+}
+
+#[derive(Deserialize)]
+struct ContinuedCase {
+    messages: Vec<Message>,
+    text: Option<String>,
+    ids: Option<Vec<u32>>,
+}
+
+/// `continue_final_message` of transformers (`continued.py`), under every template; where it or the
+/// template refuses, so is it here.
+#[test]
+fn an_assistants_turn_at_the_end_of_a_prompt_is_continued_as_transformers_does() {
+    let Continued { now, templates } = json("llama/continued.json");
+    let mut refused = 0;
+    for ContinuedTemplate {
+        name,
+        template,
+        cases,
+    } in templates
+    {
+        let (_folder, tokenizer, chat) = with_template(&*template);
+        let chat = chat.at(now.parse().expect("a date")).expect("a template");
+        for case in cases {
+            let what = format!("{name}: {:?}", case.messages[1].content);
+            let rendered = chat.render_prompt(&case.messages);
+            let Some(text) = case.text else {
+                let error = rendered.expect_err(&what).to_string();
+                assert!(error.contains("chat_template"), "{what}: {error}");
+                refused += 1;
+                continue;
+            };
+            assert_eq!(rendered.expect(&what), text, "{what}");
+            let ids = chat.encode_prompt(&tokenizer, &case.messages);
+            assert_eq!(Some(ids.expect(&what)), case.ids, "{what}");
+        }
+    }
+    assert!(refused > 8, "{refused} were refused");
+}
+
 const PLAIN: &str = "{{ 'plain' if tools is none }}";
 
 fn hello() -> [Message; 1] {

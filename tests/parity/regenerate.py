@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "fixtures"
 # Later scripts read what earlier ones wrote.
-SCRIPTS = ["llama", "losses", "train", "families", "generate", "reward", "reward_train", "minilm", "embedders", "rouge", "measures", "human", "kto", "adapters", "deviation", "additive", "conversations"]
+SCRIPTS = ["llama", "continued", "losses", "train", "families", "generate", "reward", "reward_train", "minilm", "embedders", "rouge", "measures", "human", "kto", "adapters", "deviation", "additive", "conversations"]
 # Another processor sums in another order; what AdamW makes of that after ten steps stays below this.
 TOLERANCE = 1e-4
 NOISE = ("versions", "__version__", "transformers_version", "peft_version")

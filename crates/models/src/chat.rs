@@ -1,6 +1,7 @@
 //! Chat templates, rendered as in transformers, and the tokenization of prompts and completions.
 
 mod assistant;
+mod continuation;
 mod encode;
 mod files;
 

@@ -93,7 +93,7 @@ impl ExampleTokenizer<'_> {
         let conversation = self.template.encode_conversation(self.tokenizer, &turns)?;
         let (start, diverges) = match completion_only {
             true => {
-                let alone = self.template.encode_prompt(self.tokenizer, prompt)?;
+                let alone = self.template.encode_before_turn(self.tokenizer, prompt)?;
                 let both = alone.iter().zip(&conversation.ids);
                 let shared = both.take_while(|(a, b)| a == b).count();
                 (shared, shared < alone.len())

@@ -12,7 +12,7 @@ use rarebit_models::generation::GenerationConfig;
 use rarebit_pipeline::Stop;
 use rarebit_pipeline::generate::{
     BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sample, Sink, Strategy, Writer,
-    check_system, read_prompts,
+    check_begun, check_system, read_prompts,
 };
 use rarebit_pipeline::model;
 use rarebit_pipeline::output::Places;
@@ -331,6 +331,7 @@ impl GenerateArgs {
             "there is no prompt: give --prompt or --prompts-file"
         );
         check_system(system, &prompts)?;
+        check_begun(self.asking.strategy(), &prompts)?;
         Ok(prompts)
     }
 }

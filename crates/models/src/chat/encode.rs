@@ -20,7 +20,8 @@ pub struct Encoded {
 }
 
 impl ChatTemplate {
-    /// Token ids of a prompt, ready for a completion to follow.
+    /// Token ids of a prompt, ready for a completion to follow. A conversation that ends in the
+    /// assistant's turn is continued within that turn.
     ///
     /// # Errors
     /// If the template or the tokenizer fails, or there is no template for a conversation.
@@ -32,9 +33,26 @@ impl ChatTemplate {
         let prompt = prompt.into();
         if self.is_conversational() {
             // The template adds the special tokens itself.
-            tokenizer.encode(&self.render(&turns(prompt, "user"), true)?, false)
+            tokenizer.encode(&self.render_prompt(&turns(prompt, "user"))?, false)
         } else {
             tokenizer.encode_open(self.plain(prompt, "user")?, true)
+        }
+    }
+
+    /// Token ids of a prompt before a completion that is a turn of its own, whoever has the last
+    /// turn of the prompt. This is where [`Self::encode`] ends the prompt, like TRL's trainers.
+    ///
+    /// # Errors
+    /// As for [`Self::encode_prompt`].
+    pub fn encode_before_turn<'a>(
+        &self,
+        tokenizer: &Tokenizer,
+        prompt: impl Into<Turns<'a>>,
+    ) -> Result<Vec<u32>, ModelError> {
+        let prompt = prompt.into();
+        match self.is_conversational() {
+            true => tokenizer.encode(&self.render(&turns(prompt, "user"), true)?, false),
+            false => self.encode_prompt(tokenizer, prompt),
         }
     }
 

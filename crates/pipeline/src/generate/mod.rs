@@ -18,6 +18,6 @@ pub(crate) use job::remove_partial;
 pub use job::{Job, Respondent, Sink};
 pub use price::Price;
 pub use prompts::{Prompt, read_prompts};
-pub use questions::{Questions, Strategy, check_system};
+pub use questions::{Questions, Strategy, check_begun, check_system};
 pub use samples::{Layout, Sample};
 pub use writer::{BATCH_SIZE, Writer};

@@ -145,14 +145,19 @@ impl Questions<'_> {
     /// The conversation so far, and what is wanted next.
     fn further(&self, prompt: usize, sample: usize, answered: &Answered) -> Vec<Message> {
         let mut turns = self.turns(prompt);
+        // The beginning of the assistant's turn is that of every response.
+        let begun = turns.pop_if(|last| last.role == "assistant");
         let earlier = answered.rows[prompt][..sample].iter().flatten();
         for row in earlier {
             // Nothing can be far from nothing, and some providers refuse empty turns.
             if !row.written.response.trim().is_empty() {
-                turns.push(Message::new("assistant", &*row.written.response));
+                let begun = begun.as_ref().map_or("", |begun| &begun.content);
+                let response = [begun, &row.written.response].concat();
+                turns.push(Message::new("assistant", response));
                 turns.push(Message::new("user", FURTHER));
             }
         }
+        turns.extend(begun);
         turns
     }
 
@@ -167,6 +172,25 @@ impl Questions<'_> {
             None => turns.push(Message::new("user", request)),
         }
         turns
+    }
+}
+
+/// Refuses prompts that end in the assistant's turn where the last turn has to be a request.
+///
+/// # Errors
+/// Names the first such prompt.
+pub fn check_begun(strategy: Strategy, prompts: &[Prompt]) -> Result<()> {
+    let is_begun = |prompt: &&Prompt| match &prompt.text {
+        Text::Chat(turns) => turns.last().is_some_and(|turn| turn.role == "assistant"),
+        Text::Plain(_) => false,
+    };
+    match (strategy, prompts.iter().find(is_begun)) {
+        (Strategy::Verbalized { .. }, Some(prompt)) => bail!(
+            "the prompt {} ends in an assistant's turn, which a list of responses cannot continue: \
+             leave --verbalized out",
+            prompt.id
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -266,6 +290,45 @@ mod tests {
         assert_eq!(asked[2], asked[1]);
         assert_eq!(asked[3][3..], ["assistant: tale 3".to_owned(), further]);
         assert_eq!(asked.len(), 4);
+    }
+
+    #[test]
+    fn a_begun_response_is_the_beginning_of_every_one() {
+        let begun = Prompt {
+            id: "c".to_owned(),
+            text: Text::Chat(vec![
+                Message::new("user", "Tell c."),
+                Message::new("assistant", "Once"),
+            ]),
+        };
+        let prompts = [begun];
+        let questions = Questions {
+            prompts: &prompts,
+            samples: 2,
+            strategy: Strategy::Iterative,
+            system: None,
+        };
+        let further = format!("user: {FURTHER}");
+        assert_eq!(
+            all(&questions, |number| format!(" upon {number}")),
+            [
+                vec!["user: Tell c.", "assistant: Once"],
+                vec![
+                    "user: Tell c.",
+                    "assistant: Once upon 1",
+                    &further,
+                    "assistant: Once"
+                ],
+            ]
+        );
+        let verbalized = Strategy::Verbalized {
+            at_once: 2,
+            below: None,
+        };
+        let error = check_begun(verbalized, &prompts).unwrap_err().to_string();
+        assert!(error.contains("the prompt c ends in"), "{error}");
+        assert!(check_begun(Strategy::Iterative, &prompts).is_ok());
+        assert!(check_begun(verbalized, &self::prompts()).is_ok());
     }
 
     #[test]
