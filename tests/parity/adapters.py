@@ -7,13 +7,18 @@
 | `blocks/` | `losses/policy` | names' ends, in block 1 only |
 | `conv1d/` | `adapters/gpt2` | `all-linear` on layers that are stored `[in, out]` |
 | `reward/` | `losses/policy` | a sequence classifier of one label on a base without that head |
+| `tied_both/` | `adapters/tied` | embedding and head of a tied model trained whole, which unties them |
+| `tied_kept/` | `adapters/tied` | the same with `ensure_weight_tying`, which keeps one weight for both |
+| `tied_embedding/` | `adapters/tied` | only the embedding: the head stays the base's |
+| `tied_head/` | `adapters/tied` | only the head: the embedding stays the base's |
+| `tied_gpt2/` | `adapters/gpt2` | an embedding of another name, which `ensure_weight_tying` passes over |
 """
 
 import json
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from fixture import FIXTURES, folder, save_json, save_tensors, versions, worst
 
@@ -33,7 +38,13 @@ CASES = {
     "blocks": dict(target_modules=["q_proj", "mlp.gate_proj"], layers_to_transform=[1], layers_pattern="layers", r=2),
     "conv1d": dict(target_modules="all-linear", r=2, lora_alpha=4),
     "reward": dict(target_modules=["v_proj"], r=2, lora_alpha=4, task_type=TaskType.SEQ_CLS),
+    "tied_both": dict(target_modules=["q_proj"], r=2, modules_to_save=["lm_head", "embed_tokens"]),
+    "tied_kept": dict(target_modules=["q_proj"], r=2, modules_to_save=["lm_head", "embed_tokens"], ensure_weight_tying=True),
+    "tied_embedding": dict(target_modules=["q_proj"], r=2, modules_to_save=["embed_tokens"]),
+    "tied_head": dict(target_modules=["q_proj"], r=2, modules_to_save=["lm_head"]),
+    "tied_gpt2": dict(target_modules=["c_attn"], r=2, modules_to_save=["wte"], ensure_weight_tying=True),
 }
+BASES = {"conv1d": "adapters/gpt2", "tied_gpt2": "adapters/gpt2"} | {case: "adapters/tied" for case in CASES if case.startswith("tied") and case != "tied_gpt2"}
 
 
 def save_gpt2() -> None:
@@ -50,13 +61,24 @@ def save_gpt2() -> None:
     tiny.save_pretrained(folder("adapters/gpt2"))
 
 
+def save_tied() -> None:
+    """A tiny LLaMA whose head is its embedding."""
+    torch.manual_seed(23)
+    config = LlamaConfig(vocab_size=64, hidden_size=12, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=32, tie_word_embeddings=True)
+    tiny = LlamaForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in tiny.parameters():
+            parameter.normal_(float(parameter.dim() == 1), 0.3)
+    tiny.save_pretrained(folder("adapters/tied"))
+
+
 def base(case: str, dtype: torch.dtype = torch.float32):
     """The model under an adapter."""
     if case == "reward":
         torch.manual_seed(22)
         path = FIXTURES / "losses/policy"
         return AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=dtype, attn_implementation="eager")
-    path = FIXTURES / ("adapters/gpt2" if case == "conv1d" else "losses/policy")
+    path = FIXTURES / BASES.get(case, "losses/policy")
     return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="eager")
 
 
@@ -80,6 +102,7 @@ def logits(case: str, ids: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def main() -> None:
     save_gpt2()
+    save_tied()
     tensors, differences = {}, {}
     for seed, (case, settings) in enumerate(CASES.items()):
         torch.manual_seed(seed)
@@ -94,7 +117,7 @@ def main() -> None:
         config = path / "adapter_config.json"
         saved = json.loads(config.read_text())
         # Sets are written in an order that differs from run to run, and the path is this machine's.
-        for key in ("target_modules", "exclude_modules"):
+        for key in ("target_modules", "exclude_modules", "modules_to_save"):
             if isinstance(saved[key], list):
                 saved[key].sort()
         saved["base_model_name_or_path"] = "base"

@@ -15,11 +15,16 @@ use tempfile::TempDir;
 use super::fixture::{self, TOLERANCE, Tensors, assert_close, path, values};
 
 /// The folder of the adapters, and that of a base each.
-const LANGUAGE_MODELS: [(&str, &str); 4] = [
+const LANGUAGE_MODELS: [(&str, &str); 9] = [
     ("pattern", "losses/policy"),
     ("all", "losses/policy"),
     ("blocks", "losses/policy"),
     ("conv1d", "adapters/gpt2"),
+    ("tied_both", "adapters/tied"),
+    ("tied_kept", "adapters/tied"),
+    ("tied_embedding", "adapters/tied"),
+    ("tied_head", "adapters/tied"),
+    ("tied_gpt2", "adapters/gpt2"),
 ];
 
 fn adapter(case: &str) -> std::path::PathBuf {
@@ -132,6 +137,8 @@ fn what_is_trained_whole_has_a_gradient_and_the_rest_has_none() {
             .iter()
             .map(|(name, _)| format!("base_model.model.{name}"))
             .collect();
+        // One weight under two names in the file.
+        names.extend((case == "tied_kept").then(|| "base_model.model.lm_head.weight".to_owned()));
         names.sort();
         assert_eq!(names, file.names().collect::<Vec<_>>(), "{case}");
 
@@ -351,7 +358,6 @@ fn layers_are_chosen_as_peft_chooses_them() {
 fn settings_that_mean_nothing_here_are_named() {
     let device = Device::flex();
     let untied = CausalLm::load(&path("losses/policy"), &device).expect("a base");
-    let tied = CausalLm::load(&path("llama/tied"), &device).expect("a base");
     let all = LoraConfig::default();
     let word = |word: &str| TargetModules::Word(word.to_owned());
     let saves = |module: &str| Some(vec![module.to_owned()]);
@@ -413,22 +419,6 @@ fn settings_that_mean_nothing_here_are_named() {
                 "embed_tokens",
                 "lm_head",
             ],
-        ),
-        (
-            &tied,
-            LoraConfig {
-                modules_to_save: saves("embed_tokens"),
-                ..all.clone()
-            },
-            &["`modules_to_save`", "is tied to the head"],
-        ),
-        (
-            &tied,
-            LoraConfig {
-                modules_to_save: saves("lm_head"),
-                ..all.clone()
-            },
-            &["`modules_to_save`", "`lm_head` cannot be trained in full"],
         ),
     ] {
         let error = model
@@ -541,4 +531,74 @@ fn an_adapter_that_does_not_fit_its_settings_is_refused() {
             .contains("`classifier` cannot be trained in full"),
         "{error}"
     );
+}
+
+/// The embedding and the head of a tied model part only where one of them is trained, and start
+/// equal.
+#[test]
+fn a_new_adapter_unties_what_it_trains_unless_it_ensures_the_tie() {
+    let device = Device::flex();
+    let tied = CausalLm::load(&path("adapters/tied"), &device).expect("a base");
+    let before = logits(&tied, "tied_both");
+    let modules = |names: &[&str]| Some(names.iter().map(|&name| name.to_owned()).collect());
+    for (saved, ensure_weight_tying, trained) in [
+        (&["v_proj"][..], false, &[][..]),
+        (&["embed_tokens"], false, &["model.embed_tokens.weight"]),
+        (&["lm_head"], false, &["lm_head.weight"]),
+        (
+            &["lm_head", "embed_tokens"],
+            false,
+            &["model.embed_tokens.weight", "lm_head.weight"],
+        ),
+        (&["lm_head"], true, &["model.embed_tokens.weight"]),
+        (
+            &["lm_head", "embed_tokens"],
+            true,
+            &["model.embed_tokens.weight"],
+        ),
+    ] {
+        let config = LoraConfig {
+            target_modules: TargetModules::Names(vec!["q_proj".to_owned()]),
+            modules_to_save: modules(saved),
+            ensure_weight_tying,
+            ..LoraConfig::default()
+        };
+        let model = tied.clone().with_lora(&config).expect("it fits");
+        assert_eq!(logits(&model, "tied_both"), before, "{config:?}");
+        let tensors = model.trained_tensors();
+        let names: Vec<&str> = tensors
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !name.contains("layers"))
+            .collect();
+        assert_eq!(names, trained, "{config:?}");
+    }
+}
+
+#[test]
+fn one_weight_under_two_names_is_one_weight() {
+    let device = Device::flex();
+    let base = || CausalLm::load(&path("adapters/tied"), &device).expect("a base");
+    // Without the setting, the two equal weights are read as two.
+    let folder = spoilt(
+        "tied_kept",
+        json!({"ensure_weight_tying": false, "modules_to_save": ["embed_tokens", "lm_head"]}),
+    );
+    let (model, _) = base().with_adapter(folder.path()).expect("it fits");
+    assert_eq!(model.trained_tensors().len(), 4);
+    assert_close(
+        "tied_kept",
+        &logits(&model, "tied_kept"),
+        &expected("tied_kept"),
+        TOLERANCE,
+    );
+    // With it, two unequal weights contradict it.
+    let folder = spoilt("tied_both", json!({"ensure_weight_tying": true}));
+    let error = base()
+        .with_adapter(folder.path())
+        .expect_err("refused")
+        .to_string();
+    for part in ["lm_head.weight", "differs from", "`ensure_weight_tying`"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
 }

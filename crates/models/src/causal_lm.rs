@@ -12,7 +12,7 @@ use crate::error::ModelError;
 use crate::kv_cache::KvCache;
 use crate::linear::Linear;
 use crate::lora::LoraConfig;
-use crate::parameters::{NamedTensors, NamedValues};
+use crate::parameters::{NamedTensors, NamedValues, param};
 use crate::safetensors_file::{Precision, TensorFile, save_model};
 use crate::tunable::{TunableLayer, TunableModel};
 
@@ -172,6 +172,13 @@ impl TunableModel for CausalLm {
 
     fn is_tied(&self) -> bool {
         self.lm_head.is_none()
+    }
+
+    fn untie(&mut self) {
+        if self.lm_head.is_none() {
+            let weight = self.backbone.embedding().val().transpose().detach();
+            self.lm_head = Some(Linear::new(param("lm_head.weight", weight), None));
+        }
     }
 
     fn num_labels(&self) -> Option<usize> {

@@ -20,6 +20,10 @@ use targets::Targets;
 
 /// File of an adapter's weights.
 pub const ADAPTER_MODEL: &str = "adapter_model.safetensors";
+/// The head's name in a language model.
+const HEAD: &str = "lm_head";
+/// The names, without their path, under which peft looks for embeddings and heads that may be tied.
+const EMBEDDING_LAYERS: [&str; 2] = ["embed_tokens", HEAD];
 /// The prefix that peft adds to the names of the model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
@@ -49,13 +53,18 @@ pub trait Adaptable: TunableModel {
         };
         let mut model = attach(self, &config, &is_there)?;
         read_changes(&mut model, &file, PREFIX)?;
-        match file.unread().next() {
+        let head = match tied_embedding(&model) {
+            Some(embedding) => read_tied_head(&file, &embedding)?,
+            None => None,
+        };
+        let strangers = || file.unread().filter(|&name| Some(name) != head.as_deref());
+        match strangers().next() {
             Some(stranger) => Err(ModelError::Setting {
                 path: file.path().to_owned(),
                 key: stranger.to_owned(),
                 reason: format!(
                     "the model has no such parameter according to {ADAPTER_CONFIG} ({} of {} tensors do not fit)",
-                    file.unread().count(),
+                    strangers().count(),
                     file.names().count()
                 ),
             }),
@@ -121,7 +130,14 @@ pub trait Adaptable: TunableModel {
             let reason = "the model has no adapter".to_owned();
             return Err(setting("target_modules", reason));
         };
-        let tensors = changes(self, config, PREFIX);
+        let mut tensors = changes(self, config, PREFIX);
+        if let Some(embedding) = tied_embedding(self) {
+            // peft needs the shared weight under both names.
+            let both = changes(self, config, PREFIX);
+            let key = format!("{PREFIX}{embedding}.weight");
+            let shared = both.into_iter().find(|(name, _)| *name == key);
+            tensors.extend(shared.map(|(_, values)| (format!("{PREFIX}{HEAD}.weight"), values)));
+        }
         save(
             &folder.join(ADAPTER_MODEL),
             &tensors,
@@ -149,10 +165,12 @@ fn attach<M: TunableModel>(
     config: &LoraConfig,
     check: &LayerCheck<'_>,
 ) -> Result<M, ModelError> {
-    let config = LoraConfig {
+    let mut config = LoraConfig {
         modules_to_save: trained_in_full::<M>(config),
         ..config.clone()
     };
+    let mut model = model;
+    settle_tie(&mut model, &mut config);
     let targets = Targets::new(&config)?;
     let mut model = model.no_grad();
     check_modules_to_save(&mut model, &targets)?;
@@ -294,27 +312,85 @@ fn trained_in_full<M: TunableModel>(config: &LoraConfig) -> Option<Vec<String>> 
     (!modules.is_empty()).then_some(modules)
 }
 
-/// Rejects `modules_to_save` that the model does not have, and an embedding tied to the head: peft
-/// trains a copy of it, and the two diverge.
+/// Decides what becomes of a weight that is both embedding and head where one of them is trained in
+/// full. Like peft, this trains copies that diverge, unless `ensure_weight_tying` asks for one
+/// weight.
+fn settle_tie<M: TunableModel>(model: &mut M, config: &mut LoraConfig) {
+    let (true, Some(saved)) = (model.is_tied(), &mut config.modules_to_save) else {
+        return;
+    };
+    let embedding = embedding_name(model);
+    let is_looked_for = |name: &String| {
+        let last = name.rsplit('.').next().unwrap_or(name);
+        EMBEDDING_LAYERS.contains(&last)
+    };
+    if config.ensure_weight_tying && saved.iter().any(is_looked_for) {
+        saved.retain(|end| !HEAD.ends_with(end.as_str()));
+        if !saved.contains(&embedding) {
+            saved.push(embedding);
+        }
+    } else if saved
+        .iter()
+        .any(|end| embedding.ends_with(end.as_str()) || HEAD.ends_with(end.as_str()))
+    {
+        model.untie();
+    }
+}
+
+/// The name of the embeddings.
+fn embedding_name<M: TunableModel>(model: &mut M) -> String {
+    let mut found = String::new();
+    model.for_each_tunable(&mut |name, layer| {
+        if matches!(layer, TunableLayer::Embedding(_)) {
+            found = name.to_owned();
+        }
+    });
+    found
+}
+
+/// The name of the embeddings if they are trained in full and are the head as well.
+fn tied_embedding<M: TunableModel>(model: &M) -> Option<String> {
+    let saved = model.adapter()?.modules_to_save.as_ref()?;
+    if !model.is_tied() {
+        return None;
+    }
+    // This copies handles, not values.
+    let name = embedding_name(&mut model.clone());
+    saved
+        .iter()
+        .any(|end| name.ends_with(end.as_str()))
+        .then_some(name)
+}
+
+/// The key of the head in an adapter whose head is its embedding, if the file has one. It must be
+/// the same weight.
+fn read_tied_head(file: &TensorFile, embedding: &str) -> Result<Option<String>, ModelError> {
+    let (head, embedding) = (
+        format!("{PREFIX}{HEAD}.weight"),
+        format!("{PREFIX}{embedding}.weight"),
+    );
+    if !file.contains(&head) {
+        return Ok(None);
+    }
+    match file.are_equal(&head, &embedding)? {
+        true => Ok(Some(head)),
+        false => Err(ModelError::Setting {
+            path: file.path().to_owned(),
+            key: head,
+            reason: format!(
+                "differs from {embedding}, but `ensure_weight_tying` in {ADAPTER_CONFIG} makes them one weight"
+            ),
+        }),
+    }
+}
+
+/// Rejects `modules_to_save` that the model does not have.
 fn check_modules_to_save<M: TunableModel>(
     model: &mut M,
     targets: &Targets<'_>,
 ) -> Result<(), ModelError> {
-    let is_tied = model.is_tied();
     let mut names = Vec::new();
-    let mut tied = None;
-    model.for_each_tunable(&mut |name, layer| {
-        if is_tied && targets.saves(name) && matches!(layer, TunableLayer::Embedding(_)) {
-            tied = Some(name.to_owned());
-        }
-        names.push(name.to_owned());
-    });
-    if let Some(name) = tied {
-        let reason = format!(
-            "`{name}` is tied to the head (tie_word_embeddings), so it cannot be trained separately"
-        );
-        return Err(setting("modules_to_save", reason));
-    }
+    model.for_each_tunable(&mut |name, _| names.push(name.to_owned()));
     let unknown = targets.saved().find(|end| {
         !M::TRAINED_IN_FULL.contains(end) && !names.iter().any(|name| name.ends_with(end))
     });

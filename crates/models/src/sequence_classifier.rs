@@ -330,6 +330,8 @@ impl TunableModel for SequenceClassifier {
         false
     }
 
+    fn untie(&mut self) {}
+
     fn num_labels(&self) -> Option<usize> {
         Some(Self::num_labels(self))
     }

@@ -32,6 +32,9 @@ pub trait TunableModel: Module + Sized {
     /// Whether the head shares the embedding's weight.
     fn is_tied(&self) -> bool;
 
+    /// Gives a head that shares the embedding's weight a copy of its own.
+    fn untie(&mut self);
+
     /// Number of labels, for a classification head.
     fn num_labels(&self) -> Option<usize>;
 

@@ -45,6 +45,10 @@ pub struct LoraConfig {
     pub use_rslora: bool,
     /// Modules that are trained in full and saved with the adapter, by the ends of their names.
     pub modules_to_save: Option<Vec<String>>,
+    /// Whether `modules_to_save` trains an embedding that is the head as well as one weight.
+    /// Otherwise the two become separate weights.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ensure_weight_tying: bool,
 }
 
 impl LoraConfig {
@@ -75,6 +79,7 @@ impl Default for LoraConfig {
             alpha_pattern: Map::new(),
             use_rslora: false,
             modules_to_save: None,
+            ensure_weight_tying: false,
         }
     }
 }
@@ -175,7 +180,6 @@ fn check(value: &Map<String, Value>, path: &Path) -> Result<(), ModelError> {
                 Value::String(name) => ["gaussian", "orthogonal", "eva"].contains(&name.as_str()),
                 _ => true,
             },
-            // There is only one copy of a tied weight here.
             "ensure_weight_tying" => true,
             key if known.get(key).is_some() || WITHOUT_EFFECT.contains(&key) => true,
             _ => match value {
