@@ -27,7 +27,7 @@ const EMBEDDING_LAYERS: [&str; 2] = ["embed_tokens", HEAD];
 /// The prefix that peft adds to the names of the model's modules.
 pub(crate) const PREFIX: &str = "base_model.model.";
 
-/// A model that can have an adapter; implemented for every [`TunableModel`].
+/// A model that can have an adapter; implemented for every `TunableModel`.
 pub trait Adaptable: TunableModel {
     /// Freezes the model, adds new adapters to the target layers, and unfreezes the modules that
     /// are trained in full.
