@@ -550,10 +550,7 @@ fn a_signal_waits_for_what_is_paid_for_and_a_second_one_for_nothing() {
     let started = Instant::now();
     let (ended, told) = signal(process(), &["INT"], || server.count() == 3);
     assert_eq!(ended, Some(130), "{told}");
-    assert_holds(
-        &told,
-        &["has 2 of 4 responses", "the same command resumes"],
-    );
+    assert_holds(&told, &["has 2 of 4 responses", "the same command resumes"]);
     let (ended, _) = signal(process(), &["TERM", "TERM"], || server.count() == 4);
     assert_eq!(ended, Some(143));
     assert!(started.elapsed() < Duration::from_secs(25), "{told}");
