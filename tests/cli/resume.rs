@@ -157,10 +157,8 @@ fn a_signal_stops_a_run_after_its_step_and_the_same_command_goes_on() {
     }
 }
 
-#[cfg(unix)]
-#[test]
-fn a_signal_stops_generation_after_its_batch() {
-    let sandbox = Sandbox::new();
+/// Writes responses to 40 prompts as `whole.jsonl`; returns the command, but for its output.
+fn generated_whole(sandbox: &Sandbox) -> String {
     let prompts: Vec<String> = (0..40)
         .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
         .collect();
@@ -170,6 +168,14 @@ fn a_signal_stops_generation_after_its_batch() {
         policy()
     );
     sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    arguments
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_generation_after_its_batch() {
+    let sandbox = Sandbox::new();
+    let arguments = generated_whole(&sandbox);
     let arguments = format!("{arguments} stopped.jsonl");
     let has_begun = || {
         let names = fs::read_dir(sandbox.path("")).expect("a folder").flatten();
@@ -449,15 +455,7 @@ fn a_non_finite_loss_stops_the_run_and_says_where() {
 #[test]
 fn generation_killed_and_resumed_writes_the_same_file() {
     let sandbox = Sandbox::new();
-    let prompts: Vec<String> = (0..40)
-        .map(|i| format!("{{\"prompt\": \"Tale {i}\"}}\n"))
-        .collect();
-    sandbox.write("prompts.jsonl", prompts.concat());
-    let arguments = format!(
-        "generate {} --prompts-file prompts.jsonl -n 3 --max-new-tokens 90 --batch-size 6 --output ",
-        policy()
-    );
-    sandbox.succeeds(&format!("{arguments} whole.jsonl"));
+    let arguments = generated_whole(&sandbox);
     let partial_rows = || {
         let partial = fs::read_dir(sandbox.path(""))
             .expect("a folder")

@@ -11,8 +11,7 @@ use rarebit_models::generation::{GenerationConfig, LogitsProcessors};
 
 use rarebit_pipeline::evaluation::{read_system, write_evaluation, write_report};
 use rarebit_pipeline::generate::{
-    BATCH_SIZE, Job, Layout, Price, Prompt, Questions, Respondent, Sink, Strategy, Writer,
-    read_prompts,
+    BATCH_SIZE, Job, Layout, Prompt, Respondent, Sink, Writer, read_prompts,
 };
 use rarebit_pipeline::model::{self, LoadedModel};
 use rarebit_pipeline::output::Places;
@@ -214,20 +213,12 @@ impl SweepArgs {
             batch_size: self.batch_size,
         };
         let job = |path| Job {
-            questions: Questions {
-                prompts,
-                samples: self.num_return_sequences,
-                strategy: Strategy::Independent,
-                system: None,
-            },
-            price: Price::default(),
             sink: Sink::File {
                 path,
                 layout: Layout::Rows,
                 model: name,
             },
-            events: &session.events,
-            stop: &session.stop,
+            ..Job::to_file(prompts, self.num_return_sequences, path, session)
         };
         let respondent = Respondent::Local(&writer);
         // A file is named after what decides it, so that none is taken for another.
